@@ -79,10 +79,15 @@ internal sealed class ElfVersionNeeds
             for (var i = 0; i < entries; i++)
             {
                 needs.Add((String(strings + UInt32(entry + NameOffset)), checked((int)entry)));
-                entry += UInt32(entry + NextOffset);
+                var next = UInt32(entry + NextOffset);
+                if (next == 0) break;
+                entry += next;
             }
 
-            need += UInt32(need + 12);
+            // The last entry has no next one: what a damaged count says beyond that is not followed.
+            var nextNeed = UInt32(need + 12);
+            if (nextNeed == 0) break;
+            need += nextNeed;
         }
 
         return needs;
