@@ -12,6 +12,8 @@ public sealed class LocalFeed : IAsyncLifetime
 
     private readonly string root = Path.Combine(Path.GetTempPath(), "fossil-package-tests-" + Guid.NewGuid().ToString("n")[..8]);
 
+    public static string RepositoryRoot { get; } = Metadata("RepositoryRoot");
+
     public string Version { get; } = "0.1.0-test" + DateTime.UtcNow.ToString("yyyyMMddHHmmssfff");
 
     public string Feed => Path.Combine(root, "feed");
@@ -22,7 +24,7 @@ public sealed class LocalFeed : IAsyncLifetime
         foreach (var package in Packages)
         {
             var (code, output) = await Dotnet.Run(
-                Metadata("RepositoryRoot"), "pack", Path.Combine("src", package), "--no-build", "-c", Metadata("Configuration"), "-o", Feed, $"-p:Version={Version}");
+                RepositoryRoot, "pack", Path.Combine("src", package), "--no-build", "-c", Metadata("Configuration"), "-o", Feed, $"-p:Version={Version}");
             Assert.True(code == 0, output);
         }
     }
