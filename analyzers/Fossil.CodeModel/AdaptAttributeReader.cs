@@ -1,0 +1,129 @@
+using System.Globalization;
+using Microsoft.CodeAnalysis;
+
+namespace Fossil.CodeModel;
+
+/// <summary>Reads one <c>[FossilAdapt]</c>: its settings, and the members that it names.</summary>
+internal sealed class AdaptAttributeReader(
+    INamedTypeSymbol type,
+    WellKnownTypes types,
+    AttributeData attribute,
+    int attributeIndex,
+    List<ParseProblem> problems)
+{
+    /// <summary>Adds each valid target to <paramref name="targets"/>, in order.</summary>
+    public void ReadInto(List<AdaptedTarget> targets)
+    {
+        var settings = ReadSettings();
+        var names = TargetNames();
+        if (names is null) return;
+        if (names.Count == 0) Report(ParseProblemKind.NoTargets, arguments: type.Name);
+
+        for (var index = 0; index < names.Count; index++)
+        {
+            if (names[index].Kind == TypedConstantKind.Error) Report(ParseProblemKind.ArgumentNotConstant, index, arguments: "targets");
+            else if (names[index].Value is not string name || name.Length == 0) Report(ParseProblemKind.EmptyTargetName, index, arguments: type.Name);
+            else if (targets.Any(target => target.Member == name)) Report(ParseProblemKind.DuplicateTarget, index, null, type.Name, name);
+            else if (FindTarget(name, index) is { } found) targets.Add(Target(name, found.Member, found.Type, settings, index));
+        }
+    }
+
+    /// <summary>The names as constants; null where the argument could not be bound at all (the compiler says so already).</summary>
+    private IReadOnlyList<TypedConstant>? TargetNames()
+    {
+        if (attribute.ConstructorArguments is not [var names]) return null;
+        if (names.Kind == TypedConstantKind.Error)
+        {
+            Report(ParseProblemKind.ArgumentNotConstant, arguments: "targets");
+            return null;
+        }
+        return names.Kind == TypedConstantKind.Array ? names.IsNull ? [] : names.Values : [names];
+    }
+
+    private AdapterSettings ReadSettings()
+    {
+        var settings = new AdapterSettings();
+        foreach (var argument in attribute.NamedArguments)
+        {
+            if (argument.Value.Kind == TypedConstantKind.Error)
+            {
+                Report(ParseProblemKind.ArgumentNotConstant, setting: argument.Key, arguments: argument.Key);
+                continue;
+            }
+            settings = (argument.Key, argument.Value.Value) switch
+            {
+                (nameof(AdapterSettings.ShardSize), int size) => settings with { ShardSize = size },
+                (nameof(AdapterSettings.Variant), int variant) => settings with { Variant = (AdapterVariant)variant },
+                (nameof(AdapterSettings.MiniSize), int size) => settings with { MiniSize = size },
+                (nameof(AdapterSettings.Dropout), double dropout) => settings with { Dropout = dropout },
+                (nameof(AdapterSettings.AllowPadding), bool allow) => settings with { AllowPadding = allow },
+                _ => settings,
+            };
+        }
+        Check(settings);
+        return settings;
+    }
+
+    private void Check(AdapterSettings settings)
+    {
+        if (settings.ShardSize <= 0) Report(ParseProblemKind.ShardSizeNotPositive, setting: nameof(settings.ShardSize), arguments: Text(settings.ShardSize));
+        if (settings.MiniSize <= 0) Report(ParseProblemKind.MiniSizeNotPositive, setting: nameof(settings.MiniSize), arguments: Text(settings.MiniSize));
+        if (settings.Dropout is not (>= 0 and < 1)) Report(ParseProblemKind.DropoutOutOfRange, setting: nameof(settings.Dropout), arguments: Text(settings.Dropout));
+        if (settings.Variant is not (AdapterVariant.Balance or AdapterVariant.Mini or AdapterVariant.Bat))
+        {
+            Report(ParseProblemKind.UnknownVariant, setting: nameof(settings.Variant), arguments: Text((int)settings.Variant));
+        }
+        CheckUse(nameof(settings.MiniSize), settings, used: settings.Variant == AdapterVariant.Mini);
+        CheckUse(nameof(settings.Dropout), settings, used: settings.Variant != AdapterVariant.Bat || settings.Dropout == 0);
+        CheckUse(nameof(settings.AllowPadding), settings, used: settings.Variant != AdapterVariant.Bat || !settings.AllowPadding);
+    }
+
+    private void CheckUse(string setting, AdapterSettings settings, bool used)
+    {
+        if (!used && attribute.NamedArguments.Any(argument => argument.Key == setting))
+        {
+            Report(ParseProblemKind.SettingUnusedByVariant, -1, setting, setting, settings.Variant.ToString());
+        }
+    }
+
+    private static string Text(IFormattable value) => value.ToString(null, CultureInfo.InvariantCulture);
+
+    private (ISymbol Member, ITypeSymbol Type)? FindTarget(string name, int index)
+    {
+        var member = TargetMembers.Find(type, name);
+        if (member is null)
+        {
+            Report(ParseProblemKind.UnknownTarget, index, null, type.Name, name, TargetMembers.Nearest(type, name, types) ?? "");
+            return null;
+        }
+
+        var memberType = TargetMembers.ReadableType(member);
+        if (memberType is null) Report(ParseProblemKind.NotReadable, index, null, type.Name, name, member.Kind.ToString());
+        else if (!TargetMembers.IsAccessibleIn(type, member)) Report(ParseProblemKind.Inaccessible, index, null, type.Name, name, member.ContainingType.Name);
+        else if (member.IsStatic) Report(ParseProblemKind.StaticTarget, index, null, type.Name, name);
+        else if (TargetMembers.ModuleType(memberType, types) is not null) return (member, memberType);
+        // A type that does not exist is the compiler's to report.
+        else if (memberType.TypeKind != TypeKind.Error) Report(ParseProblemKind.TargetNotAModule, index, null, type.Name, name, memberType.ToDisplayString());
+        return null;
+    }
+
+    private AdaptedTarget Target(string name, ISymbol member, ITypeSymbol memberType, AdapterSettings settings, int index) => new(
+        name,
+        Kind: KindOf(memberType),
+        IsProperty: member is IPropertySymbol,
+        DeclaredType: memberType.ToDisplayString(SymbolNames.FullyQualifiedNullable),
+        ElementType: TargetMembers.ModuleType(memberType, types)!.ToDisplayString(SymbolNames.FullyQualified),
+        Settings: settings,
+        AttributeIndex: attributeIndex,
+        TargetIndex: index);
+
+    private TargetKind KindOf(ITypeSymbol memberType)
+    {
+        if (types.IsTensorModule(memberType)) return TargetKind.Module;
+        if (memberType is IArrayTypeSymbol) return TargetKind.Array;
+        return WellKnownTypes.Same(memberType.OriginalDefinition, types.ModuleList) ? TargetKind.ModuleList : TargetKind.Sequence;
+    }
+
+    private void Report(ParseProblemKind kind, int targetIndex = -1, string? setting = null, params string[] arguments) =>
+        problems.Add(new ParseProblem(kind, attributeIndex, targetIndex, setting, arguments.ToEquatableArray()));
+}
