@@ -1,0 +1,244 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Fossil.Serialization;
+
+namespace Fossil;
+
+/// <summary>
+/// What all methods' configurations have in common (PEFT: <c>PeftConfig</c>). Read and written as PEFT's <c>adapter_config.json</c>;
+/// fields that this library does not know survive reading and writing, in their place.
+/// </summary>
+public abstract record AdapterConfig
+{
+    /// <summary>The name of the file in an adapter's folder.</summary>
+    public const string FileName = "adapter_config.json";
+
+    /// <summary>The version of PEFT whose files these are.</summary>
+    internal const string PeftVersion = "0.21.2";
+
+    private static readonly string[] TaskTypes = ["SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION"];
+
+    private readonly JsonObject? source;
+
+    private protected AdapterConfig()
+    {
+    }
+
+    private protected AdapterConfig(ConfigReader reader)
+    {
+        TargetModules = reader.Modules("target_modules");
+        ExcludeModules = reader.Modules("exclude_modules");
+        ModulesToSave = reader.Strings("modules_to_save", allowOne: false);
+        LayersToTransform = reader.Integers("layers_to_transform");
+        LayersPattern = reader.Strings("layers_pattern", allowOne: true);
+        Bias = reader.Choice("bias", AdapterBias.None, ("none", AdapterBias.None), ("all", AdapterBias.All), (AdapterOnlyBias, AdapterBias.AdapterOnly));
+        TaskType = reader.Text("task_type");
+        BaseModelNameOrPath = reader.Text("base_model_name_or_path");
+        Revision = reader.Text("revision");
+        InferenceMode = reader.Boolean("inference_mode", false);
+        Path = reader.Path;
+        source = reader.Source;
+        reader.RefuseUnsupported(UnsupportedFields);
+    }
+
+    /// <summary>PEFT's name of the method (<c>peft_type</c>).</summary>
+    public abstract string PeftType { get; }
+
+    /// <summary>The modules to adapt (<c>target_modules</c>); where null, all that the model's attributes name.</summary>
+    public ModuleSelector? TargetModules { get; init; }
+
+    /// <summary>Modules not to adapt although <see cref="TargetModules"/> names them (<c>exclude_modules</c>).</summary>
+    public ModuleSelector? ExcludeModules { get; init; }
+
+    /// <summary>Modules that are trained and saved whole beside the adapter (<c>modules_to_save</c>).</summary>
+    public IReadOnlyList<string>? ModulesToSave { get; init; }
+
+    /// <summary>The indices of the layers to adapt; all where null or empty (<c>layers_to_transform</c>). Needs <see cref="TargetModules"/> to be a list.</summary>
+    public IReadOnlyList<int>? LayersToTransform { get; init; }
+
+    /// <summary>The name of the list that <see cref="LayersToTransform"/> counts in; any where null (<c>layers_pattern</c>).</summary>
+    public IReadOnlyList<string>? LayersPattern { get; init; }
+
+    /// <summary>Which bias vectors are trained (<c>bias</c>).</summary>
+    public AdapterBias Bias { get; init; }
+
+    /// <summary>What the model is for, e.g. <c>CAUSAL_LM</c> (<c>task_type</c>); recorded only.</summary>
+    public string? TaskType { get; init; }
+
+    /// <summary>The base model (<c>base_model_name_or_path</c>); recorded only.</summary>
+    public string? BaseModelNameOrPath { get; init; }
+
+    /// <summary>The base model's revision (<c>revision</c>); recorded only.</summary>
+    public string? Revision { get; init; }
+
+    /// <summary>Whether the adapter is for use and not for training (<c>inference_mode</c>). PEFT sets it in every saved file.</summary>
+    public bool InferenceMode { get; init; }
+
+    /// <summary>The file it was read from, for messages; null where it was not read.</summary>
+    internal string? Path { get; init; }
+
+    /// <summary>What would have been written when <see cref="source"/> was read: a field of it is rewritten only where its value is another now.</summary>
+    private Dictionary<string, JsonNode?>? AsRead { get; init; }
+
+    /// <summary>PEFT's word for <see cref="AdapterBias.AdapterOnly"/> in this method.</summary>
+    private protected abstract string AdapterOnlyBias { get; }
+
+    /// <summary>Fields of PEFT for features that are not here, with the value that switches them off.</summary>
+    private protected virtual IReadOnlyDictionary<string, JsonNode?> UnsupportedFields { get; } = new Dictionary<string, JsonNode?>();
+
+    /// <summary>Reads a configuration.</summary>
+    /// <param name="path">An <c>adapter_config.json</c>, or the folder that holds one.</param>
+    /// <exception cref="ConfigurationException">A field has a value that cannot be used; it says which, and what to do.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static AdapterConfig Load(string path)
+    {
+        var file = Directory.Exists(path) ? System.IO.Path.Combine(path, FileName) : path;
+        using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
+        if (stream.Length > ConfigReader.MaxBytes)
+        {
+            throw new ConfigurationException(string.Empty, file, $"the file has {stream.Length} bytes, more than the {ConfigReader.MaxBytes} that any adapter configuration needs. Is this an {FileName}?");
+        }
+
+        var bytes = new byte[stream.Length];
+        stream.ReadExactly(bytes);
+        return Parse(bytes, file);
+    }
+
+    /// <summary>Reads a configuration from JSON.</summary>
+    /// <exception cref="ConfigurationException">A field has a value that cannot be used; it says which, and what to do.</exception>
+    public static AdapterConfig Parse(string json) => Parse(Encoding.UTF8.GetBytes(json), null);
+
+    /// <inheritdoc cref="Parse(string)"/>
+    internal static AdapterConfig Parse(ReadOnlySpan<byte> json, string? path)
+    {
+        var reader = new ConfigReader(json, path);
+        var config = AdapterMethodConfigs.Create(reader);
+        config.Validate();
+        return config with { AsRead = config.Fields() };
+    }
+
+    /// <summary>Writes the configuration atomically, as <c>adapter_config.json</c>.</summary>
+    /// <param name="path">A file, or an existing folder.</param>
+    /// <exception cref="ConfigurationException">A value cannot be used.</exception>
+    /// <exception cref="AtomicWriteException">The file could not be written; what was there before still is.</exception>
+    public void Save(string path)
+    {
+        var file = Directory.Exists(path) ? System.IO.Path.Combine(path, FileName) : path;
+        var json = ToJson();
+        AtomicFile.Write(file, stream => stream.Write(Encoding.UTF8.GetBytes(json)));
+    }
+
+    /// <summary>The text of <c>adapter_config.json</c>: as it was read where it was, with PEFT's fields in alphabetical order where not.</summary>
+    /// <exception cref="ConfigurationException">A value cannot be used.</exception>
+    public string ToJson()
+    {
+        Validate();
+        return ToJsonObject().ToJsonString(ConfigReader.WriteOptions);
+    }
+
+    /// <summary>Checks every value, and those that exclude each other.</summary>
+    /// <exception cref="ConfigurationException">A value cannot be used; it says which, and what to do.</exception>
+    public virtual void Validate()
+    {
+        if (!Enum.IsDefined(Bias)) throw Invalid("bias", $"{Bias} is not one of {string.Join(", ", Enum.GetNames<AdapterBias>())}.");
+        if (TaskType is not null && !TaskTypes.Contains(TaskType)) throw Invalid("task_type", $"'{TaskType}' is not one of PEFT's task types: {string.Join(", ", TaskTypes)}. Use one of them, or none.");
+        CheckSelector("target_modules", TargetModules);
+        CheckSelector("exclude_modules", ExcludeModules);
+        if (ExcludeModules is { IsAllLinear: true }) throw Invalid("exclude_modules", "'all-linear' can be chosen, not excluded. Give a list or a regular expression.");
+        CheckNames("modules_to_save", ModulesToSave);
+        CheckNames("layers_pattern", LayersPattern);
+        foreach (var pattern in ModulesToSave ?? []) PythonRegex.Check("modules_to_save", Path, pattern);
+        foreach (var pattern in LayersPattern ?? []) PythonRegex.Check("layers_pattern", Path, pattern);
+        foreach (var layer in LayersToTransform ?? [])
+        {
+            if (layer < 0) throw Invalid("layers_to_transform", $"{layer} is no index of a layer. Count from 0.");
+        }
+
+        if (TargetModules?.Pattern is not { } expression) return;
+        if (LayersToTransform is not null) throw Invalid("layers_to_transform", $"it goes with a list of target_modules, not with the expression '{expression}'. Put the layers into the expression.");
+        if (LayersPattern is not null) throw Invalid("layers_pattern", $"it goes with a list of target_modules, not with the expression '{expression}'. Put the layers into the expression.");
+    }
+
+    /// <summary>Puts the fields in, under PEFT's names; a derived class adds its own.</summary>
+    private protected virtual void WriteFields(IDictionary<string, JsonNode?> fields)
+    {
+        fields["peft_type"] = PeftType;
+        fields["target_modules"] = ConfigReader.ToNode(TargetModules);
+        fields["exclude_modules"] = ConfigReader.ToNode(ExcludeModules);
+        fields["modules_to_save"] = ConfigReader.ToNode(ModulesToSave);
+        fields["layers_to_transform"] = LayersToTransform is null ? null : new JsonArray([.. LayersToTransform.Select(layer => (JsonNode)layer)]);
+        fields["layers_pattern"] = LayersPattern is [var only] ? only : ConfigReader.ToNode(LayersPattern);
+        fields["bias"] = Bias switch { AdapterBias.All => "all", AdapterBias.AdapterOnly => AdapterOnlyBias, _ => "none" };
+        fields["task_type"] = TaskType;
+        fields["base_model_name_or_path"] = BaseModelNameOrPath;
+        fields["revision"] = Revision;
+        fields["inference_mode"] = InferenceMode;
+    }
+
+    /// <summary>An error in a field of this configuration.</summary>
+    private protected ConfigurationException Invalid(string field, string message) => new(field, Path, message);
+
+    /// <summary>Checks that a number is positive.</summary>
+    private protected void CheckPositive(string field, long value, string what)
+    {
+        if (value <= 0) throw Invalid(field, $"{what} is {value}. It must be at least 1.");
+    }
+
+    /// <summary>Checks a dropout probability.</summary>
+    private protected void CheckDropout(string field, double value)
+    {
+        if (value is not (>= 0 and < 1)) throw Invalid(field, $"{value} is no dropout probability. Choose one from 0 (none) to below 1.");
+    }
+
+    private Dictionary<string, JsonNode?> Fields()
+    {
+        var fields = new Dictionary<string, JsonNode?>(StringComparer.Ordinal);
+        WriteFields(fields);
+        return fields;
+    }
+
+    private JsonObject ToJsonObject()
+    {
+        var fields = Fields();
+        var json = new JsonObject();
+        if (source is null || AsRead is null)
+        {
+            fields["auto_mapping"] = null;
+            fields["peft_version"] = PeftVersion;
+            foreach (var (name, off) in UnsupportedFields) fields[name] = off?.DeepClone();
+            foreach (var name in fields.Keys.Order(StringComparer.Ordinal)) json[name] = fields[name];
+            return json;
+        }
+
+        foreach (var (name, value) in source)
+        {
+            // peft_type alone is written as it is now: BONE files become MISS files.
+            var known = fields.Remove(name, out var now);
+            var changed = known && (name == "peft_type" || !JsonNode.DeepEquals(now, AsRead[name]));
+            json[name] = changed ? now : value?.DeepClone();
+        }
+
+        // An older file lacks fields of later versions; they are added where they now say something.
+        foreach (var (name, now) in fields)
+        {
+            if (!JsonNode.DeepEquals(now, AsRead[name])) json[name] = now;
+        }
+
+        return json;
+    }
+
+    private void CheckSelector(string field, ModuleSelector? selector)
+    {
+        if (selector is null) return;
+        if (selector.Pattern is { } pattern && !selector.IsAllLinear) PythonRegex.Check(field, Path, pattern);
+        CheckNames(field, selector.Names);
+    }
+
+    private void CheckNames(string field, IReadOnlyList<string>? names)
+    {
+        foreach (var name in names ?? [])
+        {
+            if (string.IsNullOrWhiteSpace(name)) throw Invalid(field, "an empty name matches no module. Remove it.");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+using System.Text.Json.Nodes;
+
+namespace Fossil;
+
+/// <summary>The configuration of LoRA, rank-stabilised LoRA, DoRA and PiSSA (PEFT: <c>tuners/lora/config.py</c>).</summary>
+public sealed record LoraConfig : AdapterConfig
+{
+    internal const string PeftTypeName = "LORA";
+
+    private static readonly Dictionary<string, JsonNode?> Unsupported = new(StringComparer.Ordinal)
+    {
+        ["alora_invocation_tokens"] = null,
+        ["arrow_config"] = null,
+        ["corda_config"] = null,
+        ["ensure_weight_tying"] = false,
+        ["eva_config"] = null,
+        ["fan_in_fan_out"] = false,
+        ["kasa_config"] = null,
+        ["layer_replication"] = null,
+        ["loftq_config"] = new JsonObject(),
+        ["lora_bias"] = false,
+        ["lora_ga_config"] = null,
+        ["megatron_config"] = null,
+        ["megatron_core"] = "megatron.core",
+        ["monteclora_config"] = null,
+        ["qalora_group_size"] = 16,
+        ["target_parameters"] = null,
+        ["trainable_token_indices"] = null,
+        ["use_bdlora"] = null,
+        ["use_qalora"] = false,
+        ["velora_config"] = null,
+    };
+
+    /// <summary>A configuration with PEFT's defaults.</summary>
+    public LoraConfig()
+    {
+    }
+
+    internal LoraConfig(ConfigReader reader)
+        : base(reader)
+    {
+        Rank = reader.Integer("r", Rank);
+        Alpha = reader.Number("lora_alpha", Alpha);
+        Dropout = reader.Number("lora_dropout", Dropout);
+        UseRslora = reader.Boolean("use_rslora", false);
+        UseDora = reader.Boolean("use_dora", false);
+        InitLoraWeights = LoraInitialization.Read(reader, "init_lora_weights");
+        RankPattern = reader.Patterns("rank_pattern", reader.AsInteger);
+        AlphaPattern = reader.Patterns("alpha_pattern", reader.AsNumber);
+    }
+
+    /// <inheritdoc/>
+    public override string PeftType => PeftTypeName;
+
+    /// <summary>Rank r (<c>r</c>).</summary>
+    public int Rank { get; init; } = 8;
+
+    /// <summary>Alpha; the product is scaled by alpha / r (<c>lora_alpha</c>).</summary>
+    public double Alpha { get; init; } = 8;
+
+    /// <summary>Dropout probability on x before A (<c>lora_dropout</c>).</summary>
+    public double Dropout { get; init; }
+
+    /// <summary>Scales by alpha / √r instead (arXiv 2312.03732; <c>use_rslora</c>).</summary>
+    public bool UseRslora { get; init; }
+
+    /// <summary>Learns the magnitude of each output beside the direction (DoRA, arXiv 2402.09353; <c>use_dora</c>).</summary>
+    public bool UseDora { get; init; }
+
+    /// <summary>How A and B start (<c>init_lora_weights</c>).</summary>
+    public LoraInitialization InitLoraWeights { get; init; } = LoraInitialization.Default;
+
+    /// <summary>Ranks by regular expression over the end of the module's path; the first in order of enumeration that matches counts (<c>rank_pattern</c>).</summary>
+    public IReadOnlyDictionary<string, int> RankPattern { get; init; } = new OrderedDictionary<string, int>();
+
+    /// <summary>Alphas by regular expression, as <see cref="RankPattern"/> (<c>alpha_pattern</c>).</summary>
+    public IReadOnlyDictionary<string, double> AlphaPattern { get; init; } = new OrderedDictionary<string, double>();
+
+    private protected override string AdapterOnlyBias => "lora_only";
+
+    private protected override IReadOnlyDictionary<string, JsonNode?> UnsupportedFields => Unsupported;
+
+    /// <inheritdoc/>
+    public override void Validate()
+    {
+        base.Validate();
+        CheckPositive("r", Rank, "the rank");
+        if (!double.IsFinite(Alpha)) throw Invalid("lora_alpha", $"{Alpha} is not a finite number.");
+        CheckDropout("lora_dropout", Dropout);
+        foreach (var (pattern, rank) in RankPattern)
+        {
+            PythonRegex.Check("rank_pattern", Path, pattern);
+            CheckPositive("rank_pattern", rank, $"the rank for '{pattern}'");
+        }
+
+        foreach (var (pattern, alpha) in AlphaPattern)
+        {
+            PythonRegex.Check("alpha_pattern", Path, pattern);
+            if (!double.IsFinite(alpha)) throw Invalid("alpha_pattern", $"{alpha} for '{pattern}' is not a finite number.");
+        }
+
+        if (LayersPattern is { Count: > 0 } && LayersToTransform is null) throw Invalid("layers_pattern", "it says where layers_to_transform counts, which is missing. Give both or none.");
+        if (UseDora && InitLoraWeights.IsPissa) throw Invalid("use_dora", "DoRA starts from the whole weight, PiSSA takes a part of it away. Choose one of them.");
+    }
+
+    private protected override void WriteFields(IDictionary<string, JsonNode?> fields)
+    {
+        base.WriteFields(fields);
+        fields["r"] = Rank;
+        fields["lora_alpha"] = ConfigReader.ToNumberNode(Alpha);
+        fields["lora_dropout"] = ConfigReader.ToFloatNode(Dropout);
+        fields["use_rslora"] = UseRslora;
+        fields["use_dora"] = UseDora;
+        fields["init_lora_weights"] = InitLoraWeights.ToNode();
+        fields["rank_pattern"] = new JsonObject(RankPattern.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value)));
+        fields["alpha_pattern"] = new JsonObject(AlphaPattern.Select(pair => KeyValuePair.Create(pair.Key, ConfigReader.ToNumberNode(pair.Value))));
+    }
+}

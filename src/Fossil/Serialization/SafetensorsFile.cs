@@ -1,0 +1,191 @@
+using System.IO.MemoryMappedFiles;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Fossil.Serialization;
+
+/// <summary>
+/// A safetensors file, mapped into memory and checked. Opening reads the header only; a tensor's bytes are read once, straight from
+/// the mapping into the tensor, when it is loaded.
+/// </summary>
+/// <remarks>
+/// Nothing in the file is trusted: a damaged or hostile file is refused by a <see cref="SafetensorsException"/> before anything
+/// of a size that it claims is allocated. Do not shorten a file while it is open here: the operating system ends a process that
+/// reads beyond the end of a mapped file. (Replacing it by a rename, as <see cref="AtomicFile"/> does, is harmless.)
+/// </remarks>
+public sealed unsafe class SafetensorsFile : IDisposable
+{
+    // Elements that are converted at a time where the wanted dtype is another: bounds what is held beside the tensor itself.
+    private const long ConversionChunk = 1 << 22;
+
+    // Far below what a Span can hold, and a multiple of every element size.
+    private const long CopyChunk = 1 << 28;
+
+    private readonly SafetensorsHeader header;
+    private readonly Dictionary<string, SafetensorInfo> byName;
+    private readonly MemoryMappedFile mapping;
+    private readonly MemoryMappedViewAccessor view;
+    private readonly byte* data;
+    private bool disposed;
+
+    private SafetensorsFile(string path, MemoryMappedFile mapping, MemoryMappedViewAccessor view, byte* start, long length)
+    {
+        Path = path;
+        this.mapping = mapping;
+        this.view = view;
+        var headerLength = SafetensorsHeader.ReadLength(new ReadOnlySpan<byte>(start, SafetensorsHeader.LengthBytes), length, path);
+        header = SafetensorsHeader.Parse(new ReadOnlySpan<byte>(start + SafetensorsHeader.LengthBytes, headerLength), length - SafetensorsHeader.LengthBytes - headerLength, path);
+        byName = header.Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
+        Names = [.. header.Tensors.Select(tensor => tensor.Name)];
+        Metadata = header.Metadata is { } pairs ? new Dictionary<string, string>(pairs, StringComparer.Ordinal) : null;
+        data = start + header.DataStart;
+    }
+
+    /// <summary>The file.</summary>
+    public string Path { get; }
+
+    /// <summary>The tensors' names, as the header lists them.</summary>
+    public IReadOnlyList<string> Names { get; }
+
+    /// <summary>The metadata; null where the file has none.</summary>
+    public IReadOnlyDictionary<string, string>? Metadata { get; }
+
+    /// <summary>Opens and checks a file.</summary>
+    /// <exception cref="SafetensorsException">The file is not a well-formed safetensors file; <see cref="SafetensorsException.Error"/> says why.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static SafetensorsFile Open(string path)
+    {
+        // Delete sharing lets a writer replace the file while it is mapped here.
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
+        var length = stream.Length;
+        if (length < SafetensorsHeader.LengthBytes) SafetensorsHeader.ReadLength([], length, path);
+        var mapping = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        MemoryMappedViewAccessor? view = null;
+        byte* start = null;
+        try
+        {
+            view = mapping.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
+            view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+            return new SafetensorsFile(path, mapping, view, start + view.PointerOffset, length);
+        }
+        catch
+        {
+            if (start is not null) view!.SafeMemoryMappedViewHandle.ReleasePointer();
+            view?.Dispose();
+            mapping.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Whether the file has a tensor of that name.</summary>
+    public bool Contains(string name) => byName.ContainsKey(name);
+
+    /// <summary>What the header says about a tensor.</summary>
+    /// <exception cref="SafetensorsException">There is no tensor of that name.</exception>
+    public SafetensorInfo GetInfo(string name) =>
+        byName.TryGetValue(name, out var info)
+            ? info
+            : throw new SafetensorsException(SafetensorsError.TensorNotFound, Path, $"there is no tensor '{name}'. There are {Names.Count}: {string.Join(", ", Names.Take(10))}{(Names.Count > 10 ? ", …" : string.Empty)}.");
+
+    /// <summary>Loads a tensor.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="dtype">The dtype it shall have; that of the file where null.</param>
+    /// <param name="device">Where it shall be; on the CPU where null.</param>
+    /// <returns>A new tensor, which the caller (or the surrounding dispose scope) owns.</returns>
+    /// <exception cref="SafetensorsException">There is no tensor of that name, or libtorch does not hold its dtype.</exception>
+    public Tensor Load(string name, ScalarType? dtype = null, Device? device = null)
+    {
+        var info = GetInfo(name);
+        var stored = TorchDtype(info);
+        var loaded = empty([.. info.Shape], dtype ?? stored, CPU);
+        try
+        {
+            Copy(info, stored, loaded);
+            if (device is null || device.type == DeviceType.CPU) return loaded;
+        }
+        catch
+        {
+            loaded.Dispose();
+            throw;
+        }
+
+        using (loaded) return loaded.to(device);
+    }
+
+    /// <summary>Loads a tensor into one that exists, e.g. a parameter of a model, converting to its dtype: no second copy of it is made.</summary>
+    /// <param name="name">The name in the file.</param>
+    /// <param name="destination">A tensor of the same shape.</param>
+    /// <exception cref="SafetensorsException">There is no tensor of that name, the shapes differ, or libtorch does not hold its dtype.</exception>
+    public void LoadInto(string name, Tensor destination)
+    {
+        var info = GetInfo(name);
+        if (!destination.shape.AsSpan().SequenceEqual([.. info.Shape]))
+        {
+            throw new SafetensorsException(SafetensorsError.ShapeMismatch, Path, $"tensor '{name}' has shape [{string.Join(", ", info.Shape)}], the tensor to load into [{string.Join(", ", destination.shape)}]. Does the file belong to this model?");
+        }
+
+        using var noGrad = no_grad();
+        if (destination.device_type == DeviceType.CPU && destination.is_contiguous())
+        {
+            Copy(info, TorchDtype(info), destination);
+            return;
+        }
+
+        using var loaded = Load(name, destination.dtype);
+        using var same = destination.copy_(loaded);
+    }
+
+    /// <summary>Passes a tensor's bytes, as they are in the file, to <paramref name="consume"/> piece by piece.</summary>
+    internal void ReadBytes(string name, SpanAction consume)
+    {
+        var info = GetInfo(name);
+        ObjectDisposedException.ThrowIf(disposed, this);
+        for (long done = 0; done < info.ByteCount; done += CopyChunk)
+        {
+            consume(new ReadOnlySpan<byte>(data + info.Offset + done, (int)Math.Min(CopyChunk, info.ByteCount - done)));
+        }
+    }
+
+    /// <summary>Receives a piece of a tensor's bytes.</summary>
+    internal delegate void SpanAction(ReadOnlySpan<byte> bytes);
+
+    private ScalarType TorchDtype(SafetensorInfo info) =>
+        info.Dtype.ToTorch() ?? throw new SafetensorsException(SafetensorsError.UnsupportedDtype, Path, $"tensor '{info.Name}' has dtype {info.Dtype}, which libtorch cannot hold. Convert the file to another dtype.");
+
+    private void Copy(SafetensorInfo info, ScalarType stored, Tensor destination)
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        if (info.ByteCount == 0) return;
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var flat = destination.detach().view(-1);
+        var elementBytes = info.Dtype.BitSize() / 8;
+        var chunk = destination.dtype == stored ? CopyChunk / elementBytes : ConversionChunk;
+        for (long done = 0, count = info.ByteCount / elementBytes; done < count; done += chunk)
+        {
+            using var pieceScope = NewDisposeScope();
+            var length = Math.Min(chunk, count - done);
+            var source = new ReadOnlySpan<byte>(data + info.Offset + (done * elementBytes), (int)(length * elementBytes));
+            var piece = flat.narrow(0, done, length);
+            if (destination.dtype == stored)
+            {
+                source.CopyTo(piece.bytes);
+                continue;
+            }
+
+            var raw = empty(length, stored, CPU);
+            source.CopyTo(raw.bytes);
+            piece.copy_(raw);
+        }
+    }
+
+    /// <summary>Unmaps the file. Tensors loaded from it stay.</summary>
+    public void Dispose()
+    {
+        if (disposed) return;
+        disposed = true;
+        view.SafeMemoryMappedViewHandle.ReleasePointer();
+        view.Dispose();
+        mapping.Dispose();
+    }
+}
