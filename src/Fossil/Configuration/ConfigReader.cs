@@ -31,6 +31,7 @@ internal sealed class ConfigReader
         if (json.Length > MaxBytes) throw new ConfigurationException(string.Empty, path, $"the text has {json.Length} bytes, more than the {MaxBytes} that any adapter configuration needs.");
         try
         {
+            CheckText(json);
             var options = new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false };
             Source = JsonNode.Parse(json, documentOptions: options) as JsonObject
                 ?? throw new ConfigurationException(string.Empty, path, $"the text is not a JSON object. Is this an {AdapterConfig.FileName}?");
@@ -42,6 +43,17 @@ internal sealed class ConfigReader
         catch (InvalidOperationException exception)
         {
             throw new ConfigurationException(string.Empty, path, $"the text holds a string that is not Unicode text: {exception.Message}", exception);
+        }
+    }
+
+    /// <summary>Decodes every string once: the document would do it only when a value is asked for, and throw then.</summary>
+    /// <exception cref="InvalidOperationException">A string is not Unicode text.</exception>
+    private static void CheckText(ReadOnlySpan<byte> json)
+    {
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = MaxDepth });
+        while (reader.Read())
+        {
+            if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName) reader.GetString();
         }
     }
 

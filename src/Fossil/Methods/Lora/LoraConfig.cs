@@ -100,7 +100,6 @@ public sealed record LoraConfig : AdapterConfig
         }
 
         if (LayersPattern is { Count: > 0 } && LayersToTransform is null) throw Invalid("layers_pattern", "it says where layers_to_transform counts, which is missing. Give both or none.");
-        if (UseDora && InitLoraWeights.IsPissa) throw Invalid("use_dora", "DoRA starts from the whole weight, PiSSA takes a part of it away. Choose one of them.");
     }
 
     private protected override void WriteFields(IDictionary<string, JsonNode?> fields)
