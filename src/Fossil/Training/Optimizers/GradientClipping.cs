@@ -1,0 +1,67 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Fossil.Training;
+
+/// <summary>Clipping of the gradients of all parameters together (PyTorch: <c>torch.nn.utils.clip_grad_norm_</c>).</summary>
+public static class GradientClipping
+{
+    /// <summary>
+    /// Scales all gradients in place so that their common Euclidean norm is at most <paramref name="maxNorm"/>:
+    /// by maxNorm / (norm + 1e-6) where that is below one. Parameters without a gradient are left out.
+    /// </summary>
+    /// <param name="parameters">The parameters whose gradients count.</param>
+    /// <param name="maxNorm">The largest norm allowed; 0 or less, or infinity, only measures.</param>
+    /// <returns>The norm before clipping; not finite where a gradient is not, and then nothing is scaled.</returns>
+    public static double ClipGradNorm(IEnumerable<Parameter> parameters, double maxNorm)
+    {
+        var gradients = new List<Tensor>();
+        try
+        {
+            foreach (var parameter in parameters)
+            {
+                if (parameter.grad is { } gradient) gradients.Add(gradient);
+            }
+
+            var norm = Math.Sqrt(gradients.Sum(SquaredNorm));
+            var scale = maxNorm / (norm + 1e-6);
+            if (maxNorm > 0 && scale < 1 && double.IsFinite(norm))
+            {
+                foreach (var gradient in gradients) gradient.mul_(scale);
+            }
+
+            return norm;
+        }
+        finally
+        {
+            foreach (var gradient in gradients) gradient.Dispose();
+        }
+    }
+
+    /// <summary>Summed in float64, so that the norm of many small gradients does not depend on how they are split over parameters.</summary>
+    private static double SquaredNorm(Tensor gradient)
+    {
+        if (!FloatMemory.IsAvailable(gradient))
+        {
+            using var scope = NewDisposeScope();
+            return gradient.to(ScalarType.Float32).square().sum(ScalarType.Float64).ToDouble();
+        }
+
+        var elements = FloatMemory.Span(gradient);
+        var vectors = MemoryMarshal.Cast<float, Vector<float>>(elements);
+        Vector<double> low = Vector<double>.Zero, high = Vector<double>.Zero;
+        foreach (var vector in vectors)
+        {
+            Vector.Widen(vector, out var first, out var second);
+            low += first * first;
+            high += second * second;
+        }
+
+        var sum = Vector.Sum(low + high);
+        foreach (var element in elements[(vectors.Length * Vector<float>.Count)..]) sum += (double)element * element;
+        return sum;
+    }
+}
