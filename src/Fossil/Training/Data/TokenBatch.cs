@@ -1,0 +1,60 @@
+using static TorchSharp.torch;
+
+namespace Fossil.Training;
+
+/// <summary>
+/// Sequences of tokens, padded on the right to the same length. A causal model needs no mask for that: no token sees the padding behind it.
+/// </summary>
+/// <param name="inputIds">Token ids, (batch, length), int64.</param>
+/// <param name="lossPositions">Positions in the flattened (batch · length) whose next token counts in the loss, int64.</param>
+/// <param name="targets">The next tokens at these positions, int64.</param>
+/// <param name="tokens">Tokens without the padding.</param>
+public sealed class TokenBatch(Tensor inputIds, Tensor lossPositions, Tensor targets, long tokens) : ITrainingBatch
+{
+    /// <summary>The label of a token that does not count in the loss (PyTorch: <c>ignore_index</c>).</summary>
+    public const int IgnoredLabel = -100;
+
+    /// <summary>Token ids, (batch, length), int64.</summary>
+    public Tensor InputIds { get; } = inputIds;
+
+    /// <summary>
+    /// Positions in the flattened (batch · length) whose next token counts in the loss, int64. A model may compute the logits of these alone.
+    /// </summary>
+    public Tensor LossPositions { get; } = lossPositions;
+
+    /// <summary>The next tokens at these positions, int64.</summary>
+    public Tensor Targets { get; } = targets;
+
+    /// <inheritdoc/>
+    public long Tokens { get; } = tokens;
+
+    /// <inheritdoc/>
+    public long LossItems => Targets.numel();
+
+    /// <summary>The mean cross entropy of logits over the whole batch.</summary>
+    /// <param name="logits">(batch, length, vocabulary), any float dtype; the loss is computed in float32.</param>
+    /// <returns>A scalar, float32.</returns>
+    public Tensor Loss(Tensor logits)
+    {
+        using var flat = logits.reshape(-1, logits.shape[^1]);
+        using var selected = flat.index_select(0, LossPositions);
+        return LossAtPositions(selected);
+    }
+
+    /// <summary>The mean cross entropy of logits at <see cref="LossPositions"/> alone.</summary>
+    /// <param name="logits">(positions, vocabulary), any float dtype; the loss is computed in float32.</param>
+    /// <returns>A scalar, float32.</returns>
+    public Tensor LossAtPositions(Tensor logits)
+    {
+        using var precise = logits.to(ScalarType.Float32);
+        return nn.functional.cross_entropy(precise, Targets);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        InputIds.Dispose();
+        LossPositions.Dispose();
+        Targets.Dispose();
+    }
+}

@@ -1,0 +1,63 @@
+using Fossil.Serialization;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Fossil.Training;
+
+/// <summary>What a <see cref="Trainer{TBatch}"/> trains: a module, the parameters that change, and how these are written and read.</summary>
+public interface ITrainable
+{
+    /// <summary>The module, for its training mode.</summary>
+    nn.Module Module { get; }
+
+    /// <summary>The parameters that change, with names that stay the same from run to run.</summary>
+    IReadOnlyList<(string Name, Parameter Parameter)> TrainableParameters { get; }
+
+    /// <summary>Writes the values of the parameters into a folder.</summary>
+    void Save(string folder);
+
+    /// <summary>Reads what <see cref="Save"/> wrote into the same parameters, bit for bit.</summary>
+    void Load(string folder);
+}
+
+/// <summary>The parameters of a module that require a gradient, kept in <c>model.safetensors</c> under the module's own names.</summary>
+/// <param name="module">The module.</param>
+public sealed class TrainableModule(nn.Module module) : ITrainable
+{
+    private const string FileName = "model.safetensors";
+
+    /// <inheritdoc/>
+    public nn.Module Module { get; } = module;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<(string Name, Parameter Parameter)> TrainableParameters { get; } =
+        module.named_parameters().Where(named => named.parameter.requires_grad).ToList();
+
+    /// <inheritdoc/>
+    public void Save(string folder) =>
+        SafetensorsWriter.Save(Path.Combine(folder, FileName), TrainableParameters.Select(named => (named.Name, (Tensor)named.Parameter)), [new("format", "pt")]);
+
+    /// <inheritdoc/>
+    public void Load(string folder)
+    {
+        using var file = SafetensorsFile.Open(Path.Combine(folder, FileName));
+        using var withoutGradient = no_grad();
+        foreach (var (name, parameter) in TrainableParameters)
+        {
+            using var value = file.Load(name);
+            if (!value.shape.SequenceEqual(parameter.shape))
+            {
+                throw new CheckpointReadException($"{file.Path}: '{name}' has shape ({string.Join(", ", value.shape)}), the module has ({string.Join(", ", parameter.shape)}).");
+            }
+
+            parameter.copy_(value);
+        }
+    }
+}
+
+/// <summary>A module that can recompute activations in its backward pass instead of keeping them.</summary>
+public interface ISupportsGradientCheckpointing
+{
+    /// <summary>Whether it does.</summary>
+    bool GradientCheckpointing { get; set; }
+}

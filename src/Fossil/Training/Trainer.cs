@@ -1,0 +1,216 @@
+using System.Diagnostics;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Fossil.Training;
+
+/// <summary>
+/// Trains the parameters of a model with AdamW (transformers: <c>Trainer</c>): schedule, accumulation, clipping, evaluation, checkpoints.
+/// A resumed run continues bit for bit: the order of the data and libtorch's random numbers at each step follow from the seed and the step's number.
+/// </summary>
+/// <typeparam name="TBatch">What the loss function takes.</typeparam>
+/// <param name="model">What is trained.</param>
+/// <param name="loss">Gives the mean loss of a batch over its <see cref="ITrainingBatch.LossItems"/>, a scalar. It runs in a dispose scope of its own.</param>
+/// <param name="arguments">The options.</param>
+/// <param name="data">The examples to learn from.</param>
+/// <param name="evaluationData">The examples to evaluate on.</param>
+/// <param name="callbacks">Follow the run, in this order.</param>
+public sealed partial class Trainer<TBatch>(
+    ITrainable model,
+    Func<TBatch, Tensor> loss,
+    TrainingArguments arguments,
+    ITrainingData<TBatch> data,
+    ITrainingData<TBatch>? evaluationData = null,
+    IEnumerable<TrainerCallback>? callbacks = null)
+    where TBatch : ITrainingBatch
+{
+    private readonly List<TrainerCallback> callbacks = [.. callbacks ?? []];
+    private readonly CheckpointStore? store = arguments.OutputDirectory is null ? null : new(arguments.OutputDirectory);
+    private string? lastCheckpoint;
+
+    /// <summary>Takes the steps of the run, or the rest of them.</summary>
+    /// <param name="resume">Whether to continue from the newest checkpoint of the output folder; without one the run begins.</param>
+    /// <param name="cancellation">Ends the run after the current step, with a checkpoint.</param>
+    /// <exception cref="TrainingArgumentException">An option is out of range.</exception>
+    /// <exception cref="OutputDirectoryException">The output folder cannot be written, or holds checkpoints of another run.</exception>
+    /// <exception cref="ResumeMismatchException">The data or the options that order it have changed.</exception>
+    /// <exception cref="CheckpointReadException">The checkpoint is damaged.</exception>
+    /// <exception cref="CheckpointWriteException">A checkpoint could not be written (a full disk, for one).</exception>
+    /// <exception cref="NonFiniteLossException">A loss or gradient is not finite.</exception>
+    public TrainingResult Train(bool resume = false, CancellationToken cancellation = default)
+    {
+        CheckArguments();
+        store?.Prepare();
+        lastCheckpoint = store?.Latest;
+        if (lastCheckpoint is not null && !resume)
+        {
+            throw new OutputDirectoryException($"{arguments.OutputDirectory} holds {Path.GetFileName(lastCheckpoint)} of an earlier run. Resume it, delete it, or choose another folder.");
+        }
+
+        var order = new DataOrder(data.Count, arguments.BatchSize, arguments.GradientAccumulationSteps, arguments.Seed, arguments.Shuffle);
+        var totalSteps = arguments.MaxSteps ?? (int)Math.Ceiling(arguments.Epochs * order.StepsPerEpoch);
+        var warmup = arguments.WarmupSteps > 0 ? arguments.WarmupSteps : (int)Math.Ceiling(totalSteps * arguments.WarmupRatio);
+        var run = new RunIdentity(data.Description, data.Fingerprint, data.Count, arguments.BatchSize, arguments.GradientAccumulationSteps, arguments.Seed, arguments.Shuffle);
+
+        using var optimizer = CreateOptimizer();
+        var state = lastCheckpoint is null ? new TrainerState() : CheckpointStore.Read(lastCheckpoint, model, optimizer, run);
+        (state.TotalSteps, state.StepsPerEpoch) = (totalSteps, order.StepsPerEpoch);
+        var schedule = new LearningRateSchedule(arguments.LearningRateScheduler, arguments.LearningRate, warmup, totalSteps);
+
+        foreach (var callback in callbacks) callback.OnTrainBegin(state);
+        var outcome = Run(state, order, schedule, optimizer, run, cancellation);
+        if (arguments.LoadBestModelAtEnd && state.BestStep is { } best && best != state.GlobalStep) model.Load(store!.PathOf(best));
+        foreach (var callback in callbacks) callback.OnTrainEnd(state);
+        return new(outcome, state, lastCheckpoint);
+    }
+
+    /// <summary>The mean loss over all items of the evaluation data, without dropout.</summary>
+    /// <exception cref="InvalidOperationException">There is no evaluation data.</exception>
+    public double Evaluate()
+    {
+        if (evaluationData is null) throw new InvalidOperationException("The trainer was given no evaluation data.");
+        var training = model.Module.training;
+        model.Module.eval();
+        try
+        {
+            using var withoutGradient = no_grad();
+            double sum = 0;
+            long items = 0;
+            foreach (var indices in Enumerable.Range(0, evaluationData.Count).Chunk(arguments.EvalBatchSize))
+            {
+                using var scope = NewDisposeScope();
+                using var batch = evaluationData.GetBatch(indices);
+                sum += loss(batch).ToDouble() * batch.LossItems;
+                items += batch.LossItems;
+            }
+
+            return sum / items;
+        }
+        finally
+        {
+            model.Module.train(training);
+        }
+    }
+
+    private TrainingOutcome Run(TrainerState state, DataOrder order, LearningRateSchedule schedule, FusedAdamW optimizer, RunIdentity run, CancellationToken cancellation)
+    {
+        var clock = new TrainingClock(state);
+        while (state.GlobalStep < state.TotalSteps)
+        {
+            optimizer.LearningRate = schedule.Rate(state.GlobalStep);
+            var norm = Step(state, order.Batches(state.GlobalStep), optimizer);
+            state.GlobalStep++;
+
+            var isLast = state.GlobalStep == state.TotalSteps;
+            var goesOn = callbacks.TrueForAll(callback => callback.OnStepEnd(state)) && !cancellation.IsCancellationRequested;
+            if (isLast || state.GlobalStep % arguments.LoggingSteps == 0) Log(state, clock.Report(state, optimizer.LearningRate, norm));
+            var isBest = false;
+            var stopsEarly = evaluationData is not null && IsDue(arguments.EvalSteps) && EvaluateAndCompare(state, out isBest);
+            if (IsDue(arguments.SaveSteps) || !goesOn || stopsEarly || (isBest && arguments.LoadBestModelAtEnd)) Save(state, optimizer, run);
+            if (stopsEarly) return TrainingOutcome.EarlyStopped;
+            if (!goesOn && !isLast) return TrainingOutcome.Cancelled;
+
+            bool IsDue(int every) => isLast || (every > 0 && state.GlobalStep % every == 0);
+        }
+
+        return TrainingOutcome.Completed;
+    }
+
+    /// <summary>Forward and backward over all batches of the step, then the update.</summary>
+    /// <returns>The norm of the gradients before clipping.</returns>
+    private double Step(TrainerState state, IReadOnlyList<int[]> groups, FusedAdamW optimizer)
+    {
+        manual_seed((long)(DataOrder.Mix(arguments.Seed, state.GlobalStep) >> 1));
+        model.Module.train();
+        optimizer.zero_grad();
+        var batches = groups.Select(data.GetBatch).ToList();
+        try
+        {
+            double total = batches.Sum(batch => batch.LossItems), mean = 0;
+            foreach (var batch in batches)
+            {
+                using var scope = NewDisposeScope();
+                var share = batch.LossItems / total;
+                var batchLoss = loss(batch);
+                mean += batchLoss.ToDouble() * share;
+                (share == 1 ? batchLoss : batchLoss * share).backward();
+                state.TokensSeen += batch.Tokens;
+            }
+
+            var norm = GradientClipping.ClipGradNorm(model.TrainableParameters.Select(named => named.Parameter), arguments.MaxGradNorm);
+            if (double.IsFinite(mean) && double.IsFinite(norm))
+            {
+                optimizer.step();
+                state.PendingLoss += mean;
+                state.PendingSteps++;
+            }
+            else if (arguments.OnNonFiniteLoss == NonFiniteLossAction.Skip)
+            {
+                state.SkippedSteps++;
+            }
+            else
+            {
+                throw new NonFiniteLossException(state.GlobalStep + 1, double.IsFinite(mean) ? $"the norm of the gradients is {norm}" : $"the loss is {mean}", lastCheckpoint);
+            }
+
+            return norm;
+        }
+        finally
+        {
+            optimizer.zero_grad();
+            foreach (var batch in batches) batch.Dispose();
+        }
+    }
+
+    private void Log(TrainerState state, TrainingLog log)
+    {
+        state.Logs.Add(log);
+        foreach (var callback in callbacks) callback.OnLog(state, log);
+    }
+
+    /// <summary>Evaluates, and notes whether that was an improvement.</summary>
+    /// <returns>Whether the run is to end early.</returns>
+    private bool EvaluateAndCompare(TrainerState state, out bool isBest)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var evaluation = new EvaluationLog(state.GlobalStep, state.Epoch, Evaluate(), Stopwatch.GetElapsedTime(started).TotalSeconds);
+        state.Evaluations.Add(evaluation);
+        isBest = state.BestLoss is null || evaluation.Loss < state.BestLoss;
+        state.EvaluationsWithoutImprovement = state.BestLoss is null || evaluation.Loss < state.BestLoss - arguments.EarlyStoppingThreshold ? 0 : state.EvaluationsWithoutImprovement + 1;
+        if (isBest) (state.BestLoss, state.BestStep) = (evaluation.Loss, state.GlobalStep);
+        foreach (var callback in callbacks) callback.OnEvaluate(state, evaluation);
+        return state.EvaluationsWithoutImprovement >= arguments.EarlyStoppingPatience;
+    }
+
+    private void Save(TrainerState state, FusedAdamW optimizer, RunIdentity run)
+    {
+        if (store is null) return;
+        lastCheckpoint = store.Write(model, optimizer, state, run);
+        if (arguments.SaveTotalLimit is { } limit) store.Prune(limit, arguments.LoadBestModelAtEnd ? state.BestStep : null);
+        foreach (var callback in callbacks) callback.OnSave(state, lastCheckpoint);
+    }
+
+    private FusedAdamW CreateOptimizer()
+    {
+        var decay = model.TrainableParameters.ToLookup(named => !ParameterNames.IsExcludedFromWeightDecay(named.Name));
+        return new([(decay[true], arguments.WeightDecay), (decay[false], 0)], arguments.LearningRate, arguments.AdamBeta1, arguments.AdamBeta2, arguments.AdamEpsilon);
+    }
+
+    private void CheckArguments()
+    {
+        arguments.Validate();
+        if (data.Count == 0) throw new TrainingArgumentException($"{data.Description} has no examples.");
+        if (arguments.EarlyStoppingPatience is not null || arguments.LoadBestModelAtEnd)
+        {
+            if (evaluationData is null) throw new TrainingArgumentException("Early stopping and loading the best model need evaluation data.");
+        }
+
+        var checkpointing = model.Module.modules().Prepend(model.Module).OfType<ISupportsGradientCheckpointing>().ToList();
+        if (arguments.GradientCheckpointing && checkpointing.Count == 0)
+        {
+            throw new TrainingArgumentException($"{model.Module.GetType().Name} cannot recompute activations: it has no module that implements {nameof(ISupportsGradientCheckpointing)}.");
+        }
+
+        foreach (var module in checkpointing) module.GradientCheckpointing = arguments.GradientCheckpointing;
+    }
+}

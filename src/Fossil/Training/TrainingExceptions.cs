@@ -1,0 +1,62 @@
+namespace Fossil.Training;
+
+/// <summary>The base of what can go wrong in a training run.</summary>
+public abstract class TrainingException(string message, Exception? innerException = null) : FossilException(message, innerException);
+
+/// <summary>An option of <see cref="TrainingArguments"/> is out of range, or asks for what the model or the data cannot do.</summary>
+public sealed class TrainingArgumentException(string message) : TrainingException(message);
+
+/// <summary>A line of a data file cannot be used.</summary>
+/// <param name="path">The file.</param>
+/// <param name="line">The line, from 1; 0 for the file as a whole.</param>
+/// <param name="reason">What is wrong and what is expected.</param>
+/// <param name="innerException">What the reader said.</param>
+public sealed class TrainingDataException(string path, long line, string reason, Exception? innerException = null)
+    : TrainingException(line > 0 ? $"{path}, line {line}: {reason}" : $"{path}: {reason}", innerException)
+{
+    /// <summary>The file.</summary>
+    public string Path { get; } = path;
+
+    /// <summary>The line, from 1; 0 for the file as a whole.</summary>
+    public long Line { get; } = line;
+}
+
+/// <summary>The loss or the norm of the gradients of a step is not a finite number. The parameters are as they were before the step.</summary>
+/// <param name="step">The step, from 1.</param>
+/// <param name="what">What is not finite.</param>
+/// <param name="lastCheckpoint">The last checkpoint that was written.</param>
+public sealed class NonFiniteLossException(int step, string what, string? lastCheckpoint)
+    : TrainingException(
+        $"Step {step}: {what}. The step was not applied" + (lastCheckpoint is null ? "" : $"; the last checkpoint is {lastCheckpoint}")
+        + $". Lower the learning rate, look at the data of this step, or leave such steps out with {nameof(TrainingArguments)}.{nameof(TrainingArguments.OnNonFiniteLoss)} = {nameof(NonFiniteLossAction)}.{nameof(NonFiniteLossAction.Skip)}.")
+{
+    /// <summary>The step, from 1.</summary>
+    public int Step { get; } = step;
+
+    /// <summary>The last checkpoint that was written; null where there is none.</summary>
+    public string? LastCheckpoint { get; } = lastCheckpoint;
+}
+
+/// <summary>A checkpoint could not be written. The ones before it are untouched.</summary>
+/// <param name="folder">The checkpoint's folder.</param>
+/// <param name="reason">What the file system said.</param>
+/// <param name="lastCheckpoint">The last checkpoint that was written.</param>
+/// <param name="innerException">The file system's exception.</param>
+public sealed class CheckpointWriteException(string folder, string reason, string? lastCheckpoint, Exception innerException)
+    : TrainingException(
+        $"{folder} could not be written: {reason} " + (lastCheckpoint is null ? "No checkpoint was written before." : $"Nothing of {lastCheckpoint} was touched; resume from there.")
+        + " Make room or choose another folder.",
+        innerException)
+{
+    /// <summary>The last checkpoint that was written; null where there is none.</summary>
+    public string? LastCheckpoint { get; } = lastCheckpoint;
+}
+
+/// <summary>The output folder cannot be used.</summary>
+public sealed class OutputDirectoryException(string message, Exception? innerException = null) : TrainingException(message, innerException);
+
+/// <summary>A checkpoint is incomplete, damaged, or of another kind of run.</summary>
+public sealed class CheckpointReadException(string message, Exception? innerException = null) : TrainingException(message, innerException);
+
+/// <summary>The run that is to be resumed had other data or other options that decide which data each step sees.</summary>
+public sealed class ResumeMismatchException(string message) : TrainingException(message);
