@@ -48,16 +48,18 @@ internal static class ChildProcess
         }
     }
 
+    /// <summary>The program as shell text.</summary>
+    public static string CommandLine(string folder, int killAfter = 0) =>
+        $"\"{Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet"}\" \"{typeof(ChildProcess).Assembly.Location}\" {Command} \"{folder}\" {killAfter.ToString(CultureInfo.InvariantCulture)}";
+
     /// <summary>Runs the program; <paramref name="prefix"/> are shell commands before it.</summary>
-    public static async Task<(int ExitCode, string Output, string Error)> Run(string folder, int killAfter = 0, string prefix = "")
+    public static Task<(int ExitCode, string Output, string Error)> Run(string folder, int killAfter = 0, string prefix = "") =>
+        Shell($"{prefix} exec {CommandLine(folder, killAfter)}");
+
+    /// <summary>Runs shell text.</summary>
+    public static async Task<(int ExitCode, string Output, string Error)> Shell(string text)
     {
-        var program = Path.ChangeExtension(typeof(ChildProcess).Assembly.Location, null);
-        var start = new ProcessStartInfo("/bin/sh", ["-c", $"{prefix} exec \"$0\" \"$@\"", program, Command, folder, killAfter.ToString(CultureInfo.InvariantCulture)])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        using var process = Process.Start(start)!;
+        using var process = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", text]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
         await process.WaitForExitAsync();

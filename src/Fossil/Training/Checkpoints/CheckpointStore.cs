@@ -71,7 +71,7 @@ internal sealed class CheckpointStore(string folder)
             FolderFlush.Flush(folder);
             return final;
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or AtomicWriteException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or AtomicWriteException || IsTooLarge(exception))
         {
             Discard(temporary);
             throw new CheckpointWriteException(final, exception.Message, previous, exception);
@@ -159,6 +159,9 @@ internal sealed class CheckpointStore(string folder)
         using var stream = File.OpenRead(path);
         return Convert.ToHexStringLower(SHA256.HashData(stream));
     }
+
+    /// <summary>.NET reports EFBIG, a file above the limit of the file system or of the user, as this.</summary>
+    private static bool IsTooLarge(Exception exception) => exception is ArgumentOutOfRangeException { ParamName: "value" };
 
     /// <summary>What cannot be removed now is removed by the next <see cref="Prepare"/>; the reason to report is why it could not be written.</summary>
     private static void Discard(string temporary)
