@@ -1,0 +1,100 @@
+using static TorchSharp.torch;
+
+namespace Fossil.Serialization;
+
+/// <summary>The weights of an adapter on the disk: <c>adapter_model.safetensors</c>, as PEFT writes it and reads it.</summary>
+/// <remarks>Knows names only. Which tensors there must be, and of which shapes, is for the methods to say.</remarks>
+public sealed class AdapterFile : IDisposable
+{
+    /// <summary>The name of the file in an adapter's folder.</summary>
+    public const string FileName = "adapter_model.safetensors";
+
+    private static readonly KeyValuePair<string, string>[] Metadata = [new("format", "pt")];
+
+    private readonly SafetensorsFile file;
+    private readonly Dictionary<AdapterTensorName, string> keys = [];
+
+    private AdapterFile(SafetensorsFile file)
+    {
+        this.file = file;
+        foreach (var key in file.Names)
+        {
+            var name = AdapterTensorName.Parse(key);
+            if (!keys.TryAdd(name, key))
+            {
+                throw new SafetensorsException(SafetensorsError.DuplicateName, file.Path, $"'{key}' and '{keys[name]}' name the same parameter of the adapter. Remove one.");
+            }
+        }
+    }
+
+    /// <summary>The file.</summary>
+    public string Path => file.Path;
+
+    /// <summary>The tensors, in the order of the file.</summary>
+    public IReadOnlyCollection<AdapterTensorName> Names => keys.Keys;
+
+    /// <summary>Opens the weights of an adapter.</summary>
+    /// <param name="path">The file, or the adapter's folder.</param>
+    /// <exception cref="SafetensorsException">The file is damaged.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static AdapterFile Open(string path)
+    {
+        if (Directory.Exists(path)) path = System.IO.Path.Combine(path, FileName);
+        var file = SafetensorsFile.Open(path);
+        try
+        {
+            return new AdapterFile(file);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens an adapter's configuration and weights, after finishing a save that a stopped process had begun to put in place.</summary>
+    /// <param name="folder">The adapter's folder.</param>
+    /// <exception cref="ConfigurationException">The configuration has a value that cannot be used.</exception>
+    /// <exception cref="SafetensorsException">The weights are damaged.</exception>
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    public static (AdapterConfig Config, AdapterFile Weights) OpenFolder(string folder)
+    {
+        AtomicFolder.Recover(folder);
+        var config = AdapterConfig.Load(System.IO.Path.Combine(folder, AdapterConfig.FileName));
+        return (config, Open(System.IO.Path.Combine(folder, FileName)));
+    }
+
+    /// <summary>Writes an adapter's configuration and weights; both change together, or not at all.</summary>
+    /// <param name="folder">The adapter's folder. Other files in it are left alone.</param>
+    /// <param name="config">The configuration.</param>
+    /// <param name="tensors">The weights.</param>
+    /// <exception cref="ConfigurationException">The configuration has a value that cannot be used.</exception>
+    /// <exception cref="AtomicWriteException">The files could not be written; what was there before still is.</exception>
+    public static void SaveFolder(string folder, AdapterConfig config, IEnumerable<(AdapterTensorName Name, Tensor Tensor)> tensors)
+    {
+        var json = System.Text.Encoding.UTF8.GetBytes(config.ToJson());
+        AtomicFolder.Write(folder, (AdapterConfig.FileName, stream => stream.Write(json)), (FileName, stream => Write(stream, tensors)));
+    }
+
+    /// <summary>Writes the weights to a stream.</summary>
+    public static void Write(Stream stream, IEnumerable<(AdapterTensorName Name, Tensor Tensor)> tensors) =>
+        SafetensorsWriter.Write(stream, tensors.Select(entry => (entry.Name.ToKey(), entry.Tensor)), Metadata);
+
+    /// <summary>Whether the file has that tensor.</summary>
+    public bool Contains(AdapterTensorName name) => keys.ContainsKey(name);
+
+    /// <summary>Dtype and shape of a tensor.</summary>
+    /// <exception cref="SafetensorsException">There is no such tensor.</exception>
+    public SafetensorInfo GetInfo(AdapterTensorName name) => file.GetInfo(Key(name));
+
+    /// <summary>Loads a tensor; see <see cref="SafetensorsFile.Load"/>.</summary>
+    public Tensor Load(AdapterTensorName name, ScalarType? dtype = null, Device? device = null) => file.Load(Key(name), dtype, device);
+
+    /// <summary>Loads a tensor into one that exists; see <see cref="SafetensorsFile.LoadInto"/>.</summary>
+    public void LoadInto(AdapterTensorName name, Tensor destination) => file.LoadInto(Key(name), destination);
+
+    /// <summary>Closes the file.</summary>
+    public void Dispose() => file.Dispose();
+
+    private string Key(AdapterTensorName name) => keys.TryGetValue(name, out var key) ? key : name.ToKey();
+}

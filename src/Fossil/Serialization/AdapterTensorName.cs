@@ -1,0 +1,59 @@
+namespace Fossil.Serialization;
+
+/// <summary>What a tensor of an adapter file is.</summary>
+public enum AdapterTensorKind
+{
+    /// <summary>A parameter of the adapter: <see cref="AdapterTensorName.Name"/> is what follows the module's path, e.g. <c>miss_block</c> or <c>lora_A.weight</c>.</summary>
+    Adapter,
+
+    /// <summary>The bias of an adapted module (PEFT: <c>bias="all"</c> or <c>"…_only"</c>).</summary>
+    AdaptedBias,
+
+    /// <summary>A parameter of the base model that is saved whole: of a module in <c>modules_to_save</c>, or with <c>bias="all"</c> the bias of a module that is not adapted.</summary>
+    Base,
+}
+
+/// <summary>
+/// The name of a tensor in <c>adapter_model.safetensors</c>, and how PEFT writes it: <c>base_model.model.</c>, the module's path,
+/// and what it is (<c>utils/save_and_load.py</c>: <c>get_peft_model_state_dict</c>).
+/// </summary>
+/// <param name="Kind">What it is.</param>
+/// <param name="Module">The path of the module that it belongs to, e.g. <c>model.layers.0.self_attn.q_proj</c>.</param>
+/// <param name="Name">What follows the module's path: <c>miss_block</c>, <c>lora_A.weight</c>, <c>bias</c>, <c>weight</c>.</param>
+public readonly record struct AdapterTensorName(AdapterTensorKind Kind, string Module, string Name)
+{
+    private const string Prefix = "base_model.model.";
+    private const string AdaptedBiasSuffix = "base_layer.bias";
+
+    // The parameters of the methods; a module of the model may well be called lora_something.
+    private static readonly string[] AdapterSuffixes = [".miss_block", ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"];
+    private const string LegacySuffix = ".bone_block";
+
+    /// <summary>The path and name of the parameter as the model has it, where <see cref="Kind"/> is not <see cref="AdapterTensorKind.Adapter"/>.</summary>
+    public string ParameterPath => Module.Length == 0 ? Name : $"{Module}.{Name}";
+
+    /// <summary>The key in the file.</summary>
+    public string ToKey() => Kind == AdapterTensorKind.AdaptedBias ? $"{Prefix}{Module}.{AdaptedBiasSuffix}" : Prefix + ParameterPath;
+
+    /// <summary>Takes a key of a file apart. The names of BONE files become those of MISS.</summary>
+    public static AdapterTensorName Parse(string key)
+    {
+        var path = key.StartsWith(Prefix, StringComparison.Ordinal) ? key[Prefix.Length..] : key;
+        if (path.EndsWith(LegacySuffix, StringComparison.Ordinal)) path = path[..^LegacySuffix.Length] + AdapterSuffixes[0];
+        if (Array.Find(AdapterSuffixes, suffix => path.EndsWith(suffix, StringComparison.Ordinal)) is { } suffix)
+        {
+            return new AdapterTensorName(AdapterTensorKind.Adapter, path[..^suffix.Length], suffix[1..]);
+        }
+
+        if (path.EndsWith("." + AdaptedBiasSuffix, StringComparison.Ordinal))
+        {
+            return new AdapterTensorName(AdapterTensorKind.AdaptedBias, path[..^(AdaptedBiasSuffix.Length + 1)], "bias");
+        }
+
+        var dot = path.LastIndexOf('.');
+        return new AdapterTensorName(AdapterTensorKind.Base, dot < 0 ? string.Empty : path[..dot], path[(dot + 1)..]);
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => ToKey();
+}
