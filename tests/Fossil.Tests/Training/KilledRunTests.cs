@@ -36,7 +36,6 @@ public sealed class KilledRunTests : IDisposable
 
     [SkippableTheory]
     [InlineData(1)]
-    [InlineData(2)]
     public async Task AProcessKilledAtAnyMomentLeavesNothingHalf(int seed)
     {
         Skip.If(OperatingSystem.IsWindows(), "needs a POSIX shell");
