@@ -1,0 +1,58 @@
+using System.Globalization;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Fossil;
+
+/// <content>What is trained.</content>
+public sealed partial class AdaptedModel
+{
+    /// <summary>The parameters that require a gradient, by their names in the model, as they are registered now: <c>.to</c> puts new ones in their place.</summary>
+    public IReadOnlyList<(string Name, Parameter Parameter)> TrainableParameters()
+    {
+        CheckNotDisposed();
+        return [.. Model.named_parameters().Where(entry => entry.parameter.requires_grad).Select(entry => (entry.name, entry.parameter))];
+    }
+
+    /// <summary>How many numbers are trained, and how many the model has with its adapters (PEFT: <c>get_nb_trainable_parameters</c>).</summary>
+    public (long Trainable, long All) CountParameters()
+    {
+        CheckNotDisposed();
+        var (trainable, all) = (0L, 0L);
+        foreach (var (_, parameter) in Model.named_parameters())
+        {
+            all += parameter.numel();
+            if (parameter.requires_grad) trainable += parameter.numel();
+        }
+        return (trainable, all);
+    }
+
+    /// <summary>Writes PEFT's line <c>trainable params: … || all params: … || trainable%: …</c>.</summary>
+    /// <param name="writer">Where to; the console where null.</param>
+    public void PrintTrainableParameters(TextWriter? writer = null)
+    {
+        var (trainable, all) = CountParameters();
+        (writer ?? Console.Out).WriteLine(string.Create(
+            CultureInfo.InvariantCulture, $"trainable params: {trainable:N0} || all params: {all:N0} || trainable%: {100.0 * trainable / Math.Max(1, all):F4}"));
+    }
+
+    /// <summary>AdamW over what is trainable now. After <c>.to(…)</c> on the model, or another choice of adapters, make a new one: the parameters are others.</summary>
+    /// <param name="learningRate">Step size.</param>
+    /// <param name="weightDecay">Decoupled weight decay.</param>
+    /// <param name="beta1">Decay of the first moment.</param>
+    /// <param name="beta2">Decay of the second moment.</param>
+    /// <param name="eps">Added to the root of the second moment.</param>
+    /// <exception cref="AdapterStateException">Nothing is trainable: all adapters are frozen or merged.</exception>
+    public optim.Optimizer CreateOptimizer(double learningRate = 1e-3, double weightDecay = 0, double beta1 = 0.9, double beta2 = 0.999, double eps = 1e-8)
+    {
+        var parameters = TrainableParameters();
+        if (parameters.Count == 0)
+        {
+            throw new AdapterStateException(mergedNames.Count > 0
+                ? $"Nothing is trainable while {string.Join(", ", mergedNames)} {(mergedNames.Count == 1 ? "is" : "are")} merged into the base. Call Unmerge() first."
+                : "Nothing is trainable: the active adapters are frozen. Call Unfreeze(name), or load them with isTrainable: true.");
+        }
+
+        return optim.AdamW(parameters.Select(entry => entry.Parameter), learningRate, beta1, beta2, eps, weightDecay);
+    }
+}

@@ -1,0 +1,266 @@
+using System.Runtime.CompilerServices;
+using Fossil.Adapters;
+using Fossil.Targets;
+using static TorchSharp.torch;
+
+namespace Fossil;
+
+/// <summary>
+/// A model with adapters (PEFT: <c>PeftModel</c>). The model itself is used as before; this object changes, saves and merges its adapters.
+/// Disposing it removes the adapters and leaves the base weights as they are: what is merged stays merged.
+/// </summary>
+/// <remarks>Not thread-safe: change adapters and run the model from one thread at a time.</remarks>
+public sealed partial class AdaptedModel : IDisposable
+{
+    /// <summary>The name of an adapter for which none is given.</summary>
+    public const string DefaultAdapterName = "default";
+
+    private static readonly ConditionalWeakTable<nn.Module, AdaptedModel> Attached = [];
+
+    private readonly TargetFinder finder;
+    private readonly List<AttachedAdapter> adapters = [];
+    private readonly List<string> trainableBefore;
+    private List<string> active = [];
+    private int disabled;
+    private IReadOnlyList<string?>? rowAdapters;
+    private bool disposed;
+
+    private AdaptedModel(nn.Module model)
+    {
+        finder = TargetFinder.Walk(model);
+        trainableBefore = [.. model.named_parameters().Where(entry => entry.parameter.requires_grad).Select(entry => entry.name)];
+    }
+
+    /// <summary>The model.</summary>
+    public nn.Module Model => finder.Model;
+
+    /// <summary>The adaptable projections of the model.</summary>
+    public IReadOnlyList<AdaptedTarget> Targets => finder.Targets;
+
+    /// <summary>The names of all adapters, in the order in which they were added.</summary>
+    public IReadOnlyList<string> AdapterNames => [.. adapters.Select(adapter => adapter.Name)];
+
+    /// <summary>The adapters that the forward pass uses, in order.</summary>
+    public IReadOnlyList<string> ActiveAdapters => [.. active];
+
+    /// <summary>The configuration of an adapter.</summary>
+    /// <exception cref="AdapterNameException">There is no such adapter.</exception>
+    public AdapterConfig GetConfig(string adapterName = DefaultAdapterName) => Find(adapterName).Config;
+
+    internal static AdaptedModel Attach(nn.Module model, AdapterConfig? config, string adapterName)
+    {
+        if (Attached.TryGetValue(model, out _))
+            throw new AdapterStateException($"{model.GetType().Name} has adapters already. Use AddAdapter on the AdaptedModel that AttachAdapters returned, or dispose that first.");
+        var adapted = new AdaptedModel(model);
+        try
+        {
+            adapted.AddFirst(config ?? new FossilConfig(), adapterName);
+        }
+        catch
+        {
+            adapted.Dispose();
+            throw;
+        }
+
+        Attached.Add(model, adapted);
+        return adapted;
+    }
+
+    /// <summary>Adds an adapter, inactive until <see cref="SetAdapter(string[])"/> names it.</summary>
+    /// <param name="adapterName">Its name, e.g. <c>poems</c>.</param>
+    /// <param name="config">Its configuration; any method, also one that no other adapter of the model uses.</param>
+    /// <exception cref="AdapterNameException">The name is taken or cannot be used.</exception>
+    /// <exception cref="NotAdaptableException">The configuration chooses nothing, or a module that is not annotated.</exception>
+    /// <exception cref="ShardSizeException">The shard size does not fit a layer.</exception>
+    public void AddAdapter(string adapterName, AdapterConfig config)
+    {
+        CheckNotDisposed();
+        Create(adapterName, config);
+        ApplyState();
+    }
+
+    /// <summary>Removes an adapter. If it was active, the others that were stay active.</summary>
+    /// <exception cref="AdapterNameException">There is no such adapter.</exception>
+    /// <exception cref="AdapterStateException">It is merged.</exception>
+    public void DeleteAdapter(string adapterName)
+    {
+        CheckNotDisposed();
+        var adapter = Find(adapterName);
+        if (IsMerged(adapterName)) throw new AdapterStateException($"The adapter '{adapterName}' is merged into the base. Call Unmerge() before deleting it, or MergeAndUnload() to keep it there.");
+        Remove(adapter);
+        ApplyState();
+    }
+
+    /// <summary>Makes these adapters the active ones, in this order: their changes add up, and Bat adapters act one after the other. The others do not require gradients any more.</summary>
+    /// <exception cref="AdapterNameException">There is no such adapter, or a name is given twice.</exception>
+    /// <exception cref="AdapterStateException">Adapters are merged.</exception>
+    public void SetAdapter(params string[] adapterNames)
+    {
+        CheckNotDisposed();
+        if (adapterNames.Length == 0) throw new AdapterNameException("SetAdapter needs at least one name. To run the base model alone, use DisableAdapters().");
+        foreach (var name in adapterNames) Find(name);
+        if (adapterNames.Distinct().Count() != adapterNames.Length) throw new AdapterNameException($"SetAdapter({string.Join(", ", adapterNames)}) names an adapter twice.");
+        CheckNothingMerged("change the active adapters");
+        active = [.. adapterNames];
+        ApplyState();
+    }
+
+    /// <summary>Runs the base model alone until the result is disposed. Merged adapters are taken out of the base for that time.</summary>
+    public IDisposable DisableAdapters()
+    {
+        CheckNotDisposed();
+        if (rowAdapters is not null) throw new AdapterStateException("Adapters cannot be disabled while UseAdapters gives each row its own. Name null for the rows that should use the base alone.");
+        var merged = disabled == 0 ? SuspendMerge() : null;
+        disabled++;
+        ApplyState();
+        return new Scope(() =>
+        {
+            disabled--;
+            if (!disposed) ApplyState();
+            merged?.Invoke();
+        });
+    }
+
+    /// <summary>
+    /// Gives each row of the batch its own adapter until the result is disposed (PEFT: <c>adapter_names</c>). All rows go through one forward pass,
+    /// and those whose shard sizes are equal share one shard sum.
+    /// </summary>
+    /// <param name="adapterNames">One name for each row (index of the first dimension); null, or PEFT's <c>__base__</c>, for the base alone.</param>
+    /// <exception cref="AdapterNameException">There is no such adapter.</exception>
+    /// <exception cref="AdapterStateException">Adapters are merged or disabled.</exception>
+    public IDisposable UseAdapters(IReadOnlyList<string?> adapterNames)
+    {
+        CheckNotDisposed();
+        CheckNothingMerged("give each row its own adapter");
+        if (disabled > 0 || rowAdapters is not null) throw new AdapterStateException("UseAdapters cannot be combined with DisableAdapters() or with another UseAdapters: end that scope first.");
+        rowAdapters = [.. adapterNames.Select(name => name == "__base__" ? null : name)];
+        foreach (var name in rowAdapters)
+        {
+            if (name is not null && adapters.All(adapter => adapter.Name != name))
+            {
+                rowAdapters = null;
+                Find(name);
+            }
+        }
+        ApplyState();
+        return new Scope(() =>
+        {
+            rowAdapters = null;
+            if (!disposed) ApplyState();
+        });
+    }
+
+    /// <summary>Stops training an adapter: its parameters do not require gradients, although it stays active.</summary>
+    /// <exception cref="AdapterNameException">There is no such adapter.</exception>
+    public void Freeze(string adapterName = DefaultAdapterName) => SetFrozen(adapterName, true);
+
+    /// <summary>Trains an adapter again after <see cref="Freeze"/>, or one that was loaded for use only.</summary>
+    /// <exception cref="AdapterNameException">There is no such adapter.</exception>
+    public void Unfreeze(string adapterName = DefaultAdapterName) => SetFrozen(adapterName, false);
+
+    /// <summary>Removes all adapters from the model and gives the base parameters the <c>requires_grad</c> that they had. The base weights stay as they are.</summary>
+    public void Dispose()
+    {
+        if (disposed) return;
+        foreach (var adapter in adapters.ToArray()) Remove(adapter);
+        ForgetMerge();
+        RestoreRequiresGrad();
+        Attached.Remove(Model);
+        disposed = true;
+    }
+
+    private void AddFirst(AdapterConfig config, string adapterName)
+    {
+        Create(adapterName, config);
+        active = [adapterName];
+        foreach (var (_, parameter) in Model.named_parameters()) parameter.requires_grad = false;
+        ApplyState();
+    }
+
+    private AttachedAdapter Create(string adapterName, AdapterConfig config)
+    {
+        if (string.IsNullOrWhiteSpace(adapterName) || adapterName.Contains('.')) throw new AdapterNameException($"'{adapterName}' cannot name an adapter: a name is not empty and has no dot, because it becomes part of parameter names.");
+        if (adapters.Any(adapter => adapter.Name == adapterName)) throw new AdapterNameException($"There is an adapter '{adapterName}' already. Choose another name, or delete it first.");
+        config.Validate();
+
+        var method = AdapterMethods.For(config);
+        var adapter = new AttachedAdapter(adapterName, config) { IsFrozen = config.InferenceMode };
+        // All layers are checked before the first is changed.
+        foreach (var target in TargetChoice.Select(finder, config))
+        {
+            var effective = config.TargetModules is null ? method.FromDefaults(config, target.Defaults) : config;
+            adapter.Layers.Add(method.CreateLayer(target, adapterName, effective));
+        }
+
+        adapters.Add(adapter);
+        foreach (var layer in adapter.Layers)
+        {
+            using var noGrad = no_grad();
+            layer.CreateParameters(trainable: false, layer.Target.Weight.device);
+            if (layer.Target.Layers.Count == 0) TargetTable.Add(layer.Target);
+            layer.Target.AddLayer(layer);
+        }
+        return adapter;
+    }
+
+    private void Remove(AttachedAdapter adapter)
+    {
+        foreach (var layer in adapter.Layers)
+        {
+            layer.RemoveParameters();
+            layer.Target.RemoveLayer(layer);
+            if (layer.Target.Layers.Count == 0) TargetTable.Remove(layer.Target);
+        }
+        adapters.Remove(adapter);
+        active.Remove(adapter.Name);
+    }
+
+    /// <summary>Brings every target's forward pass and every parameter's requires_grad in line with the adapters' state.</summary>
+    private void ApplyState()
+    {
+        foreach (var target in Targets) target.SetPlan(PlanFor(target));
+        foreach (var adapter in adapters)
+        {
+            var train = active.Contains(adapter.Name) && !adapter.IsFrozen && !IsMerged(adapter.Name);
+            foreach (var layer in adapter.Layers)
+            {
+                foreach (var (_, parameter) in layer.Parameters()) parameter.requires_grad = train;
+            }
+        }
+    }
+
+    private ForwardPlan PlanFor(AdaptedTarget target)
+    {
+        if (disabled > 0) return ForwardPlan.Base;
+        if (rowAdapters is { } rows) return ForwardPlan.ForRows([.. rows.Select(name => name is null ? null : target.FindLayer(name))]);
+        return ForwardPlan.ForLayers([.. active.Where(name => !IsMerged(name)).Select(target.FindLayer).OfType<AdapterLayer>()]);
+    }
+
+    private AttachedAdapter Find(string adapterName) => adapters.Find(adapter => adapter.Name == adapterName)
+        ?? throw new AdapterNameException($"There is no adapter '{adapterName}'. There are: {string.Join(", ", AdapterNames)}.");
+
+    private void SetFrozen(string adapterName, bool frozen)
+    {
+        CheckNotDisposed();
+        Find(adapterName).IsFrozen = frozen;
+        ApplyState();
+    }
+
+    private void RestoreRequiresGrad()
+    {
+        var parameters = Model.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
+        foreach (var name in trainableBefore)
+        {
+            if (parameters.TryGetValue(name, out var parameter) && !parameter.IsInvalid) parameter.requires_grad = true;
+        }
+    }
+
+    private void CheckNotDisposed() => ObjectDisposedException.ThrowIf(disposed, this);
+
+    private sealed class Scope(Action end) : IDisposable
+    {
+        private Action? end = end;
+
+        public void Dispose() => Interlocked.Exchange(ref end, null)?.Invoke();
+    }
+}

@@ -1,0 +1,86 @@
+using Fossil.CompilerServices;
+using Fossil.Targets;
+using static TorchSharp.torch;
+
+namespace Fossil.Adapters;
+
+/// <summary>A projection of the model that has, or may get, adapters.</summary>
+public sealed class AdaptedTarget
+{
+    private readonly List<AdapterLayer> layers = [];
+    private ForwardPlan plan = ForwardPlan.Base;
+
+    internal AdaptedTarget(nn.Module owner, string ownerPath, string localPath, nn.Module<Tensor, Tensor> module, AdapterDefaults defaults)
+    {
+        Owner = owner;
+        LocalPath = localPath;
+        Path = ownerPath.Length == 0 ? localPath : $"{ownerPath}.{localPath}";
+        Module = module;
+        Defaults = defaults;
+    }
+
+    /// <summary>The projection itself.</summary>
+    public nn.Module<Tensor, Tensor> Module { get; }
+
+    /// <summary>The annotated module that holds it; adapter parameters are registered there.</summary>
+    public nn.Module Owner { get; }
+
+    /// <summary>The path from the owner: <c>q_proj</c>.</summary>
+    public string LocalPath { get; }
+
+    /// <summary>The path from the model: <c>model.layers.0.self_attn.q_proj</c>.</summary>
+    public string Path { get; }
+
+    /// <summary>The settings of the attribute.</summary>
+    public AdapterDefaults Defaults { get; }
+
+    /// <summary>The layers of all adapters, active or not, in the order in which they were added.</summary>
+    public IReadOnlyList<AdapterLayer> Layers => layers;
+
+    /// <summary>The base weight (out, in), as it is now.</summary>
+    public Tensor Weight => BaseWeight.Find(Module)
+        ?? throw new NotAdaptableException($"'{Path}' ({Module.GetType().Name}) has no parameter or buffer named 'weight', so it cannot be adapted.");
+
+    /// <summary>The base bias (out), if the projection has one.</summary>
+    public Tensor? Bias => BaseWeight.FindBias(Module);
+
+    /// <summary>Width of the input.</summary>
+    public long InFeatures => Weight.shape[1];
+
+    /// <summary>Width of the output.</summary>
+    public long OutFeatures => Weight.shape[0];
+
+    /// <summary>The layer of the named adapter, if this target has one.</summary>
+    public AdapterLayer? FindLayer(string adapterName) => layers.Find(layer => layer.AdapterName == adapterName);
+
+    internal void AddLayer(AdapterLayer layer) => layers.Add(layer);
+
+    internal void RemoveLayer(AdapterLayer layer) => layers.Remove(layer);
+
+    internal void SetPlan(ForwardPlan plan) => this.plan = plan;
+
+    /// <summary>The target's forward pass with whatever is active now.</summary>
+    internal Tensor Forward(Tensor input)
+    {
+        var plan = this.plan;
+        if (plan.IsBase) return Module.forward(input);
+
+        var weight = Weight;
+        CheckInput(input, weight);
+        if (input.dtype == weight.dtype) return plan.Run(this, input);
+
+        // As PEFT: the computation is in the layer's dtype, the result in the input's.
+        using var converted = input.to(weight.dtype);
+        using var result = plan.Run(this, converted);
+        return result.to(input.dtype);
+    }
+
+    private void CheckInput(Tensor input, Tensor weight)
+    {
+        var inFeatures = weight.shape[1];
+        if (input.dim() == 0 || input.shape[^1] != inFeatures)
+            throw new AdapterInputException($"The input of '{Path}' has shape ({string.Join(", ", input.shape)}); its last dimension must be {inFeatures}.");
+        if (!is_floating_point(input))
+            throw new AdapterInputException($"The input of '{Path}' has dtype {input.dtype}; a floating-point dtype is needed.");
+    }
+}

@@ -1,0 +1,26 @@
+using static TorchSharp.torch;
+
+namespace Fossil;
+
+/// <summary>How a model gets adapters.</summary>
+public static class AdapterExtensions
+{
+    /// <summary>
+    /// Freezes the model and adds a FOSSIL adapter named "default" to every projection that its classes' attributes name, with the attributes' settings.
+    /// It changes no output until it is trained.
+    /// </summary>
+    /// <param name="model">A model of which some class is marked with <see cref="FossilAdaptAttribute"/>.</param>
+    /// <returns>What trains, saves, merges and removes the adapters; dispose it to remove them.</returns>
+    /// <exception cref="NotAdaptableException">No class is annotated, or a target is not registered or has no 2-D weight.</exception>
+    /// <exception cref="ShardSizeException">A shard size does not fit its layer.</exception>
+    /// <exception cref="AdapterStateException">The model has adapters already.</exception>
+    public static AdaptedModel AttachAdapters(this nn.Module model) => AdaptedModel.Attach(model, null, AdaptedModel.DefaultAdapterName);
+
+    /// <summary>Freezes the model and adds an adapter of any method (PEFT: <c>get_peft_model</c>).</summary>
+    /// <param name="model">A model of which some class is marked with <see cref="FossilAdaptAttribute"/>.</param>
+    /// <param name="config">The method and its settings. Without <see cref="AdapterConfig.TargetModules"/> the attributes choose targets and shard sizes.</param>
+    /// <param name="adapterName">The adapter's name.</param>
+    /// <inheritdoc cref="AttachAdapters(nn.Module)"/>
+    public static AdaptedModel AttachAdapters(this nn.Module model, AdapterConfig config, string adapterName = AdaptedModel.DefaultAdapterName) =>
+        AdaptedModel.Attach(model, config, adapterName);
+}

@@ -1,0 +1,19 @@
+namespace Fossil.Adapters;
+
+/// <summary>One named adapter of a model.</summary>
+/// <param name="name">Its name.</param>
+/// <param name="config">Its configuration.</param>
+internal sealed class AttachedAdapter(string name, AdapterConfig config)
+{
+    /// <summary>The adapter's name.</summary>
+    public string Name { get; } = name;
+
+    /// <summary>The configuration it was made from.</summary>
+    public AdapterConfig Config { get; } = config;
+
+    /// <summary>Its layers, in the order of the model's modules.</summary>
+    public List<AdapterLayer> Layers { get; } = [];
+
+    /// <summary>Whether the user froze it, or it was loaded for use only.</summary>
+    public bool IsFrozen { get; set; }
+}

@@ -1,0 +1,94 @@
+using static TorchSharp.torch;
+
+namespace Fossil.Adapters;
+
+/// <summary>What a target's forward pass does. Made anew whenever the active adapters change, so that a call only reads it.</summary>
+internal abstract class ForwardPlan
+{
+    /// <summary>The base layer alone: no adapter is active, or all are merged or disabled.</summary>
+    public static readonly ForwardPlan Base = new BasePlan();
+
+    /// <summary>Whether the target's own forward pass is all there is to do.</summary>
+    public virtual bool IsBase => false;
+
+    /// <summary>The output for an input in the base weight's dtype.</summary>
+    public abstract Tensor Run(AdaptedTarget target, Tensor input);
+
+    /// <summary>The same adapters for all rows.</summary>
+    public static ForwardPlan ForLayers(IReadOnlyList<AdapterLayer> layers) => layers.Count == 0 ? Base : new LayersPlan(layers);
+
+    /// <summary>One adapter, or none, for each row.</summary>
+    /// <param name="rows">The layer of each row of the batch; null for the base alone.</param>
+    public static ForwardPlan ForRows(IReadOnlyList<AdapterLayer?> rows) => rows.All(layer => layer is null) ? new CheckedBasePlan(rows.Count) : new RowsPlan(rows);
+
+    private sealed class BasePlan : ForwardPlan
+    {
+        public override bool IsBase => true;
+
+        public override Tensor Run(AdaptedTarget target, Tensor input) => target.Module.forward(input);
+    }
+
+    private sealed class LayersPlan : ForwardPlan
+    {
+        private readonly (AdapterMethod Method, AdapterLayer[] Layers)[] groups;
+
+        // The method whose layers act on the weight itself goes first: the others add to its output.
+        public LayersPlan(IReadOnlyList<AdapterLayer> layers) =>
+            groups = [.. layers.GroupBy(layer => layer.Method).Select(group => (group.Key, group.ToArray())).OrderByDescending(group => group.Item2.Any(layer => layer.Chains))];
+
+        public override Tensor Run(AdaptedTarget target, Tensor input)
+        {
+            var output = groups[0].Method.Forward(target, input, groups[0].Layers);
+            for (var i = 1; i < groups.Length; i++)
+            {
+                using var previous = output;
+                output = groups[i].Method.AddTo(previous, target, input, groups[i].Layers);
+            }
+            return output;
+        }
+    }
+
+    private sealed class CheckedBasePlan(int batch) : ForwardPlan
+    {
+        public override Tensor Run(AdaptedTarget target, Tensor input)
+        {
+            CheckBatch(target, input, batch);
+            return target.Module.forward(input);
+        }
+    }
+
+    private sealed class RowsPlan : ForwardPlan
+    {
+        private readonly RowRun[] runs;
+        private readonly AdapterMethod? method;
+        private readonly int batch;
+
+        public RowsPlan(IReadOnlyList<AdapterLayer?> rows)
+        {
+            batch = rows.Count;
+            var methods = rows.Where(layer => layer is not null).Select(layer => layer!.Method).Distinct().ToArray();
+            method = methods.Length == 1 ? methods[0] : null;
+            var runs = new List<RowRun>();
+            for (var start = 0; start < batch;)
+            {
+                var end = start + 1;
+                while (end < batch && rows[end] == rows[start]) end++;
+                runs.Add(new RowRun(rows[start], start, end - start));
+                start = end;
+            }
+            this.runs = [.. runs];
+        }
+
+        public override Tensor Run(AdaptedTarget target, Tensor input)
+        {
+            CheckBatch(target, input, batch);
+            return method is null ? RowRun.ForwardEach(target, input, runs) : method.ForwardRows(target, input, runs);
+        }
+    }
+
+    private static void CheckBatch(AdaptedTarget target, Tensor input, int batch)
+    {
+        if (input.dim() < 2 || input.shape[0] != batch)
+            throw new AdapterInputException($"The input of '{target.Path}' has shape ({string.Join(", ", input.shape)}), but UseAdapters names an adapter for each of {batch} rows: the first dimension must be {batch}.");
+    }
+}

@@ -1,0 +1,134 @@
+using static TorchSharp.torch;
+using static TorchSharp.torch.autograd;
+
+namespace Fossil.Autograd;
+
+/// <summary>The one custom autograd function: it runs an <see cref="AdapterCall"/> and absorbs what TorchSharp's custom functions leave to their authors.</summary>
+internal sealed class AdapterFunction : SingleTensorFunction<AdapterFunction>
+{
+    private const string CallKey = "call";
+
+    // Native code reads the returned gradients after backward has returned, so the managed references live until the next pass on this thread.
+    [ThreadStatic]
+    private static List<Tensor>? returned;
+
+    private static volatile Exception? failure;
+
+    public override string Name => nameof(AdapterFunction);
+
+    /// <summary>The output of <paramref name="call"/>, connected to the graph where a gradient is wanted.</summary>
+    public static Tensor Run(AdapterCall call)
+    {
+        ReleaseReturned();
+        ThrowEarlierFailure();
+        var inputs = call.Inputs;
+        call.Needs = new bool[inputs.Count];
+        if (is_grad_enabled())
+        {
+            for (var i = 0; i < inputs.Count; i++) call.Needs[i] = inputs[i] is { requires_grad: true };
+        }
+
+        try
+        {
+            return call.IsRecorded ? Record(call, inputs) : Compute(call);
+        }
+        finally
+        {
+            call.ReleaseTemporaries();
+        }
+    }
+
+    /// <inheritdoc/>
+    public override Tensor forward(AutogradContext ctx, params object[] vars)
+    {
+        var recording = (Recording)vars[0];
+        recording.Context = ctx;
+        // A missing gradient would be replaced by zeros of the output's size, for which TorchSharp keeps a tensor of that size.
+        ctx.set_materialize_grads(false);
+        ctx.save_data(CallKey, recording.Call);
+        recording.Output = Compute(recording.Call);
+        ctx.save_for_backward([.. recording.Call.Saved!]);
+        return recording.Output;
+    }
+
+    /// <inheritdoc/>
+    public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+    {
+        ReleaseReturned();
+        var call = (AdapterCall)ctx.get_data(CallKey);
+        var gradients = new Tensor?[call.Needs.Length];
+        if (grad_output is { IsInvalid: false })
+        {
+            using (grad_output) gradients = Gradients(ctx, call, grad_output);
+        }
+
+        (returned ??= []).AddRange(gradients.OfType<Tensor>());
+        return [null!, .. gradients!];
+    }
+
+    private static Tensor?[] Gradients(AutogradContext ctx, AdapterCall call, Tensor gradOutput)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor?[] gradients;
+        try
+        {
+            gradients = call.Backward(gradOutput, ctx.get_saved_variables());
+        }
+        catch (Exception exception)
+        {
+            // An exception must not cross the native frames of the backward pass: it would end the process.
+            failure = exception;
+            gradients = [.. call.Needs.Select((needed, i) => needed ? call.NotANumber(i) : null)];
+        }
+
+        foreach (var gradient in gradients) gradient?.DetachFromDisposeScope();
+        return gradients;
+    }
+
+    private static Tensor Record(AdapterCall call, IReadOnlyList<Tensor?> inputs)
+    {
+        call.Describe(inputs);
+        var recording = new Recording(call);
+        try
+        {
+            var output = apply([recording, .. inputs!]);
+            OutputCache.Drop(recording.Context!);
+            return output;
+        }
+        finally
+        {
+            recording.Output?.Dispose();
+        }
+    }
+
+    private static Tensor Compute(AdapterCall call)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        return call.Forward().MoveToOuterDisposeScope();
+    }
+
+    private static void ReleaseReturned()
+    {
+        if (returned is not { Count: > 0 } list) return;
+        foreach (var gradient in list) gradient.Dispose();
+        list.Clear();
+    }
+
+    private static void ThrowEarlierFailure()
+    {
+        if (failure is null || Interlocked.Exchange(ref failure, null) is not { } cause) return;
+        throw new AdapterBackwardException(
+            $"The last backward pass of an adapted layer failed, and its gradients were set to NaN: {cause.Message} Drop that step. The usual cause is a weight or adapter that was changed between forward and backward.", cause);
+    }
+
+    private sealed class Recording(AdapterCall call)
+    {
+        public AdapterCall Call { get; } = call;
+
+        public AutogradContext? Context { get; set; }
+
+        public Tensor? Output { get; set; }
+    }
+}

@@ -1,0 +1,24 @@
+using System.Collections.Concurrent;
+
+namespace Fossil.Kernels;
+
+/// <summary>Which code runs the shard sum and the tiled gradient of a shard size: generated kernels or libtorch's operations.</summary>
+internal static class KernelChoice
+{
+    private static readonly ConcurrentDictionary<int, IShardKernels> Generated = [];
+    private static readonly ConcurrentDictionary<int, bool> Reported = [];
+
+    /// <summary>Makes generated kernels known. They serve every layer with their shard size, wherever it was declared.</summary>
+    public static void Register(IShardKernels kernels) => Generated.TryAdd(kernels.ShardSize, kernels);
+
+    /// <summary>Says once for each shard size that no kernels were generated for it.</summary>
+    public static void ReportMissing(int shardSize)
+    {
+        if (Generated.ContainsKey(shardSize) || !Reported.TryAdd(shardSize, true)) return;
+        FossilWarnings.Report(
+            $"No kernels were generated for shard size {shardSize}, so it runs through libtorch's operations, which is slower. To generate them, name the size in an attribute: [FossilAdapt(…, ShardSize = {shardSize})].");
+    }
+
+    /// <summary>The kernels for <paramref name="shardSize"/>; null where libtorch's operations are to be used.</summary>
+    public static IShardKernels? For(int shardSize) => Generated.GetValueOrDefault(shardSize);
+}

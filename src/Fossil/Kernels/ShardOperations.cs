@@ -1,0 +1,121 @@
+using static TorchSharp.torch;
+
+namespace Fossil.Kernels;
+
+/// <summary>
+/// The pieces of shard sharing, on flattened tensors: by generated kernels where they fit, by libtorch's operations otherwise. Sums are in float32
+/// (float64 for float64). A 16-bit tensor is never converted as a whole: it goes through a block of rows at a time, which stays in the cache.
+/// </summary>
+internal static class ShardOperations
+{
+    private const long BlockElements = 1 << 18;
+
+    /// <summary>The dtype that sums over <paramref name="dtype"/> are made in.</summary>
+    public static ScalarType Accumulator(ScalarType dtype) => dtype == ScalarType.Float64 ? dtype : ScalarType.Float32;
+
+    /// <summary>How many rows a tensor of this shape has when it is flattened to two dimensions.</summary>
+    public static long Rows(ReadOnlySpan<long> shape)
+    {
+        var rows = 1L;
+        foreach (var size in shape[..^1]) rows *= size;
+        return rows;
+    }
+
+    /// <summary>S[n, j] = Σ_i x[n, i·r + j]; a last, shorter chunk counts as zero-padded.</summary>
+    /// <param name="input">(rows, in), contiguous.</param>
+    /// <param name="shardSize">r.</param>
+    /// <returns>(rows, r), float32 or float64.</returns>
+    public static Tensor ShardSum(Tensor input, int shardSize)
+    {
+        var accumulator = Accumulator(input.dtype);
+        var sum = empty(input.shape[0], shardSize, dtype: accumulator, device: input.device);
+        if (KernelChoice.For(shardSize)?.TryShardSum(input, sum) == true) return sum;
+
+        using var scope = NewDisposeScope();
+        foreach (var (start, count) in Blocks(input, accumulator))
+        {
+            var block = input.narrow(0, start, count).to(accumulator);
+            var target = sum.narrow(0, start, count);
+            var (whole, rest) = Chunks(block, shardSize);
+            if (whole is null) target.zero_();
+            else target.copy_(whole.sum(1));
+            if (rest is not null) target.narrow(1, 0, rest.shape[1]).add_(rest);
+        }
+        return sum;
+    }
+
+    /// <summary>g[n, c] += s[n, c mod r], rounded once.</summary>
+    /// <param name="inputGradient">(rows, in), contiguous rows; updated in place.</param>
+    /// <param name="shardGradient">(rows, r), float32 or float64.</param>
+    /// <param name="shardSize">r.</param>
+    public static void AddTiled(Tensor inputGradient, Tensor shardGradient, int shardSize)
+    {
+        if (KernelChoice.For(shardSize)?.TryAddTiled(shardGradient, inputGradient) == true) return;
+
+        using var scope = NewDisposeScope();
+        foreach (var (start, count) in Blocks(inputGradient, shardGradient.dtype))
+        {
+            var target = inputGradient.narrow(0, start, count);
+            var block = target.to(shardGradient.dtype);
+            var source = shardGradient.narrow(0, start, count);
+            var (whole, rest) = Chunks(block, shardSize);
+            whole?.add_(source.unsqueeze(1));
+            rest?.add_(source.narrow(1, 0, rest.shape[1]));
+            if (target.dtype != block.dtype) target.copy_(block);
+        }
+    }
+
+    /// <summary>y += S D, where D stands for its tiling if it is narrower than y. In 16 bits y is rounded once.</summary>
+    /// <param name="output">(rows, out), contiguous; updated in place.</param>
+    /// <param name="sum">(rows, r), float32 or float64.</param>
+    /// <param name="shard">(r, out) or (r, m), in the dtype of <paramref name="sum"/>.</param>
+    public static void AddProduct(Tensor output, Tensor sum, Tensor shard)
+    {
+        using var scope = NewDisposeScope();
+        var tiles = output.shape[1] / shard.shape[1];
+        foreach (var (start, count) in Blocks(output, sum.dtype))
+        {
+            var target = output.narrow(0, start, count);
+            var rows = sum.narrow(0, start, count);
+            if (tiles == 1 && target.dtype == sum.dtype) target.addmm_(rows, shard);
+            else RoundedAdd.Add(target, Tiled(rows.mm(shard), tiles));
+        }
+    }
+
+    /// <summary>The gradients of <see cref="AddProduct"/>: dS = dy Dᵀ and dD = Sᵀ dy.</summary>
+    public static (Tensor? Sum, Tensor? Shard) ProductGradients(Tensor gradOutput, Tensor sum, Tensor shard, bool needsSum, bool needsShard)
+    {
+        using var scope = NewDisposeScope();
+        var tiles = gradOutput.shape[1] / shard.shape[1];
+        var sumGradient = needsSum ? empty_like(sum) : null;
+        var shardGradient = needsShard ? zeros_like(shard) : null;
+        var (transposedSum, transposedShard) = (sum.t(), shard.t());
+        foreach (var (start, count) in Blocks(gradOutput, sum.dtype))
+        {
+            var block = gradOutput.narrow(0, start, count).to(sum.dtype);
+            if (tiles > 1) block = block.view(count, tiles, shard.shape[1]).sum(1);
+            sumGradient?.narrow(0, start, count).addmm_(block, transposedShard, beta: 0);
+            shardGradient?.addmm_(transposedSum.narrow(1, start, count), block);
+        }
+        return (sumGradient?.MoveToOuterDisposeScope(), shardGradient?.MoveToOuterDisposeScope());
+    }
+
+    private static Tensor Tiled(Tensor product, long tiles) => tiles == 1 ? product : product.repeat(1, tiles);
+
+    /// <summary>The chunks of r columns as (rows, n, r), and what is left over; both views.</summary>
+    private static (Tensor? Whole, Tensor? Remainder) Chunks(Tensor rows, long shardSize)
+    {
+        var (count, width) = (rows.shape[0], rows.shape[1]);
+        var (chunks, rest) = Math.DivRem(width, shardSize);
+        return (chunks == 0 ? null : rows.narrow(1, 0, chunks * shardSize).view(count, chunks, shardSize),
+            rest == 0 ? null : rows.narrow(1, chunks * shardSize, rest));
+    }
+
+    /// <summary>All rows at once where no conversion is needed, blocks of rows otherwise.</summary>
+    public static IEnumerable<(long Start, long Count)> Blocks(Tensor tensor, ScalarType accumulator)
+    {
+        var (rows, width) = (tensor.shape[0], tensor.shape[1]);
+        var block = tensor.dtype == accumulator ? rows : Math.Max(16, BlockElements / Math.Max(1, width));
+        for (var start = 0L; start < rows; start += block) yield return (start, Math.Min(block, rows - start));
+    }
+}

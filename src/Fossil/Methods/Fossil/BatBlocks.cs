@@ -1,0 +1,47 @@
+using static TorchSharp.torch;
+
+namespace Fossil.Methods.Fossil;
+
+/// <summary>
+/// Bat's change of a weight (arXiv 2409.15371, equation 7): ΔW_ij = W_ij D_i + D_i for the r×r blocks W_ij of W (out, in), so W' = W (I + D) + D row block by row block.
+/// A row block (r, in) is, without moving anything, a (r·in/r, r) matrix whose rows multiply D_i.
+/// </summary>
+internal static class BatBlocks
+{
+    /// <summary>The changed weight (out, in), new.</summary>
+    /// <param name="weight">(out, in), contiguous.</param>
+    /// <param name="shard">D (out/r, r, r), in the weight's dtype.</param>
+    public static Tensor Apply(Tensor weight, Tensor shard)
+    {
+        using var scope = NewDisposeScope();
+        var rows = Rows(weight, shard);
+        var changed = rows.baddbmm(rows, shard).view(weight.shape);
+        Blocks(changed, shard).add_(shard.unsqueeze(2));
+        return changed.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The weight before <see cref="Apply"/>: (W' − D)(I + D)⁻¹, new.</summary>
+    public static Tensor Invert(Tensor changed, Tensor shard)
+    {
+        using var scope = NewDisposeScope();
+        var difference = changed.clone();
+        Blocks(difference, shard).sub_(shard.unsqueeze(2));
+        return Rows(difference, shard).bmm(linalg.inv(PlusIdentity(shard))).view(changed.shape).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The gradients of <see cref="Apply"/>, given that of the changed weight: of D, and of the weight.</summary>
+    public static (Tensor Shard, Tensor Weight) Gradients(Tensor gradient, Tensor weight, Tensor shard)
+    {
+        using var scope = NewDisposeScope();
+        var rows = Rows(gradient, shard);
+        var shardGradient = Rows(weight, shard).transpose(1, 2).bmm(rows).add_(Blocks(gradient, shard).sum(2));
+        var weightGradient = rows.bmm(PlusIdentity(shard).transpose(1, 2)).view(gradient.shape);
+        return (shardGradient.MoveToOuterDisposeScope(), weightGradient.MoveToOuterDisposeScope());
+    }
+
+    private static Tensor PlusIdentity(Tensor shard) => shard + eye(shard.shape[1], dtype: shard.dtype, device: shard.device);
+
+    private static Tensor Rows(Tensor weight, Tensor shard) => weight.view(shard.shape[0], weight.shape[1], shard.shape[1]);
+
+    private static Tensor Blocks(Tensor weight, Tensor shard) => weight.view(shard.shape[0], shard.shape[1], weight.shape[1] / shard.shape[1], shard.shape[1]);
+}

@@ -1,0 +1,67 @@
+using Fossil.Adapters;
+using static TorchSharp.torch;
+
+namespace Fossil.Methods.Fossil;
+
+/// <summary>FOSSIL: shard sharing (PEFT: MiSS, <c>peft_type</c> "MISS").</summary>
+internal sealed class FossilMethod : AdapterMethod
+{
+    /// <summary>The shard D.</summary>
+    public static readonly AdapterParameterName MissBlock = new("miss_block", "miss_block");
+
+    /// <summary>All parameters of a FOSSIL layer.</summary>
+    public static readonly IReadOnlyList<AdapterParameterName> ParameterNames = [MissBlock];
+
+    public static readonly FossilMethod Instance = new();
+
+    public override string PeftType => "MISS";
+
+    public override bool Accepts(AdapterConfig config) => config is FossilConfig;
+
+    public override AdapterConfig FromDefaults(AdapterConfig config, CompilerServices.AdapterDefaults defaults) => (FossilConfig)config with
+    {
+        ShardSize = defaults.ShardSize,
+        Variant = defaults.Variant,
+        MiniSize = defaults.MiniSize,
+        Dropout = defaults.Dropout,
+        AllowPadding = defaults.AllowPadding,
+    };
+
+    public override AdapterLayer CreateLayer(AdaptedTarget target, string adapterName, AdapterConfig config)
+    {
+        var fossil = (FossilConfig)config;
+        return fossil.Variant == FossilVariant.Bat ? new BatLayer(target, adapterName, fossil) : new ShardLayer(target, adapterName, fossil);
+    }
+
+    public override Tensor Forward(AdaptedTarget target, Tensor input, IReadOnlyList<AdapterLayer> layers)
+    {
+        var chained = layers.OfType<BatLayer>().ToArray();
+        if (chained.Length == 0) return ShardCall.Run(target, input, ShardCall.Terms(layers, input));
+
+        var output = BatCall.Run(target, input, chained);
+        if (chained.Length == layers.Count) return output;
+        using (output) return AddTo(output, target, input, [.. layers.OfType<ShardLayer>()]);
+    }
+
+    public override Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, IReadOnlyList<AdapterLayer> layers) =>
+        ShardCall.AddTo(output, input, ShardCall.Terms(layers, input));
+
+    /// <summary>One shard sum serves all rows, whichever adapter each uses.</summary>
+    public override Tensor ForwardRows(AdaptedTarget target, Tensor input, IReadOnlyList<RowRun> runs) =>
+        runs.Any(run => run.Layer is BatLayer) ? base.ForwardRows(target, input, runs) : ShardCall.Run(target, input, ShardCall.Terms(runs, input));
+
+    /// <summary>The values that a shard starts with: zeros, or Kaiming uniform as PEFT where the configuration says so.</summary>
+    public static Tensor InitialShard(long[] shape, FossilConfig config, Device device)
+    {
+        var shard = zeros(shape, dtype: ScalarType.Float32, device: device);
+        return config.InitWeights ? shard : nn.init.kaiming_uniform_(shard, a: Math.Sqrt(5));
+    }
+
+    /// <summary>Refuses sizes below one.</summary>
+    public static void CheckPositive(AdaptedTarget target, FossilConfig config)
+    {
+        if (config.ShardSize <= 0) throw new ShardSizeException($"The shard size (r) for '{target.Path}' is {config.ShardSize}; it must be positive.");
+        if (config.Variant == FossilVariant.Mini && config.MiniSize <= 0)
+            throw new ShardSizeException($"The Mini width (mini_r) for '{target.Path}' is {config.MiniSize}; it must be positive.");
+    }
+}

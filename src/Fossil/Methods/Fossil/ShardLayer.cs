@@ -1,0 +1,65 @@
+using Fossil.Adapters;
+using Fossil.Kernels;
+using static TorchSharp.torch;
+
+namespace Fossil.Methods.Fossil;
+
+/// <summary>
+/// Balance, its padded form, and Mini (arXiv 2409.15371, equations 5 and 6; PEFT: <c>MissLinear</c>): y = x Wᵀ + b + S D with
+/// S[…, j] = Σ_i x[…, i·r + j]. In Mini, D is (r, m) and stands for its tiling along out.
+/// </summary>
+internal sealed class ShardLayer : AdapterLayer
+{
+    public ShardLayer(AdaptedTarget target, string adapterName, FossilConfig config)
+        : base(target, adapterName)
+    {
+        Config = config;
+        ShardSize = config.ShardSize;
+        Width = config.Variant == FossilVariant.Mini ? config.MiniSize : target.OutFeatures;
+        FossilMethod.CheckPositive(target, config);
+        if (target.InFeatures % ShardSize != 0 && !config.AllowPadding)
+        {
+            throw new ShardSizeException(
+                $"'{target.Path}' has an input width of {target.InFeatures}, which the shard size {ShardSize} does not divide. Choose a divisor, or set AllowPadding to take the input as zero-padded to {Padded(target.InFeatures)}.");
+        }
+
+        if (target.OutFeatures % Width != 0)
+            throw new ShardSizeException($"'{target.Path}' has an output width of {target.OutFeatures}, which the Mini width (mini_r) {Width} does not divide. Choose a divisor of {target.OutFeatures}.");
+        KernelChoice.ReportMissing(ShardSize);
+    }
+
+    public FossilConfig Config { get; }
+
+    /// <summary>r.</summary>
+    public int ShardSize { get; }
+
+    /// <summary>Width of D: out, or m in Mini.</summary>
+    public long Width { get; }
+
+    public override AdapterMethod Method => FossilMethod.Instance;
+
+    public override IReadOnlyList<AdapterParameterName> ParameterNames => FossilMethod.ParameterNames;
+
+    /// <summary>D as it is now.</summary>
+    public Tensor Shard => Parameter(FossilMethod.MissBlock);
+
+    public override void CreateParameters(bool trainable, Device device) =>
+        Create(FossilMethod.MissBlock, FossilMethod.InitialShard([ShardSize, Width], Config, device), trainable);
+
+    public override void MergeInto(Tensor weight, AdapterValues values) => AddTiled(weight, values, 1);
+
+    public override void UnmergeFrom(Tensor weight, AdapterValues values) => AddTiled(weight, values, -1);
+
+    /// <summary>W[:, c] += sign · D[c mod r, :]ᵀ.</summary>
+    private void AddTiled(Tensor weight, AdapterValues values, int sign)
+    {
+        using var scope = NewDisposeScope();
+        var full = FullShard(values[FossilMethod.MissBlock.Kind]) * sign;
+        ShardOperations.AddTiled(weight, full.t().contiguous(), ShardSize);
+    }
+
+    /// <summary>D (r, out), with Mini's tiling written out.</summary>
+    public Tensor FullShard(Tensor shard) => Width == Target.OutFeatures ? shard.alias() : shard.repeat(1, Target.OutFeatures / Width);
+
+    private long Padded(long width) => (width + ShardSize - 1) / ShardSize * ShardSize;
+}

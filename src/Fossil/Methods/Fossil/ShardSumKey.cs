@@ -1,0 +1,60 @@
+using Fossil.Kernels;
+using static TorchSharp.torch;
+
+namespace Fossil.Methods.Fossil;
+
+/// <summary>A shard sum that one or more terms of a call use.</summary>
+/// <param name="ShardSize">r.</param>
+/// <param name="Start">The first row of the flattened input.</param>
+/// <param name="Count">How many rows.</param>
+/// <param name="Dropout">Probability of an input element to be dropped before the sum.</param>
+/// <param name="Seed">Seed of the dropout mask.</param>
+internal readonly record struct ShardSumKey(int ShardSize, long Start, long Count, double Dropout, long Seed)
+{
+    /// <summary>S (rows, r) of <paramref name="input"/> (rows, in).</summary>
+    public Tensor Compute(Tensor input)
+    {
+        if (Dropout == 0) return ShardOperations.ShardSum(input, ShardSize);
+
+        // The factor 1/(1-p) goes to the sum: there it is in float32, and cheaper.
+        using var scope = NewDisposeScope();
+        var part = input.narrow(0, Start, Count);
+        var sum = ShardOperations.ShardSum(part * Mask(part), ShardSize);
+        return sum.mul_(1 / (1 - Dropout)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The rows of the sum that <paramref name="term"/> uses.</summary>
+    public Tensor Rows(Tensor sum, ShardTerm term) => term.Count == Count ? sum : sum.narrow(0, term.Start - Start, term.Count);
+
+    /// <summary>Adds the gradient of a term's rows.</summary>
+    public Tensor Accumulate(Tensor? total, Tensor gradient, ShardTerm term)
+    {
+        if (term.Count == Count) return total?.add_(gradient) ?? gradient;
+        total ??= zeros(Count, ShardSize, dtype: gradient.dtype, device: gradient.device);
+        using var rows = total.narrow(0, term.Start - Start, term.Count);
+        rows.add_(gradient);
+        return total;
+    }
+
+    /// <summary>Adds the tiled gradient of the sum to the gradient of the input (rows, in).</summary>
+    public void AddTiled(Tensor inputGradient, Tensor sumGradient)
+    {
+        if (Dropout == 0)
+        {
+            ShardOperations.AddTiled(inputGradient, sumGradient, ShardSize);
+            return;
+        }
+
+        using var scope = NewDisposeScope();
+        var part = inputGradient.narrow(0, Start, Count);
+        var tiled = zeros(part.shape, dtype: sumGradient.dtype, device: part.device);
+        ShardOperations.AddTiled(tiled, sumGradient * (1 / (1 - Dropout)), ShardSize);
+        part.add_(tiled.mul_(Mask(part)));
+    }
+
+    private Tensor Mask(Tensor like)
+    {
+        using var generator = new Generator((ulong)Seed, like.device);
+        return empty(like.shape, dtype: ScalarType.Bool, device: like.device).bernoulli_(1 - Dropout, generator);
+    }
+}

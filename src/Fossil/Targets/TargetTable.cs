@@ -1,0 +1,34 @@
+using System.Runtime.CompilerServices;
+using Fossil.Adapters;
+using static TorchSharp.torch;
+
+namespace Fossil.Targets;
+
+/// <summary>Finds the adapters of a module by the module's identity. Interceptors ask it at every call that could reach a target.</summary>
+internal static class TargetTable
+{
+    // Weak keys: a model that is dropped without being disposed takes its entries along.
+    private static readonly ConditionalWeakTable<nn.Module, AdaptedTarget> Targets = [];
+
+    // Programs that call annotated code without any adapter pay one read of this.
+    private static volatile int count;
+
+    /// <summary>The adapted target that <paramref name="module"/> is, if it is one.</summary>
+    public static AdaptedTarget? Find(nn.Module module) =>
+        count != 0 && Targets.TryGetValue(module, out var target) ? target : null;
+
+    /// <summary>Makes <paramref name="target"/> known.</summary>
+    /// <exception cref="AdapterStateException">The module has adapters of another model already.</exception>
+    public static void Add(AdaptedTarget target)
+    {
+        if (!Targets.TryAdd(target.Module, target))
+            throw new AdapterStateException($"'{target.Path}' already has adapters that were attached through another model. Detach them first (dispose that AdaptedModel).");
+        Interlocked.Increment(ref count);
+    }
+
+    /// <summary>Forgets <paramref name="target"/>.</summary>
+    public static void Remove(AdaptedTarget target)
+    {
+        if (Targets.Remove(target.Module)) Interlocked.Decrement(ref count);
+    }
+}
