@@ -63,7 +63,7 @@ internal sealed class AdapterFunction : SingleTensorFunction<AdapterFunction>
         }
 
         (returned ??= []).AddRange(gradients.OfType<Tensor>());
-        return [null!, .. gradients!];
+        return [null!, .. gradients.Select(gradient => gradient!)];
     }
 
     private static Tensor?[] Gradients(AutogradContext ctx, AdapterCall call, Tensor gradOutput)
@@ -92,7 +92,7 @@ internal sealed class AdapterFunction : SingleTensorFunction<AdapterFunction>
         var recording = new Recording(call);
         try
         {
-            var output = apply([recording, .. inputs!]);
+            var output = apply([recording, .. inputs.Select(input => (object)input!)]);
             OutputCache.Drop(recording.Context!);
             return output;
         }

@@ -65,24 +65,30 @@ internal static class ShardOperations
         }
     }
 
-    /// <summary>y += S D, where D stands for its tiling if it is narrower than y. In 16 bits y is rounded once.</summary>
+    /// <summary>y += Σ S D, where D stands for its tiling if it is narrower than y. In 16 bits y is rounded once, after the sum.</summary>
     /// <param name="output">(rows, out), contiguous; updated in place.</param>
-    /// <param name="sum">(rows, r), float32 or float64.</param>
-    /// <param name="shard">(r, out) or (r, m), in the dtype of <paramref name="sum"/>.</param>
-    public static void AddProduct(Tensor output, Tensor sum, Tensor shard)
+    /// <param name="products">Pairs of S (rows, r), float32 or float64, and D (r, out) or (r, m), in the same dtype.</param>
+    public static void AddProducts(Tensor output, IReadOnlyList<(Tensor Sum, Tensor Shard)> products)
     {
         using var scope = NewDisposeScope();
-        var tiles = output.shape[1] / shard.shape[1];
-        foreach (var (start, count) in Blocks(output, sum.dtype))
+        var accumulator = Accumulator(output.dtype);
+        foreach (var (start, count) in Blocks(output, accumulator))
         {
             var target = output.narrow(0, start, count);
-            var rows = sum.narrow(0, start, count);
-            if (tiles == 1 && target.dtype == sum.dtype) target.addmm_(rows, shard);
-            else RoundedAdd.Add(target, Tiled(rows.mm(shard), tiles));
+            var total = target.dtype == accumulator ? target : zeros(target.shape, dtype: accumulator, device: target.device);
+            foreach (var (sum, shard) in products)
+            {
+                var rows = sum.narrow(0, start, count);
+                var tiles = output.shape[1] / shard.shape[1];
+                if (tiles == 1) total.addmm_(rows, shard);
+                else total.view(count, tiles, shard.shape[1]).add_(rows.mm(shard).unsqueeze(1));
+            }
+
+            if (target.dtype != accumulator) RoundedAdd.Add(target, total);
         }
     }
 
-    /// <summary>The gradients of <see cref="AddProduct"/>: dS = dy Dᵀ and dD = Sᵀ dy.</summary>
+    /// <summary>The gradients of one term of <see cref="AddProducts"/>: dS = dy Dᵀ and dD = Sᵀ dy.</summary>
     public static (Tensor? Sum, Tensor? Shard) ProductGradients(Tensor gradOutput, Tensor sum, Tensor shard, bool needsSum, bool needsShard)
     {
         using var scope = NewDisposeScope();
@@ -99,8 +105,6 @@ internal static class ShardOperations
         }
         return (sumGradient?.MoveToOuterDisposeScope(), shardGradient?.MoveToOuterDisposeScope());
     }
-
-    private static Tensor Tiled(Tensor product, long tiles) => tiles == 1 ? product : product.repeat(1, tiles);
 
     /// <summary>The chunks of r columns as (rows, n, r), and what is left over; both views.</summary>
     private static (Tensor? Whole, Tensor? Remainder) Chunks(Tensor rows, long shardSize)

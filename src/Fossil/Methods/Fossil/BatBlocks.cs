@@ -15,7 +15,7 @@ internal static class BatBlocks
     {
         using var scope = NewDisposeScope();
         var rows = Rows(weight, shard);
-        var changed = rows.baddbmm(rows, shard).view(weight.shape);
+        var changed = rows.bmm(shard).add_(rows).view(weight.shape);
         Blocks(changed, shard).add_(shard.unsqueeze(2));
         return changed.MoveToOuterDisposeScope();
     }

@@ -79,17 +79,21 @@ internal sealed class ShardCall : AdapterCall
 
     public override Tensor Forward()
     {
-        // detach: linear's result may be a view, which autograd would protect from in-place changes by the caller.
-        var output = baseOutput is null ? nn.functional.linear(input!, weight!, bias).detach() : baseOutput.detach().contiguous().clone();
         var flatInput = Flat(input!, inFeatures);
+
+        // Flat: for more dimensions libtorch's C++ linear adds the bias in a second, separately rounded step.
+        // detach: a view as output would be protected from in-place changes by the caller.
+        var output = baseOutput is null
+            ? nn.functional.linear(flatInput, weight!, bias).view([.. inputShape[..^1], weight!.shape[0]]).detach()
+            : baseOutput.detach().contiguous().clone();
         var flatOutput = Flat(output, output.shape[^1]);
 
         var shardSums = new Tensor[sums.Length];
         for (var i = 0; i < sums.Length; i++) shardSums[i] = sums[i].Compute(flatInput);
-        for (var i = 0; i < terms.Length; i++)
+        foreach (var range in Enumerable.Range(0, terms.Length).GroupBy(i => (terms[i].Start, terms[i].Count)))
         {
-            var (term, sum) = (terms[i], sumOfTerm[i]);
-            ShardOperations.AddProduct(Part(flatOutput, term.Start, term.Count), sums[sum].Rows(shardSums[sum], term), ShardOf(term, shards, flatOutput.dtype));
+            var products = range.Select(i => (sums[sumOfTerm[i]].Rows(shardSums[sumOfTerm[i]], terms[i]), ShardOf(terms[i], shards, flatOutput.dtype))).ToArray();
+            ShardOperations.AddProducts(Part(flatOutput, range.Key.Start, range.Key.Count), products);
         }
 
         Save(weight);
@@ -121,12 +125,26 @@ internal sealed class ShardCall : AdapterCall
         if (needsInput)
         {
             inputGradient = baseWeight is null ? zeros(rows, inFeatures, dtype: inputDtype, device: gradOutput.device) : grad.mm(baseWeight);
-            for (var i = 0; i < sums.Length; i++) sums[i].AddTiled(inputGradient, sumGradients[i]!);
+            AddSumGradients(inputGradient, sumGradients!);
             inputGradient = inputGradient.view(inputShape);
         }
 
         for (var i = 0; i < layers.Length; i++) shardGradients[i] = shardGradients[i]?.to(savedShards[i]!.dtype);
         return [inputGradient, needsBias ? grad.sum(0) : null, needsOutput ? gradOutput.alias() : null, .. shardGradients];
+    }
+
+    /// <summary>Adds the tiled gradients of the shard sums; as in PEFT their sum is rounded to the input's dtype before it is added to that of the base.</summary>
+    private void AddSumGradients(Tensor inputGradient, Tensor[] sumGradients)
+    {
+        if (sums is [{ Dropout: 0 } only])
+        {
+            ShardOperations.AddTiled(inputGradient, sumGradients[0].to(inputDtype).to(sumGradients[0].dtype), only.ShardSize);
+            return;
+        }
+
+        var total = zeros(inputGradient.shape, dtype: ShardOperations.Accumulator(inputDtype), device: inputGradient.device);
+        for (var i = 0; i < sums.Length; i++) sums[i].AddTiled(total, sumGradients[i]);
+        inputGradient.add_(total.to(inputDtype));
     }
 
     internal override void ReleaseInputs()

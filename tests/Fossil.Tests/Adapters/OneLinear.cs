@@ -1,0 +1,30 @@
+using Fossil.CompilerServices;
+using Fossil.Kernels;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Fossil.Tests.Adapters;
+
+/// <summary>
+/// A module with one projection, as the generator would complete it: written by hand, so that these tests show the run time alone.
+/// </summary>
+internal sealed class OneLinear : nn.Module<Tensor, Tensor>, IFossilAdaptable
+{
+    private readonly AdapterDefaults defaults;
+    private readonly IShardKernels? kernels;
+
+    public OneLinear(long inFeatures, long outFeatures, bool bias = true, ScalarType dtype = ScalarType.Float32, AdapterDefaults? defaults = null, IShardKernels? kernels = null)
+        : base(nameof(OneLinear))
+    {
+        this.defaults = defaults ?? new AdapterDefaults(ShardSize: 4);
+        this.kernels = kernels;
+        proj = nn.Linear(inFeatures, outFeatures, bias, dtype: dtype);
+        RegisterComponents();
+    }
+
+    public readonly Linear proj;
+
+    public override Tensor forward(Tensor input) => AdapterDispatch.Forward(proj, input);
+
+    public void CollectAdapterTargets(AdapterTargetCollector targets) => targets.Add(nameof(proj), proj, defaults, kernels);
+}
