@@ -1,0 +1,108 @@
+using System.Globalization;
+using Fossil.CodeModel;
+using Microsoft.CodeAnalysis.Text;
+
+namespace Fossil.Generators.Emission;
+
+/// <summary>Writes the part of an annotated class that tells the run time its targets.</summary>
+internal static class AdapterPartEmitter
+{
+    private const string Collector = $"{GeneratedFile.CompilerServices}.AdapterTargetCollector";
+
+    /// <summary>A file name that is unique in the compilation and the same in each build: the metadata name, with characters that file systems take.</summary>
+    public static string HintName(AdaptedClass model) => model.MetadataName.Replace('+', '-').Replace('`', '_') + ".Fossil.g.cs";
+
+    public static SourceText Emit(AdaptedClass model)
+    {
+        var writer = GeneratedFile.Begin($"The adaptable projections of {model.MetadataName}, for Fossil's run time.");
+        EmitNamespace(writer, model);
+        return writer.ToSourceText();
+    }
+
+    private static void EmitNamespace(IndentedWriter writer, AdaptedClass model)
+    {
+        if (model.Namespace.Length == 0)
+        {
+            EmitDeclaration(writer, model, level: 0);
+            return;
+        }
+        using (writer.Block($"namespace {model.Namespace}")) EmitDeclaration(writer, model, level: 0);
+    }
+
+    private static void EmitDeclaration(IndentedWriter writer, AdaptedClass model, int level)
+    {
+        var declaration = model.Declarations[level];
+        var isClassItself = level == model.Declarations.Count - 1;
+        var bases = isClassItself && !model.HasAdaptedBase ? $" : {GeneratedFile.CompilerServices}.IFossilAdaptable" : "";
+        using (writer.Block($"partial {declaration.Keyword} {declaration.Name}{bases}"))
+        {
+            if (isClassItself) EmitMembers(writer, model);
+            else EmitDeclaration(writer, model, level + 1);
+        }
+    }
+
+    private static void EmitMembers(IndentedWriter writer, AdaptedClass model)
+    {
+        writer.Line("/// <summary>Tells the run time the projections that can be adapted, with the settings of their attributes.</summary>");
+        if (model is { IsSealed: true, HasAdaptedBase: false })
+        {
+            using (writer.Block($"void {GeneratedFile.CompilerServices}.IFossilAdaptable.CollectAdapterTargets({Collector} targets)")) EmitTargets(writer, model);
+            return;
+        }
+
+        // Classes that derive from this one add their own targets by overriding one method.
+        if (!model.HasAdaptedBase)
+        {
+            writer.Line($"void {GeneratedFile.CompilerServices}.IFossilAdaptable.CollectAdapterTargets({Collector} targets) => {WellKnownNames.CollectMethod}(targets);");
+            writer.Line();
+            writer.Line("/// <summary>Adds the targets of this class; a derived class adds its own.</summary>");
+        }
+        writer.Line("[global::System.ComponentModel.EditorBrowsable(global::System.ComponentModel.EditorBrowsableState.Never)]");
+        using (writer.Block($"protected {(model.HasAdaptedBase ? "override" : "virtual")} void {WellKnownNames.CollectMethod}({Collector} targets)"))
+        {
+            if (model.HasAdaptedBase) writer.Line($"base.{WellKnownNames.CollectMethod}(targets);");
+            EmitTargets(writer, model);
+        }
+    }
+
+    private static void EmitTargets(IndentedWriter writer, AdaptedClass model)
+    {
+        foreach (var group in model.Targets.GroupBy(target => target.AttributeIndex))
+        {
+            var defaults = $"defaults{group.Key}";
+            var settings = group.First().Settings;
+            writer.Line($"var {defaults} = {Defaults(settings)};");
+            foreach (var target in group)
+            {
+                var method = target.Kind == TargetKind.Module ? "Add" : "AddRange";
+                var value = $"this.{SymbolNames.EscapeMember(target.Member)}";
+                writer.Line($"targets.{method}({GeneratedFile.Literal(target.Member)}, {value}, {defaults}, {ShardKernelNames.Instance(settings)});");
+            }
+        }
+    }
+
+    private static string Defaults(AdapterSettings settings)
+    {
+        var arguments = string.Join(", ",
+            $"ShardSize: {Text(settings.ShardSize)}",
+            $"Variant: {Variant(settings.Variant)}",
+            $"MiniSize: {Text(settings.MiniSize)}",
+            $"Dropout: {Dropout(settings.Dropout)}",
+            $"AllowPadding: {(settings.AllowPadding ? "true" : "false")}");
+        return $"new {GeneratedFile.CompilerServices}.AdapterDefaults({arguments})";
+    }
+
+    private static string Variant(AdapterVariant variant) => Enum.IsDefined(typeof(AdapterVariant), variant)
+        ? $"global::Fossil.FossilVariant.{variant}"
+        : $"(global::Fossil.FossilVariant)({Text((int)variant)})";
+
+    private static string Dropout(double dropout) => dropout switch
+    {
+        double.NaN => "double.NaN",
+        double.PositiveInfinity => "double.PositiveInfinity",
+        double.NegativeInfinity => "double.NegativeInfinity",
+        _ => dropout.ToString("R", CultureInfo.InvariantCulture) + "D",
+    };
+
+    private static string Text(int value) => value.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,131 @@
+using Fossil.CodeModel;
+using Microsoft.CodeAnalysis.Text;
+
+namespace Fossil.Generators.Emission;
+
+/// <summary>Writes the kernels of one shard size: launch stubs, and row loops for each element type and vector width.</summary>
+internal static class KernelEmitter
+{
+    /// <summary>Vector widths in bits, the widest first: the hardware takes the first one that it has.</summary>
+    private static readonly int[] VectorBits = [512, 256, 128];
+
+    public static SourceText Emit(int shardSize)
+    {
+        var name = ShardKernelNames.Class(shardSize);
+        var writer = GeneratedFile.Begin($"Kernels with the shard size {shardSize} as a constant, for tensors in the memory of the CPU.");
+        using (writer.Block($"namespace {WellKnownNames.GeneratedNamespace}"))
+        {
+            // Inside the namespace they come before whatever the consumer has in the global one.
+            writer.Line("using global::Fossil.CompilerServices;");
+            writer.Line("using global::System.Runtime.CompilerServices;");
+            writer.Line("using global::System.Runtime.Intrinsics;");
+            writer.Line();
+            EmitClass(writer, name, shardSize);
+        }
+        return writer.ToSourceText();
+    }
+
+    private static void EmitClass(IndentedWriter writer, string name, int shardSize)
+    {
+        using (writer.Block($"partial class {name} : {GeneratedFile.Kernels}.IShardKernels"))
+        {
+            writer.Line($"private const int ShardSize = {shardSize};");
+            writer.Line();
+            writer.Line($"static partial void Implement(ref {GeneratedFile.Kernels}.IShardKernels? kernels) => kernels = new {name}();");
+            writer.Line();
+            writer.Line($"int {GeneratedFile.Kernels}.IShardKernels.ShardSize => ShardSize;");
+            EmitSumStub(writer);
+            EmitAddStub(writer);
+            foreach (var element in KernelElement.All)
+            {
+                EmitRowKernel(writer, element, $"ShardSumOf{element.Name}", "input", "sum", "SumRow");
+                EmitRowKernel(writer, element, $"AddTiledTo{element.Name}", "inputGradient", "shardGradient", "AddRow");
+                foreach (var bits in VectorBits)
+                {
+                    var shape = new KernelShape(shardSize, bits);
+                    ShardSumEmitter.Emit(writer, element, shape);
+                    AddTiledEmitter.Emit(writer, element, shape);
+                }
+            }
+        }
+    }
+
+    private static void EmitSumStub(IndentedWriter writer)
+    {
+        writer.Line();
+        writer.Line("/// <summary>Launch stub of the shard sum: sum[n, j] = Σ_i input[n, i·ShardSize + j]; false where no kernel of this set fits.</summary>");
+        using (writer.Block($"bool {GeneratedFile.Kernels}.IShardKernels.TryShardSum({GeneratedFile.Tensor} input, {GeneratedFile.Tensor} sum)"))
+        {
+            EmitOpen(writer, "input", "sum");
+            writer.Line("if (x.Rows != s.Rows || s.Columns != ShardSize || s.ElementType != global::TorchSharp.torch.ScalarType.Float32) return false;");
+            EmitLaunch(writer, "ShardSumOf", "input", "sum");
+        }
+    }
+
+    private static void EmitAddStub(IndentedWriter writer)
+    {
+        writer.Line();
+        writer.Line("/// <summary>Launch stub of the tiled gradient: inputGradient[n, c] += shardGradient[n, c mod ShardSize]; false where no kernel of this set fits.</summary>");
+        using (writer.Block($"bool {GeneratedFile.Kernels}.IShardKernels.TryAddTiled({GeneratedFile.Tensor} shardGradient, {GeneratedFile.Tensor} inputGradient)"))
+        {
+            EmitOpen(writer, "inputGradient", "shardGradient");
+            writer.Line("if (x.Rows != s.Rows || s.Columns != ShardSize || s.ElementType != global::TorchSharp.torch.ScalarType.Float32 || x.RowsOverlap) return false;");
+            EmitLaunch(writer, "AddTiledTo", "inputGradient", "shardGradient");
+        }
+    }
+
+    private static void EmitOpen(IndentedWriter writer, string wide, string narrow)
+    {
+        writer.Line("// A CUDA kernel of this shard size takes its place here, chosen by the device of the tensors.");
+        writer.Line($"if (!KernelMatrix.TryOpen({wide}, out var x) || !KernelMatrix.TryOpen({narrow}, out var s)) return false;");
+    }
+
+    private static void EmitLaunch(IndentedWriter writer, string kernel, string wide, string narrow)
+    {
+        using (writer.Block("switch (x.ElementType)"))
+        {
+            foreach (var element in KernelElement.All)
+            {
+                writer.Line($"case global::TorchSharp.torch.ScalarType.{element.Name}:");
+                writer.Line($"    KernelRows.Run(x.Rows, x.Columns, new {kernel}{element.Name}(x, s));");
+                writer.Line("    break;");
+            }
+            writer.Line("default:");
+            writer.Line("    return false;");
+        }
+        writer.Line("// The kernel works on their memory, so they must not be collected before it is done.");
+        writer.Line($"global::System.GC.KeepAlive({wide});");
+        writer.Line($"global::System.GC.KeepAlive({narrow});");
+        writer.Line("return true;");
+    }
+
+    private static void EmitRowKernel(IndentedWriter writer, KernelElement element, string name, string wide, string narrow, string rowMethod)
+    {
+        writer.Line();
+        writer.Line("/// <summary>The rows that one thread takes; each row goes to the widest vectors that the hardware has.</summary>");
+        using (writer.Block($"private readonly struct {name} : IRowKernel"))
+        {
+            writer.Line($"private readonly KernelMatrix {wide};");
+            writer.Line($"private readonly KernelMatrix {narrow};");
+            writer.Line();
+            using (writer.Block($"public {name}(KernelMatrix {wide}, KernelMatrix {narrow})"))
+            {
+                writer.Line($"this.{wide} = {wide};");
+                writer.Line($"this.{narrow} = {narrow};");
+            }
+            writer.Line();
+            using (writer.Block("public void Run(long first, long end)"))
+            {
+                writer.Line($"var columns = (nuint){wide}.Columns;");
+                using (writer.Block("for (var row = first; row < end; row++)"))
+                {
+                    writer.Line($"ref var x = ref {wide}.Row<{element.ClrType}>(row);");
+                    writer.Line($"ref var s = ref {narrow}.Row<float>(row);");
+                    writer.Line($"if (Vector512.IsHardwareAccelerated) {rowMethod}512(ref x, ref s, columns);");
+                    writer.Line($"else if (Vector256.IsHardwareAccelerated) {rowMethod}256(ref x, ref s, columns);");
+                    writer.Line($"else {rowMethod}128(ref x, ref s, columns);");
+                }
+            }
+        }
+    }
+}

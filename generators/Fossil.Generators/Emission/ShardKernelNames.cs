@@ -1,0 +1,23 @@
+using Fossil.CodeModel;
+
+namespace Fossil.Generators.Emission;
+
+/// <summary>Which kernels are generated, and what they are called.</summary>
+internal static class ShardKernelNames
+{
+    /// <summary>The shard sizes that a class needs kernels for.</summary>
+    public static IEnumerable<int> Sizes(AdaptedClass model) => model.Targets.Where(target => HasKernels(target.Settings)).Select(target => target.Settings.ShardSize).Distinct();
+
+    /// <summary>Whether kernels are generated for the settings: Bat works on the weight and has no shard sum.</summary>
+    public static bool HasKernels(AdapterSettings settings) => settings.ShardSize > 0 && settings.Variant != AdapterVariant.Bat;
+
+    public static string Class(int shardSize) => $"ShardKernels{shardSize}";
+
+    public static string DeclarationFile(int shardSize) => $"{Class(shardSize)}.g.cs";
+
+    public static string CodeFile(int shardSize) => $"{Class(shardSize)}.Code.g.cs";
+
+    /// <summary>The expression that gives the kernels to the run time.</summary>
+    public static string Instance(AdapterSettings settings) =>
+        HasKernels(settings) ? $"global::{WellKnownNames.GeneratedNamespace}.{Class(settings.ShardSize)}.Instance" : "null";
+}

@@ -1,0 +1,67 @@
+using Fossil.CodeModel;
+using Fossil.Generators.CallSites;
+using Fossil.Generators.Emission;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+
+namespace Fossil.Generators;
+
+/// <summary>
+/// Emits, for classes marked with <c>[FossilAdapt]</c>: the part that tells the run time their targets, kernels for their shard sizes, and
+/// interceptors for the calls of their targets. Errors are the analyzers' to report: where something is wrong, less is emitted.
+/// </summary>
+[Generator(LanguageNames.CSharp)]
+public sealed class FossilGenerator : IIncrementalGenerator
+{
+    /// <inheritdoc/>
+    public void Initialize(IncrementalGeneratorInitializationContext context)
+    {
+        var options = context.ParseOptionsProvider.Combine(context.AnalyzerConfigOptionsProvider)
+            .Select(static (pair, _) => GenerationOptions.From(pair.Left, pair.Right))
+            .WithTrackingName(TrackingNames.Options);
+
+        var classes = context.SyntaxProvider
+            .ForAttributeWithMetadataName(WellKnownNames.AdaptAttribute, static (node, _) => node is TypeDeclarationSyntax, Parse)
+            .Where(static model => model is { CanEmit: true })
+            .Select(static (model, _) => model!)
+            .WithTrackingName(TrackingNames.AdaptedClasses);
+
+        var shardSizes = classes
+            .SelectMany(static (model, _) => ShardKernelNames.Sizes(model))
+            .Collect()
+            .SelectMany(static (sizes, _) => sizes.Distinct().OrderBy(size => size))
+            .WithTrackingName(TrackingNames.ShardSizes);
+
+        // What the other generated code names must be there while typing; bodies and call sites only matter when the compiler emits.
+        context.RegisterSourceOutput(classes.Combine(options), static (output, pair) =>
+        {
+            if (pair.Right.CanGenerate) output.AddSource(AdapterPartEmitter.HintName(pair.Left), AdapterPartEmitter.Emit(pair.Left));
+        });
+        context.RegisterSourceOutput(shardSizes.Combine(options), static (output, pair) =>
+        {
+            if (pair.Right.CanGenerate) output.AddSource(ShardKernelNames.DeclarationFile(pair.Left), KernelDeclarationEmitter.Emit(pair.Left));
+        });
+        context.RegisterImplementationSourceOutput(shardSizes.Combine(options), static (output, pair) =>
+        {
+            if (pair.Right.CanGenerate) output.AddSource(ShardKernelNames.CodeFile(pair.Left), KernelEmitter.Emit(pair.Left));
+        });
+
+        // Not a syntax provider: the driver runs the transforms of every syntax provider at each keystroke, also of those that only an
+        // implementation output reads. This step runs only when the compiler emits, and asks the compilation once.
+        var callSites = context.CompilationProvider.Combine(options)
+            .SelectMany(static (pair, cancellationToken) => pair.Right.CanIntercept ? CallSiteFinder.Find(pair.Left, cancellationToken) : [])
+            .WithTrackingName(TrackingNames.CallSites);
+        context.RegisterImplementationSourceOutput(callSites, static (output, file) => output.AddSource(file.HintName, InterceptorEmitter.Emit(file)));
+    }
+
+    private static AdaptedClass? Parse(GeneratorAttributeSyntaxContext context, CancellationToken cancellationToken)
+    {
+        if (context.TargetSymbol is not INamedTypeSymbol type || WellKnownTypes.From(context.SemanticModel.Compilation) is not { } types) return null;
+
+        // A class with attributes on several of its parts comes here once for each part; the first one speaks for all.
+        var first = AdaptedClassParser.AdaptAttributes(type, types).FirstOrDefault()?.ApplicationSyntaxReference;
+        var isFirst = context.Attributes.Any(attribute =>
+            attribute.ApplicationSyntaxReference is { } reference && reference.SyntaxTree == first?.SyntaxTree && reference.Span == first.Span);
+        return isFirst ? AdaptedClassParser.Parse(type, types, cancellationToken) : null;
+    }
+}

@@ -1,0 +1,17 @@
+namespace Fossil.Generators;
+
+/// <summary>Names of the pipeline steps, by which tests see what an edit re-runs.</summary>
+public static class TrackingNames
+{
+    /// <summary>Language version and interceptors' namespace.</summary>
+    public const string Options = nameof(Options);
+
+    /// <summary>One model per annotated class.</summary>
+    public const string AdaptedClasses = nameof(AdaptedClasses);
+
+    /// <summary>The distinct shard sizes of all classes.</summary>
+    public const string ShardSizes = nameof(ShardSizes);
+
+    /// <summary>The calls to rewire, one model per source file that has any.</summary>
+    public const string CallSites = nameof(CallSites);
+}

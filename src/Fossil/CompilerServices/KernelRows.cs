@@ -1,0 +1,58 @@
+using System.ComponentModel;
+using static TorchSharp.torch;
+
+namespace Fossil.CompilerServices;
+
+/// <summary>Runs a <see cref="IRowKernel"/> over all rows, in parallel where that pays.</summary>
+[EditorBrowsable(EditorBrowsableState.Never)]
+public static class KernelRows
+{
+    /// <summary>Elements below which waking another thread costs more than it saves.</summary>
+    private const long ElementsWorthAThread = 1 << 17;
+
+    /// <summary>Elements that a thread claims at a time.</summary>
+    private const long ElementsPerClaim = 1 << 15;
+
+    /// <summary>Runs <paramref name="kernel"/> over the rows; returns when all are done.</summary>
+    /// <param name="rows">The number of rows.</param>
+    /// <param name="columns">Elements of a row, to judge the amount of work by.</param>
+    /// <param name="kernel">The work.</param>
+    public static void Run<TKernel>(long rows, long columns, TKernel kernel) where TKernel : struct, IRowKernel
+    {
+        var elements = rows * Math.Max(1, columns);
+        var helpers = Math.Min(Math.Min(get_num_threads(), Environment.ProcessorCount), elements / ElementsWorthAThread) - 1;
+        if (helpers <= 0) kernel.Run(0, rows);
+        else new Job<TKernel>(kernel, rows, Math.Max(1, ElementsPerClaim / Math.Max(1, columns))).Run((int)helpers);
+    }
+
+    /// <summary>
+    /// The caller and its helpers claim blocks of rows. The caller never waits for a helper that has not started: libtorch's own threads spin for a while
+    /// after their last operation, so a helper may get a core too late to be of use.
+    /// </summary>
+    private sealed class Job<TKernel>(TKernel kernel, long rows, long block) : IThreadPoolWorkItem where TKernel : struct, IRowKernel
+    {
+        private long claimed;
+        private long done;
+
+        public void Run(int helpers)
+        {
+            for (var helper = 0; helper < helpers; helper++) ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+            Execute();
+            var wait = new SpinWait();
+            while (Volatile.Read(ref done) < rows) wait.SpinOnce();
+        }
+
+        public void Execute()
+        {
+            while (Volatile.Read(ref claimed) < rows)
+            {
+                var end = Interlocked.Add(ref claimed, block);
+                var first = end - block;
+                if (first >= rows) return;
+                end = Math.Min(end, rows);
+                kernel.Run(first, end);
+                Interlocked.Add(ref done, end - first);
+            }
+        }
+    }
+}
