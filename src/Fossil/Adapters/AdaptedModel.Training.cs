@@ -1,6 +1,6 @@
 using System.Globalization;
+using Fossil.Training;
 using TorchSharp.Modules;
-using static TorchSharp.torch;
 
 namespace Fossil;
 
@@ -43,7 +43,7 @@ public sealed partial class AdaptedModel
     /// <param name="beta2">Decay of the second moment.</param>
     /// <param name="eps">Added to the root of the second moment.</param>
     /// <exception cref="AdapterStateException">Nothing is trainable: all adapters are frozen or merged.</exception>
-    public optim.Optimizer CreateOptimizer(double learningRate = 1e-3, double weightDecay = 0, double beta1 = 0.9, double beta2 = 0.999, double eps = 1e-8)
+    public FusedAdamW CreateOptimizer(double learningRate = 1e-3, double weightDecay = 0, double beta1 = 0.9, double beta2 = 0.999, double eps = 1e-8)
     {
         var parameters = TrainableParameters();
         if (parameters.Count == 0)
@@ -53,6 +53,6 @@ public sealed partial class AdaptedModel
                 : "Nothing is trainable: the active adapters are frozen. Call Unfreeze(name), or load them with isTrainable: true.");
         }
 
-        return optim.AdamW(parameters.Select(entry => entry.Parameter), learningRate, beta1, beta2, eps, weightDecay);
+        return new FusedAdamW(parameters, learningRate, beta1, beta2, eps, weightDecay);
     }
 }

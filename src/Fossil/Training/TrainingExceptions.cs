@@ -60,3 +60,6 @@ public sealed class CheckpointReadException(string message, Exception? innerExce
 
 /// <summary>The run that is to be resumed had other data or other options that decide which data each step sees.</summary>
 public sealed class ResumeMismatchException(string message) : TrainingException(message);
+
+/// <summary>An optimizer step found no gradient on any of its parameters.</summary>
+public sealed class NoGradientException(string message) : TrainingException(message);

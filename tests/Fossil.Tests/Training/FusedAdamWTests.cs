@@ -106,7 +106,7 @@ public class FusedAdamWTests
     {
         using var parameter = new Parameter(ones(5));
         using var optimizer = new FusedAdamW([("p", parameter)]);
-        Assert.Contains("to()", Assert.Throws<InvalidOperationException>(() => optimizer.step()).Message);
+        Assert.Contains("to()", Assert.Throws<NoGradientException>(() => optimizer.step()).Message);
     }
 
     [Fact]

@@ -77,7 +77,7 @@ public sealed partial class FusedAdamW : OptimizerHelper
     /// <summary>Performs one update of every parameter that has a gradient.</summary>
     /// <param name="closure">Evaluates the loss anew; optional.</param>
     /// <returns>The closure's loss, or null.</returns>
-    /// <exception cref="InvalidOperationException">No parameter has a gradient.</exception>
+    /// <exception cref="NoGradientException">No parameter has a gradient.</exception>
     public override Tensor? step(Func<Tensor>? closure = null)
     {
         Tensor? loss = null;
@@ -101,7 +101,7 @@ public sealed partial class FusedAdamW : OptimizerHelper
 
         if (updated == 0)
         {
-            throw new InvalidOperationException(
+            throw new NoGradientException(
                 $"None of the {entries.Count} parameters has a gradient. Call backward() first; and if the model was moved or cast with to(), create the optimizer after that: to() makes new parameters.");
         }
 
