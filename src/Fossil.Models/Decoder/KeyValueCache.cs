@@ -1,0 +1,74 @@
+using static TorchSharp.torch;
+
+namespace Fossil.Models;
+
+/// <summary>
+/// The keys and values of the tokens that a decoder has seen, so that the next forward pass takes only new tokens. The buffers grow by doubling.
+/// </summary>
+/// <param name="layers">Number of decoder layers.</param>
+public sealed class KeyValueCache(int layers) : IDisposable
+{
+    private readonly Tensor?[] keys = new Tensor?[layers];
+    private readonly Tensor?[] values = new Tensor?[layers];
+
+    /// <summary>How many tokens of each sequence are in the cache.</summary>
+    public long Length { get; private set; }
+
+    /// <summary>
+    /// Appends keys and values (batch, key-value heads, new tokens, head_dim) of one layer and returns all of that layer, (batch, key-value heads, all tokens, head_dim):
+    /// views of the buffers, which the caller disposes.
+    /// </summary>
+    internal (Tensor Keys, Tensor Values) Append(int layer, Tensor newKeys, Tensor newValues)
+    {
+        var length = Length + newKeys.shape[2];
+        return (Store(ref keys[layer], newKeys, length), Store(ref values[layer], newValues, length));
+    }
+
+    /// <summary>Called once a forward pass has appended to every layer.</summary>
+    internal void Advance(long tokens) => Length += tokens;
+
+    /// <summary>Keeps only the sequences at <paramref name="rows"/> (int64, 1-D) of the batch, in that order.</summary>
+    public void Select(Tensor rows)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        for (var layer = 0; layer < layers; layer++)
+        {
+            Replace(ref keys[layer], old => old.index_select(0, rows));
+            Replace(ref values[layer], old => old.index_select(0, rows));
+        }
+    }
+
+    private Tensor Store(ref Tensor? buffer, Tensor added, long length)
+    {
+        using var scope = NewDisposeScope();
+        var shape = added.shape;
+        if (buffer is null || buffer.shape[2] < length)
+        {
+            var capacity = Math.Max(length, buffer is null ? 64 : 2 * buffer.shape[2]);
+            var grown = empty([shape[0], shape[1], capacity, shape[3]], dtype: added.dtype, device: added.device);
+            if (buffer is not null) grown.narrow(2, 0, Length).copy_(buffer.narrow(2, 0, Length));
+            buffer?.Dispose();
+            buffer = grown.DetachFromDisposeScope();
+        }
+        buffer.narrow(2, Length, shape[2]).copy_(added);
+        return buffer.narrow(2, 0, length).MoveToOuterDisposeScope();
+    }
+
+    private static void Replace(ref Tensor? buffer, Func<Tensor, Tensor> change)
+    {
+        if (buffer is null) return;
+        var changed = change(buffer).DetachFromDisposeScope();
+        buffer.Dispose();
+        buffer = changed;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        for (var layer = 0; layer < layers; layer++)
+        {
+            keys[layer]?.Dispose();
+            values[layer]?.Dispose();
+        }
+    }
+}

@@ -1,0 +1,309 @@
+// The Llama family in one file, to be read from top to bottom: norm, attention, feed-forward, layer, model, language model.
+// Module names are Hugging Face's (model.layers.0.self_attn.q_proj …), so that checkpoints load by name.
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Fossil.Models;
+
+/// <summary>Root mean square norm: x / sqrt(mean(x²) + eps) · weight, computed in float32 (…, n).</summary>
+public sealed class RMSNorm : Module<Tensor, Tensor>
+{
+    private readonly Parameter weight;
+    private readonly double eps;
+
+    internal RMSNorm(int size, double eps, ScalarType dtype, Device? device) : base(nameof(RMSNorm))
+    {
+        this.eps = eps;
+        weight = new Parameter(empty(size, dtype: dtype, device: device));
+        RegisterComponents();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor forward(Tensor x)
+    {
+        using var scope = NewDisposeScope();
+        var wide = x.to(float32);
+        var normed = wide * (wide.square().mean([-1], keepdim: true) + eps).rsqrt();
+        return (normed.to(x.dtype) * weight).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>Token ids (…) to vectors (…, hidden_size).</summary>
+public sealed class TokenEmbedding : Module<Tensor, Tensor>
+{
+    private readonly Parameter weight;
+
+    internal TokenEmbedding(int count, int size, ScalarType dtype, Device? device) : base(nameof(TokenEmbedding))
+    {
+        weight = new Parameter(empty(count, size, dtype: dtype, device: device));
+        RegisterComponents();
+    }
+
+    /// <summary>The matrix (vocab_size, hidden_size).</summary>
+    public Parameter Weight => weight;
+
+    /// <inheritdoc/>
+    public override Tensor forward(Tensor ids)
+    {
+        using var flat = ids.flatten();
+        using var rows = weight.index_select(0, flat);
+        return rows.view([.. ids.shape, weight.shape[1]]);
+    }
+}
+
+/// <summary>What the layers of one forward pass share: positions, mask and cache.</summary>
+/// <param name="Cos">cos of the positions' angles, broadcastable to (batch, 1, tokens, head_dim).</param>
+/// <param name="Sin">sin of the same.</param>
+/// <param name="Mask">Who sees whom, (batch or 1, 1, tokens, all tokens), true = seen; null: causal.</param>
+/// <param name="WindowMask">The same for layers with a sliding window.</param>
+/// <param name="Cache">Keys and values of earlier tokens.</param>
+internal sealed record AttentionContext(Tensor Cos, Tensor Sin, Tensor? Mask, Tensor? WindowMask, KeyValueCache? Cache);
+
+/// <summary>Grouped-query attention with rotary positions.</summary>
+[FossilAdapt("q_proj", "k_proj", "v_proj", "o_proj")]
+public sealed partial class LlamaAttention : Module
+{
+    private readonly Linear q_proj, k_proj, v_proj, o_proj;
+    private readonly RMSNorm? q_norm, k_norm;
+    private readonly int layer, heads, keyValueHeads, headDim;
+    private readonly bool windowed;
+
+    internal LlamaAttention(LlamaConfig config, int layer, ScalarType dtype, Device? device) : base(nameof(LlamaAttention))
+    {
+        this.layer = layer;
+        (heads, keyValueHeads, headDim) = (config.NumAttentionHeads, config.NumKeyValueHeads, config.HeadDim);
+        windowed = config.WindowOf(layer) is not null;
+        q_proj = Projection.Create(config.HiddenSize, heads * headDim, config.QueryKeyValueBias, dtype, device);
+        k_proj = Projection.Create(config.HiddenSize, keyValueHeads * headDim, config.QueryKeyValueBias, dtype, device);
+        v_proj = Projection.Create(config.HiddenSize, keyValueHeads * headDim, config.QueryKeyValueBias, dtype, device);
+        o_proj = Projection.Create(heads * headDim, config.HiddenSize, config.OutputBias, dtype, device);
+        if (config.QueryKeyNorm)
+        {
+            q_norm = new RMSNorm(headDim, config.RmsNormEps, dtype, device);
+            k_norm = new RMSNorm(headDim, config.RmsNormEps, dtype, device);
+        }
+        RegisterComponents();
+    }
+
+    internal Tensor forward(Tensor x, AttentionContext context)
+    {
+        using var scope = NewDisposeScope();
+        var (batch, tokens) = (x.shape[0], x.shape[1]);
+        var q = q_proj.forward(x).view(batch, tokens, heads, headDim);
+        var k = k_proj.forward(x).view(batch, tokens, keyValueHeads, headDim);
+        var v = v_proj.forward(x).view(batch, tokens, keyValueHeads, headDim).transpose(1, 2);
+        if (q_norm is not null) q = q_norm.forward(q);
+        if (k_norm is not null) k = k_norm.forward(k);
+        q = Rotate(q.transpose(1, 2), context);
+        k = Rotate(k.transpose(1, 2), context);
+        if (context.Cache is not null) (k, v) = context.Cache.Append(layer, k, v);
+
+        var y = Attend(q, k, v, windowed ? context.WindowMask : context.Mask);
+        return o_proj.forward(y).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Pairs of dimensions (i, i + head_dim/2) rotated by position · frequency i: x · cos + (-x₂, x₁) · sin.</summary>
+    private static Tensor Rotate(Tensor x, AttentionContext context)
+    {
+        var halves = x.chunk(2, dim: -1);
+        return x * context.Cos + torch.cat([-halves[1], halves[0]], dim: -1) * context.Sin;
+    }
+
+    /// <summary>Queries (batch, heads, tokens, head_dim) on keys and values (batch, key-value heads, all tokens, head_dim), to (batch, tokens, heads · head_dim).</summary>
+    private Tensor Attend(Tensor q, Tensor k, Tensor v, Tensor? mask)
+    {
+        var (batch, tokens, group) = (q.shape[0], q.shape[2], heads / keyValueHeads);
+        if (tokens == 1)
+        {
+            // One new token: the query heads of a group become its rows, so that the cache is read where it lies.
+            var rows = q.view(batch, keyValueHeads, group, headDim);
+            return functional.scaled_dot_product_attention(rows, k, v, mask).reshape(batch, 1, heads * headDim);
+        }
+        if (group > 1)
+        {
+            k = k.unsqueeze(2).expand(batch, keyValueHeads, group, k.shape[2], headDim).reshape(batch, heads, k.shape[2], headDim);
+            v = v.unsqueeze(2).expand(batch, keyValueHeads, group, v.shape[2], headDim).reshape(batch, heads, v.shape[2], headDim);
+        }
+        var y = functional.scaled_dot_product_attention(q, k, v, mask, is_casual: mask is null);
+        return y.transpose(1, 2).reshape(batch, tokens, heads * headDim);
+    }
+}
+
+/// <summary>The gated feed-forward block: down(silu(gate(x)) · up(x)).</summary>
+[FossilAdapt("gate_proj", "up_proj", "down_proj")]
+public sealed partial class LlamaMLP : Module<Tensor, Tensor>
+{
+    private readonly Linear gate_proj, up_proj, down_proj;
+
+    internal LlamaMLP(LlamaConfig config, ScalarType dtype, Device? device) : base(nameof(LlamaMLP))
+    {
+        gate_proj = Projection.Create(config.HiddenSize, config.IntermediateSize, config.MlpBias, dtype, device);
+        up_proj = Projection.Create(config.HiddenSize, config.IntermediateSize, config.MlpBias, dtype, device);
+        down_proj = Projection.Create(config.IntermediateSize, config.HiddenSize, config.MlpBias, dtype, device);
+        RegisterComponents();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor forward(Tensor x)
+    {
+        using var scope = NewDisposeScope();
+        var gated = functional.silu(gate_proj.forward(x)) * up_proj.forward(x);
+        return down_proj.forward(gated).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>x + attention(norm(x)), then x + mlp(norm(x)).</summary>
+public sealed class LlamaDecoderLayer : Module
+{
+    private readonly RMSNorm input_layernorm;
+    private readonly LlamaAttention self_attn;
+    private readonly RMSNorm post_attention_layernorm;
+    private readonly LlamaMLP mlp;
+
+    internal LlamaDecoderLayer(LlamaConfig config, int layer, ScalarType dtype, Device? device) : base(nameof(LlamaDecoderLayer))
+    {
+        input_layernorm = new RMSNorm(config.HiddenSize, config.RmsNormEps, dtype, device);
+        self_attn = new LlamaAttention(config, layer, dtype, device);
+        post_attention_layernorm = new RMSNorm(config.HiddenSize, config.RmsNormEps, dtype, device);
+        mlp = new LlamaMLP(config, dtype, device);
+        RegisterComponents();
+    }
+
+    internal Tensor forward(Tensor x, AttentionContext context)
+    {
+        using var scope = NewDisposeScope();
+        x = x + self_attn.forward(input_layernorm.forward(x), context);
+        return (x + mlp.forward(post_attention_layernorm.forward(x))).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>Embedding, layers, last norm: token ids (batch, tokens) to hidden states (batch, tokens, hidden_size).</summary>
+public sealed class LlamaModel : Module
+{
+    private readonly TokenEmbedding embed_tokens;
+    private readonly ModuleList<LlamaDecoderLayer> layers;
+    private readonly RMSNorm norm;
+    private readonly RotaryEmbedding rotary;
+    private readonly LlamaConfig config;
+
+    internal LlamaModel(LlamaConfig config, ScalarType dtype, Device? device) : base(nameof(LlamaModel))
+    {
+        this.config = config;
+        rotary = new RotaryEmbedding(config);
+        embed_tokens = new TokenEmbedding(config.VocabSize, config.HiddenSize, dtype, device);
+        layers = new ModuleList<LlamaDecoderLayer>([.. Enumerable.Range(0, config.NumHiddenLayers).Select(i => new LlamaDecoderLayer(config, i, dtype, device))]);
+        norm = new RMSNorm(config.HiddenSize, config.RmsNormEps, dtype, device);
+        RegisterComponents();
+    }
+
+    internal TokenEmbedding Embedding => embed_tokens;
+
+    internal Tensor forward(Tensor ids, Tensor? attentionMask, KeyValueCache? cache)
+    {
+        using var scope = NewDisposeScope();
+        var x = embed_tokens.forward(ids);
+        var context = AttentionMasks.CreateContext(config, rotary, x, attentionMask, cache);
+        foreach (var layer in layers)
+        {
+            var next = layer.forward(x, context);
+            x.Dispose();
+            x = next;
+        }
+        cache?.Advance(ids.shape[1]);
+        return norm.forward(x).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) rotary.Dispose();
+        base.Dispose(disposing);
+    }
+}
+
+/// <summary>
+/// A decoder of the Llama family (Llama 2 and 3, SmolLM2, Mistral, Qwen2, Qwen3) with its output layer. All seven projections of each layer are annotated,
+/// so <c>AttachAdapters</c> works on it.
+/// </summary>
+public sealed partial class LlamaForCausalLM : Module<Tensor, Tensor>
+{
+    private readonly LlamaModel model;
+    private readonly Linear? lm_head;
+
+    /// <summary>Creates a decoder with fresh weights: normal with <see cref="LlamaConfig.InitializerRange"/>, biases 0, norms 1.</summary>
+    /// <param name="config">The architecture.</param>
+    /// <param name="dtype">dtype of the weights; float32 where null.</param>
+    /// <param name="device">Device of the weights; the CPU where null.</param>
+    public LlamaForCausalLM(LlamaConfig config, ScalarType? dtype = null, Device? device = null)
+        : this(config, dtype ?? float32, device, initialize: true)
+    {
+    }
+
+    private LlamaForCausalLM(LlamaConfig config, ScalarType dtype, Device? device, bool initialize) : base(nameof(LlamaForCausalLM))
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        Config = config;
+        model = new LlamaModel(config, dtype, device);
+        // With tied embeddings there is no module here: one Parameter registered under two names breaks Module.to.
+        if (!config.TieWordEmbeddings) lm_head = Projection.Create(config.HiddenSize, config.VocabSize, false, dtype, device);
+        RegisterComponents();
+        if (initialize) InitializeWeights();
+    }
+
+    /// <summary>The architecture.</summary>
+    public LlamaConfig Config { get; }
+
+    /// <summary>Token ids (batch, tokens), int64, to logits (batch, tokens, vocab_size).</summary>
+    public override Tensor forward(Tensor input_ids) => forward(input_ids, attention_mask: null, cache: null);
+
+    /// <summary>Logits, with padding and a cache.</summary>
+    /// <param name="input_ids">Token ids (batch, tokens), int64.</param>
+    /// <param name="attention_mask">(batch, cached and new tokens): 1 or true for tokens, 0 or false for padding; null without padding. Positions count only tokens.</param>
+    /// <param name="cache">Keys and values of the tokens before; null to compute from the start.</param>
+    /// <param name="last_only">Only the logits of the last token, (batch, 1, vocab_size).</param>
+    public Tensor forward(Tensor input_ids, Tensor? attention_mask, KeyValueCache? cache, bool last_only = false)
+    {
+        using var scope = NewDisposeScope();
+        var hidden = model.forward(input_ids, attention_mask, cache);
+        if (last_only) hidden = hidden.narrow(1, hidden.shape[1] - 1, 1);
+        return Logits(hidden).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// Mean cross-entropy of the next token in nats, a float32 scalar: logits at t against <paramref name="labels"/> at t + 1, as Hugging Face computes it.
+    /// </summary>
+    /// <param name="input_ids">Token ids (batch, tokens), int64.</param>
+    /// <param name="labels">The same shape; -100 where a token does not count.</param>
+    /// <param name="attention_mask">As in <see cref="forward(Tensor, Tensor?, KeyValueCache?, bool)"/>.</param>
+    public Tensor loss(Tensor input_ids, Tensor labels, Tensor? attention_mask = null)
+    {
+        using var scope = NewDisposeScope();
+        var logits = forward(input_ids, attention_mask, cache: null);
+        var predictions = logits.narrow(1, 0, logits.shape[1] - 1).reshape(-1, logits.shape[2]);
+        var targets = labels.narrow(1, 1, labels.shape[1] - 1).reshape(-1);
+        return functional.cross_entropy(predictions.to(float32), targets, ignore_index: -100).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Logits(Tensor hidden) =>
+        lm_head is null ? functional.linear(hidden, model.Embedding.Weight) : lm_head.forward(hidden);
+
+    private void InitializeWeights()
+    {
+        using var noGrad = no_grad();
+        foreach (var (name, parameter) in named_parameters())
+        {
+            if (name.EndsWith(".bias", StringComparison.Ordinal)) init.zeros_(parameter);
+            else if (parameter.dim() == 1) init.ones_(parameter);
+            else init.normal_(parameter, 0, Config.InitializerRange);
+        }
+    }
+}
+
+/// <summary>Linear layers whose weights are allocated, not filled: a checkpoint or the initialisation writes them.</summary>
+internal static class Projection
+{
+    public static Linear Create(int inputs, int outputs, bool bias, ScalarType dtype, Device? device) =>
+        Linear(new Parameter(empty(outputs, inputs, dtype: dtype, device: device)), bias ? new Parameter(empty(outputs, dtype: dtype, device: device)) : null);
+}

@@ -1,0 +1,72 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Fossil.Models;
+
+/// <summary>
+/// The angles by which queries and keys are rotated: cos and sin of position · frequency, (length, head_dim), in float32 as Hugging Face computes them, cached
+/// in the dtype and on the device last asked for.
+/// </summary>
+internal sealed class RotaryEmbedding(LlamaConfig config) : IDisposable
+{
+    private Tensor? cos;
+    private Tensor? sin;
+
+    /// <summary>cos and sin of positions 0 … length - 1 at least, (n, head_dim). They belong to this object: do not dispose them.</summary>
+    public (Tensor Cos, Tensor Sin) Get(long length, ScalarType dtype, Device device)
+    {
+        if (cos is null || cos.shape[0] < length || cos.dtype != dtype || cos.device_type != device.type || cos.device_index != device.index)
+        {
+            Compute(Math.Max(length, cos is null ? 256 : 2 * cos.shape[0]), dtype, device);
+        }
+        return (cos!, sin!);
+    }
+
+    private void Compute(long length, ScalarType dtype, Device device)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var frequencies = tensor(Frequencies(config.Rope, config.HeadDim), device: device);
+        var half = outer(arange(length, dtype: float32, device: device), frequencies);
+        var angles = torch.cat([half, half], dim: -1);
+        var (newCos, newSin) = (angles.cos().to(dtype), angles.sin().to(dtype));
+        Dispose();
+        (cos, sin) = (newCos.DetachFromDisposeScope(), newSin.DetachFromDisposeScope());
+    }
+
+    /// <summary>The head_dim / 2 frequencies, after stretching.</summary>
+    internal static float[] Frequencies(RopeParameters rope, int headDim)
+    {
+        var frequencies = new float[headDim / 2];
+        for (var i = 0; i < frequencies.Length; i++)
+        {
+            // float32 throughout: the angles of far positions depend on the last bit, and PyTorch computes it so.
+            var frequency = 1f / MathF.Pow((float)rope.Theta, 2f * i / headDim);
+            frequencies[i] = rope.Type switch
+            {
+                RopeType.Linear => frequency / (float)rope.Factor,
+                RopeType.Llama3 => Llama3(frequency, rope),
+                _ => frequency,
+            };
+        }
+        return frequencies;
+    }
+
+    private static float Llama3(float frequency, RopeParameters rope)
+    {
+        var wavelength = 2 * MathF.PI / frequency;
+        var longest = rope.OriginalMaxPositionEmbeddings / rope.LowFrequencyFactor;
+        var shortest = rope.OriginalMaxPositionEmbeddings / rope.HighFrequencyFactor;
+        if (wavelength < shortest) return frequency;
+        if (wavelength > longest) return frequency / (float)rope.Factor;
+        var smooth = (float)((rope.OriginalMaxPositionEmbeddings / wavelength - rope.LowFrequencyFactor) / (rope.HighFrequencyFactor - rope.LowFrequencyFactor));
+        return (1 - smooth) * frequency / (float)rope.Factor + smooth * frequency;
+    }
+
+    public void Dispose()
+    {
+        cos?.Dispose();
+        sin?.Dispose();
+        (cos, sin) = (null, null);
+    }
+}
