@@ -1,22 +1,36 @@
-// quick throughput probe
-using System.Diagnostics;
-using Fossil.Models;
-using static TorchSharp.torch;
-var a = args.Select(int.Parse).ToArray();
-int d = a[0], inter = a[1], layers = a[2], heads = a[3], kv = a[4], B = a[5], T = a[6], threads = a[7], steps = a[8];
-var dt = a.Length > 9 && a[9] == 1 ? bfloat16 : float32;
-set_num_threads(threads);
-var m = new LlamaForCausalLM(new LlamaConfig { VocabSize = 256, HiddenSize = d, IntermediateSize = inter, NumHiddenLayers = layers, NumAttentionHeads = heads, NumKeyValueHeads = kv, HeadDim = d / heads, TieWordEmbeddings = true }, dt);
-Console.WriteLine($"{m.parameters().Sum(p => p.numel()) / 1e6:f2}M");
-var opt = optim.AdamW(m.parameters(), 1e-3);
-for (int s = 0; s < steps; s++)
+// Pre-trains a byte-level decoder of the Llama family on the works of Shakespeare and writes it as a Hugging Face folder.
+//   dotnet run -c Release --project samples/Pretrain -- --minutes 60
+using System.CommandLine;
+using TorchSharp;
+
+var data = new Option<DirectoryInfo>("--data") { Description = "Folder of the text files", DefaultValueFactory = _ => new DirectoryInfo(SampleData.Find("data/shakespeare")) };
+var output = new Option<DirectoryInfo>("--output") { Description = "Folder for the model", DefaultValueFactory = _ => new DirectoryInfo("out/shakespeare") };
+var resume = new Option<DirectoryInfo?>("--resume") { Description = "A model folder to start from instead of fresh weights" };
+var width = new Option<int>("--width") { Description = "Width of the residual stream", DefaultValueFactory = _ => 192 };
+var layers = new Option<int>("--layers") { Description = "Number of layers", DefaultValueFactory = _ => 4 };
+var steps = new Option<int>("--steps") { Description = "Number of optimizer steps", DefaultValueFactory = _ => 6000 };
+var minutes = new Option<double?>("--minutes") { Description = "Schedule by the clock instead of by --steps: end after this time" };
+var start = new Option<double>("--start") { Description = "Where in the schedule to start, 0 to 1 (with --resume)", DefaultValueFactory = _ => 0 };
+var batch = new Option<int>("--batch") { Description = "Windows per step", DefaultValueFactory = _ => 16 };
+var length = new Option<int>("--length") { Description = "Bytes per window", DefaultValueFactory = _ => 256 };
+var rate = new Option<double>("--learning-rate") { Description = "Highest learning rate of AdamW (embedding and norms)", DefaultValueFactory = _ => 3e-3 };
+var muonRate = new Option<double>("--muon-learning-rate") { Description = "Highest learning rate of Muon (projections)", DefaultValueFactory = _ => 0.02 };
+var every = new Option<int>("--evaluate-every") { Description = "Steps between evaluations and checkpoints", DefaultValueFactory = _ => 250 };
+var seed = new Option<int>("--seed") { Description = "Seed of weights and windows", DefaultValueFactory = _ => 1 };
+var threads = new Option<int?>("--threads") { Description = "libtorch's threads" };
+
+var command = new RootCommand("Pre-trains a byte-level decoder on Shakespeare.")
 {
-    using var scope = NewDisposeScope();
-    var ids = randint(0, 128, [B, T + 1], dtype: int64);
-    var sw = Stopwatch.StartNew();
-    var loss = m.loss(ids, ids);
-    var l = loss.item<float>();
-    var t1 = sw.Elapsed.TotalSeconds; loss.backward(); var t2 = sw.Elapsed.TotalSeconds;
-    opt.step(); opt.zero_grad(); var t3 = sw.Elapsed.TotalSeconds;
-    Console.WriteLine($"{l:f3} fwd {t1:f3} bwd {t2 - t1:f3} opt {t3 - t2:f3} tok/s {B * T / t3:f0}");
-}
+    data, output, resume, width, layers, steps, minutes, start, batch, length, rate, muonRate, every, seed, threads,
+};
+command.SetAction((parsed, cancel) =>
+{
+    if (parsed.GetValue(threads) is { } count) torch.set_num_threads(count);
+    var options = new PretrainOptions(
+        parsed.GetValue(data)!.FullName, parsed.GetValue(output)!.FullName, parsed.GetValue(resume)?.FullName, parsed.GetValue(width), parsed.GetValue(layers),
+        parsed.GetValue(steps), parsed.GetValue(minutes), parsed.GetValue(start), parsed.GetValue(batch), parsed.GetValue(length), parsed.GetValue(rate),
+        parsed.GetValue(muonRate), parsed.GetValue(every), parsed.GetValue(seed));
+    Pretraining.Run(options, cancel);
+    return Task.FromResult(0);
+});
+return await command.Parse(args).InvokeAsync();

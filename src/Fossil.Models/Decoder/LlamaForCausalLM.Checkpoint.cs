@@ -1,0 +1,151 @@
+using System.Text.Json;
+using Fossil.Serialization;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Fossil.Models;
+
+// Hugging Face folders: config.json with model.safetensors, or with several files and their index.
+public sealed partial class LlamaForCausalLM
+{
+    private const string SingleFile = "model.safetensors";
+    private const string IndexFile = "model.safetensors.index.json";
+
+    /// <summary>Loads a decoder from a Hugging Face folder: <c>config.json</c> and <c>model.safetensors</c>, or several files with their index.</summary>
+    /// <remarks>The files are mapped into memory and each tensor is converted straight into its parameter, so the peak is the model and one tensor.</remarks>
+    /// <param name="folder">The folder.</param>
+    /// <param name="dtype">dtype of the parameters whatever the file holds; float32 where null.</param>
+    /// <param name="device">Device of the parameters; the CPU where null.</param>
+    /// <exception cref="CheckpointException">A file is missing, the configuration is not of this family, or tensors are missing, surplus or wrongly shaped.</exception>
+    /// <exception cref="SafetensorsException">A tensor file is malformed.</exception>
+    public static LlamaForCausalLM FromPretrained(string folder, ScalarType? dtype = null, Device? device = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        var config = LlamaConfig.Load(Path.Combine(folder, LlamaConfig.FileName));
+        var files = new Dictionary<string, SafetensorsFile>();
+        try
+        {
+            var sources = new List<CheckpointTensor>();
+            foreach (var path in FindTensorFiles(folder))
+            {
+                var file = files[path] = SafetensorsFile.Open(path);
+                sources.AddRange(file.Names.Select(name => new CheckpointTensor(name, [.. file.GetInfo(name).Shape], target => file.LoadInto(name, target))));
+            }
+            return FromTensors(config, sources, folder, dtype, device);
+        }
+        finally
+        {
+            foreach (var file in files.Values) file.Dispose();
+        }
+    }
+
+    /// <summary>Creates a decoder and fills it from <paramref name="sources"/>, whatever kind of file they come from.</summary>
+    /// <param name="config">The architecture.</param>
+    /// <param name="sources">The tensors, by Hugging Face's names.</param>
+    /// <param name="origin">The checkpoint's path, for messages.</param>
+    /// <param name="dtype">dtype of the parameters; float32 where null.</param>
+    /// <param name="device">Device of the parameters; the CPU where null.</param>
+    internal static LlamaForCausalLM FromTensors(LlamaConfig config, IReadOnlyCollection<CheckpointTensor> sources, string origin, ScalarType? dtype, Device? device)
+    {
+        var model = new LlamaForCausalLM(config, dtype ?? float32, device, initialize: false);
+        try
+        {
+            model.Fill(sources, origin);
+            model.eval();
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes the model as a Hugging Face folder: <c>config.json</c> and <c>model.safetensors</c>.</summary>
+    /// <param name="folder">The folder; made where it does not exist.</param>
+    /// <param name="dtype">dtype of the tensors in the file; the parameters' own where null.</param>
+    public void SavePretrained(string folder, ScalarType? dtype = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        Directory.CreateDirectory(folder);
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var parameters = CheckpointParameters();
+        var stored = dtype ?? parameters.Values.First().dtype;
+        SafetensorsWriter.Save(Path.Combine(folder, SingleFile), parameters.Select(p => (p.Key, p.Value.to(stored))), [new("format", "pt")]);
+        Config.Save(Path.Combine(folder, LlamaConfig.FileName), NameOf(stored));
+    }
+
+    /// <summary>The base parameters by their names in a checkpoint; those of adapters, which belong to their own files, are left out.</summary>
+    private Dictionary<string, Parameter> CheckpointParameters() =>
+        named_parameters()
+            .Where(p => p.name.EndsWith(".weight", StringComparison.Ordinal) || p.name.EndsWith(".bias", StringComparison.Ordinal))
+            .ToDictionary(p => p.name, p => p.parameter, StringComparer.Ordinal);
+
+    private void Fill(IReadOnlyCollection<CheckpointTensor> sources, string origin)
+    {
+        using var noGrad = no_grad();
+        var parameters = CheckpointParameters();
+        var surplus = sources.Where(s => !parameters.ContainsKey(s.Name) && !IsRedundant(s.Name)).Select(s => s.Name).ToArray();
+        var missing = parameters.Keys.Except(sources.Select(s => s.Name)).ToArray();
+        var misshapen = (from s in sources
+                         where parameters.ContainsKey(s.Name) && !s.Shape.AsSpan().SequenceEqual(parameters[s.Name].shape)
+                         select $"{s.Name} ({string.Join(", ", s.Shape)}) instead of ({string.Join(", ", parameters[s.Name].shape)})").ToArray();
+        if (surplus.Length + missing.Length + misshapen.Length > 0)
+        {
+            throw new CheckpointException($"{origin} does not hold the tensors that its configuration asks for."
+                + Part("Missing", missing) + Part("Surplus", surplus) + Part("Wrong shape", misshapen))
+            {
+                MissingTensors = missing,
+                SurplusTensors = surplus,
+                WrongShapes = misshapen,
+            };
+        }
+        foreach (var source in sources)
+        {
+            if (parameters.TryGetValue(source.Name, out var parameter)) source.LoadInto(parameter);
+        }
+
+        static string Part(string title, string[] names) =>
+            names.Length == 0 ? "" : $" {title}: {string.Join(", ", names.Take(5))}{(names.Length > 5 ? $" and {names.Length - 5} more" : "")}.";
+    }
+
+    /// <summary>Tensors that some files hold although they follow from others: the tied output layer, and the rotary frequencies of old Llama files.</summary>
+    private bool IsRedundant(string name) =>
+        (Config.TieWordEmbeddings && name == "lm_head.weight") || name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal);
+
+    private static IEnumerable<string> FindTensorFiles(string folder)
+    {
+        var single = Path.Combine(folder, SingleFile);
+        if (File.Exists(single)) return [single];
+        var index = Path.Combine(folder, IndexFile);
+        if (!File.Exists(index)) throw new CheckpointException($"{folder} holds neither {SingleFile} nor {IndexFile}.");
+        try
+        {
+            using var document = JsonDocument.Parse(File.ReadAllBytes(index));
+            var names = document.RootElement.GetProperty("weight_map").EnumerateObject().Select(p => p.Value.GetString()!).Distinct(StringComparer.Ordinal).ToArray();
+            // The index comes from elsewhere: it must not lead out of the folder.
+            if (names.FirstOrDefault(n => Path.GetFileName(n) != n) is { } outside) throw new CheckpointException($"{index} names \"{outside}\", which is not a file of this folder.");
+            if (names.FirstOrDefault(n => !File.Exists(Path.Combine(folder, n))) is { } absent) throw new CheckpointException($"{index} names {absent}, which is not there.");
+            return [.. names.Select(n => Path.Combine(folder, n))];
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            throw new CheckpointException($"{index} is no index of tensor files: it needs an object \"weight_map\" from tensor to file name.", e);
+        }
+    }
+
+    private static string NameOf(ScalarType dtype) => dtype switch
+    {
+        ScalarType.BFloat16 => "bfloat16",
+        ScalarType.Float16 => "float16",
+        ScalarType.Float64 => "float64",
+        _ => "float32",
+    };
+}
+
+/// <summary>A tensor of a checkpoint, not yet read.</summary>
+/// <param name="Name">Hugging Face's name.</param>
+/// <param name="Shape">Its shape.</param>
+/// <param name="LoadInto">Reads it into a tensor of that shape, converting to its dtype.</param>
+internal sealed record CheckpointTensor(string Name, long[] Shape, Action<Tensor> LoadInto);
