@@ -21,7 +21,7 @@ internal static class AttentionMasks
         var padding = attentionMask?.to(ScalarType.Bool);
         CheckMask(attentionMask, x.shape[0], all);
 
-        var (cos, sin) = rotary.Get(all, x.dtype, device);
+        var (cos, sin) = rotary.Get(all, device);
         if (padding is null)
         {
             (cos, sin) = (cos.narrow(0, past, tokens), sin.narrow(0, past, tokens));
@@ -30,14 +30,12 @@ internal static class AttentionMasks
         {
             // Padding takes no position: a padded sequence gets the angles that it has alone.
             var positions = (padding.to(int64).cumsum(1) - 1).clamp(min: 0).narrow(1, past, tokens).flatten();
-            (cos, sin) = (Pick(cos, positions), Pick(sin, positions));
+            (cos, sin) = (cos.index_select(0, positions), sin.index_select(0, positions));
         }
 
         var everything = padding is not null || (past > 0 && tokens > 1) ? Build(window: null) : null;
         var windowed = config.SlidingWindow is { } window && all > window ? Build(window) : everything;
         return new AttentionContext(cos, sin, everything, windowed, cache);
-
-        Tensor Pick(Tensor table, Tensor positions) => table.index_select(0, positions).view(x.shape[0], 1, tokens, config.HeadDim);
 
         Tensor Build(int? window)
         {

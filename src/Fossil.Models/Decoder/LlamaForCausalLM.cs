@@ -1,6 +1,6 @@
 // The Llama family in one file, to be read from top to bottom: norm, attention, feed-forward, layer, model, language model.
 // Module names are Hugging Face's (model.layers.0.self_attn.q_proj …), so that checkpoints load by name.
-using TorchSharp;
+using Fossil.Models.Kernels;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -21,13 +21,7 @@ public sealed class RMSNorm : Module<Tensor, Tensor>
     }
 
     /// <inheritdoc/>
-    public override Tensor forward(Tensor x)
-    {
-        using var scope = NewDisposeScope();
-        var wide = x.to(float32);
-        var normed = wide * (wide.square().mean([-1], keepdim: true) + eps).rsqrt();
-        return (normed.to(x.dtype) * weight).MoveToOuterDisposeScope();
-    }
+    public override Tensor forward(Tensor x) => RmsNormCall.Run(x, weight, eps);
 }
 
 /// <summary>Token ids (…) to vectors (…, hidden_size).</summary>
@@ -54,7 +48,7 @@ public sealed class TokenEmbedding : Module<Tensor, Tensor>
 }
 
 /// <summary>What the layers of one forward pass share: positions, mask and cache.</summary>
-/// <param name="Cos">cos of the positions' angles, broadcastable to (batch, 1, tokens, head_dim).</param>
+/// <param name="Cos">cos of the positions' angles, float32, (tokens, head_dim); (batch · tokens, head_dim) with padding.</param>
 /// <param name="Sin">sin of the same.</param>
 /// <param name="Mask">Who sees whom, (batch or 1, 1, tokens, all tokens), true = seen; null: causal.</param>
 /// <param name="WindowMask">The same for layers with a sliding window.</param>
@@ -90,44 +84,42 @@ public sealed partial class LlamaAttention : Module
     internal Tensor forward(Tensor x, AttentionContext context)
     {
         using var scope = NewDisposeScope();
-        var (batch, tokens) = (x.shape[0], x.shape[1]);
-        var q = q_proj.forward(x).view(batch, tokens, heads, headDim);
-        var k = k_proj.forward(x).view(batch, tokens, keyValueHeads, headDim);
-        var v = v_proj.forward(x).view(batch, tokens, keyValueHeads, headDim).transpose(1, 2);
+        var (batch, tokens, size) = (x.shape[0], x.shape[1], headDim);
+        var q = q_proj.forward(x).view(batch, tokens, heads, size);
+        var k = k_proj.forward(x).view(batch, tokens, keyValueHeads, size);
+        var v = v_proj.forward(x).view(batch, tokens, keyValueHeads, size);
         if (q_norm is not null) q = q_norm.forward(q);
         if (k_norm is not null) k = k_norm.forward(k);
-        q = Rotate(q.transpose(1, 2), context);
-        k = Rotate(k.transpose(1, 2), context);
-        if (context.Cache is not null) (k, v) = context.Cache.Append(layer, k, v);
 
-        var y = Attend(q, k, v, windowed ? context.WindowMask : context.Mask);
+        // Each key-value head serves a group of query heads. The cache holds it once; without a cache it is repeated while it is rotated.
+        var (group, cache) = (heads / keyValueHeads, context.Cache);
+        var repeat = cache is null ? group : 1;
+        q = RotaryCall.Run(q, context.Cos, context.Sin, 1).transpose(1, 2);
+        k = RotaryCall.Run(k, context.Cos, context.Sin, repeat).transpose(1, 2);
+        v = (repeat == 1 ? v : RotaryCall.Run(v, null, null, repeat)).transpose(1, 2);
+        if (cache is not null) (k, v) = cache.Append(layer, k, v);
+
+        var mask = windowed ? context.WindowMask : context.Mask;
+        var y = cache is not null && tokens == 1 ? AttendWithOneToken(q, k, v, mask) : Attend(q, k, v, mask);
         return o_proj.forward(y).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Pairs of dimensions (i, i + head_dim/2) rotated by position · frequency i: x · cos + (-x₂, x₁) · sin.</summary>
-    private static Tensor Rotate(Tensor x, AttentionContext context)
-    {
-        var halves = x.chunk(2, dim: -1);
-        return x * context.Cos + torch.cat([-halves[1], halves[0]], dim: -1) * context.Sin;
-    }
-
-    /// <summary>Queries (batch, heads, tokens, head_dim) on keys and values (batch, key-value heads, all tokens, head_dim), to (batch, tokens, heads · head_dim).</summary>
+    /// <summary>Queries (batch, heads, tokens, head_dim) on keys and values (batch, heads or key-value heads, all tokens, head_dim), to (batch, tokens, heads · head_dim).</summary>
     private Tensor Attend(Tensor q, Tensor k, Tensor v, Tensor? mask)
     {
-        var (batch, tokens, group) = (q.shape[0], q.shape[2], heads / keyValueHeads);
-        if (tokens == 1)
-        {
-            // One new token: the query heads of a group become its rows, so that the cache is read where it lies.
-            var rows = q.view(batch, keyValueHeads, group, headDim);
-            return functional.scaled_dot_product_attention(rows, k, v, mask).reshape(batch, 1, heads * headDim);
-        }
-        if (group > 1)
-        {
-            k = k.unsqueeze(2).expand(batch, keyValueHeads, group, k.shape[2], headDim).reshape(batch, heads, k.shape[2], headDim);
-            v = v.unsqueeze(2).expand(batch, keyValueHeads, group, v.shape[2], headDim).reshape(batch, heads, v.shape[2], headDim);
-        }
+        if (k.shape[1] < heads) (k, v) = (Repeat(k), Repeat(v));
         var y = functional.scaled_dot_product_attention(q, k, v, mask, is_casual: mask is null);
-        return y.transpose(1, 2).reshape(batch, tokens, heads * headDim);
+        return y.transpose(1, 2).reshape(q.shape[0], q.shape[2], heads * headDim);
+
+        Tensor Repeat(Tensor x) =>
+            x.unsqueeze(2).expand(x.shape[0], keyValueHeads, heads / keyValueHeads, x.shape[2], headDim).reshape(x.shape[0], heads, x.shape[2], headDim);
+    }
+
+    /// <summary>One new token: the query heads of a group become the rows of their key-value head, so that the cache is read where it lies.</summary>
+    private Tensor AttendWithOneToken(Tensor q, Tensor k, Tensor v, Tensor? mask)
+    {
+        var rows = q.reshape(q.shape[0], keyValueHeads, heads / keyValueHeads, headDim);
+        return functional.scaled_dot_product_attention(rows, k, v, mask).reshape(q.shape[0], 1, heads * headDim);
     }
 }
 
@@ -149,7 +141,7 @@ public sealed partial class LlamaMLP : Module<Tensor, Tensor>
     public override Tensor forward(Tensor x)
     {
         using var scope = NewDisposeScope();
-        var gated = functional.silu(gate_proj.forward(x)) * up_proj.forward(x);
+        var gated = GatedCall.Run(gate_proj.forward(x), up_proj.forward(x));
         return down_proj.forward(gated).MoveToOuterDisposeScope();
     }
 }
@@ -280,10 +272,11 @@ public sealed partial class LlamaForCausalLM : Module<Tensor, Tensor>
     public Tensor loss(Tensor input_ids, Tensor labels, Tensor? attention_mask = null)
     {
         using var scope = NewDisposeScope();
-        var logits = forward(input_ids, attention_mask, cache: null);
-        var predictions = logits.narrow(1, 0, logits.shape[1] - 1).reshape(-1, logits.shape[2]);
-        var targets = labels.narrow(1, 1, labels.shape[1] - 1).reshape(-1);
-        return functional.cross_entropy(predictions.to(float32), targets, ignore_index: -100).MoveToOuterDisposeScope();
+        var hidden = model.forward(input_ids, attention_mask, cache: null);
+        // The last token predicts nothing: it is cut off before the output layer, not after.
+        var last = hidden.shape[1] - 1;
+        var logits = Logits(hidden.narrow(1, 0, last).reshape(-1, hidden.shape[2]));
+        return CrossEntropyCall.Run(logits, labels.narrow(1, 1, last).reshape(-1)).MoveToOuterDisposeScope();
     }
 
     private Tensor Logits(Tensor hidden) =>

@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace Fossil.Models;
 
 /// <summary>
-/// The angles by which queries and keys are rotated: cos and sin of position · frequency, (length, head_dim), in float32 as Hugging Face computes them, cached
-/// in the dtype and on the device last asked for.
+/// The angles by which queries and keys are rotated: cos and sin of position · frequency, (length, head_dim), in float32 whatever the model's dtype, cached on
+/// the device last asked for.
 /// </summary>
 internal sealed class RotaryEmbedding(LlamaConfig config) : IDisposable
 {
@@ -13,23 +13,23 @@ internal sealed class RotaryEmbedding(LlamaConfig config) : IDisposable
     private Tensor? sin;
 
     /// <summary>cos and sin of positions 0 … length - 1 at least, (n, head_dim). They belong to this object: do not dispose them.</summary>
-    public (Tensor Cos, Tensor Sin) Get(long length, ScalarType dtype, Device device)
+    public (Tensor Cos, Tensor Sin) Get(long length, Device device)
     {
-        if (cos is null || cos.shape[0] < length || cos.dtype != dtype || cos.device_type != device.type || cos.device_index != device.index)
+        if (cos is null || cos.shape[0] < length || cos.device_type != device.type || cos.device_index != device.index)
         {
-            Compute(Math.Max(length, cos is null ? 256 : 2 * cos.shape[0]), dtype, device);
+            Compute(Math.Max(length, cos is null ? 256 : 2 * cos.shape[0]), device);
         }
         return (cos!, sin!);
     }
 
-    private void Compute(long length, ScalarType dtype, Device device)
+    private void Compute(long length, Device device)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var frequencies = tensor(Frequencies(config.Rope, config.HeadDim), device: device);
         var half = outer(arange(length, dtype: float32, device: device), frequencies);
         var angles = torch.cat([half, half], dim: -1);
-        var (newCos, newSin) = (angles.cos().to(dtype), angles.sin().to(dtype));
+        var (newCos, newSin) = (angles.cos(), angles.sin());
         Dispose();
         (cos, sin) = (newCos.DetachFromDisposeScope(), newSin.DetachFromDisposeScope());
     }

@@ -1,0 +1,111 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Fossil.Autograd;
+using Fossil.CompilerServices;
+using static TorchSharp.torch;
+
+namespace Fossil.Models.Kernels;
+
+/// <summary>
+/// Mean cross-entropy of logits (rows, vocabulary), computed in float32 without a float32 copy of them. Where a backward pass may follow, the gradient
+/// (softmax − one-hot) / count replaces the logits in their own memory: they must be a temporary that nothing else reads.
+/// </summary>
+internal sealed class CrossEntropyCall(Tensor logits, long[] targets, long count) : AdapterCall
+{
+    /// <summary>Marks a row that does not count.</summary>
+    public const long Ignored = -100;
+
+    private Tensor? logits = logits;
+    private bool spent;
+
+    public override IReadOnlyList<Tensor?> Inputs => [logits];
+
+    /// <summary>The mean over the rows whose target is not <see cref="Ignored"/>: a float32 scalar (float64 for such logits), NaN where all are ignored.</summary>
+    /// <param name="logits">(rows, vocabulary); consumed.</param>
+    /// <param name="targets">A token id for each row, int64.</param>
+    public static Tensor Run(Tensor logits, Tensor targets)
+    {
+        if (Lanes.Fit(logits, logits.shape[1]) && logits.is_contiguous())
+        {
+            using var host = targets.cpu();
+            var ids = host.data<long>().ToArray();
+            Check(ids, logits.shape[1]);
+            return AdapterFunction.Run(new CrossEntropyCall(logits, ids, ids.LongCount(id => id != Ignored)));
+        }
+
+        using var scope = NewDisposeScope();
+        var wide = logits.dtype == ScalarType.Float64 ? logits : logits.to(ScalarType.Float32);
+        return nn.functional.cross_entropy(wide, targets, ignore_index: Ignored).MoveToOuterDisposeScope();
+    }
+
+    public override Tensor Forward()
+    {
+        var rows = Lanes.Open(logits!, logits!.shape[1]);
+        var losses = new float[targets.Length];
+        if (logits.dtype == ScalarType.Float32) KernelRows.Run(rows.Rows, rows.Columns, new Kernel<float>(rows, targets, losses, IsRecorded, 1f / count));
+        else KernelRows.Run(rows.Rows, rows.Columns, new Kernel<ushort>(rows, targets, losses, IsRecorded, 1f / count));
+        Save(logits);
+        return tensor((float)(losses.Sum(loss => (double)loss) / count));
+    }
+
+    public override Tensor?[] Backward(Tensor gradOutput, IReadOnlyList<Tensor?> saved)
+    {
+        if (spent) throw new InvalidOperationException("The gradient of a fused cross-entropy can be taken once.");
+        spent = true;
+        var gradient = saved[0]!.detach();
+        var scale = gradOutput.item<float>();
+        // Seldom anything but 1; and then a power of two as a rule, so that this rounds nothing.
+        if (scale != 1) gradient.mul_(scale);
+        return [gradient];
+    }
+
+    internal override void ReleaseInputs() => logits = null;
+
+    private static void Check(long[] targets, long vocabulary)
+    {
+        foreach (var id in targets)
+        {
+            if (id != Ignored && (id < 0 || id >= vocabulary))
+            {
+                throw new ArgumentOutOfRangeException(nameof(targets), id, $"A label is neither a token id below {vocabulary} nor {Ignored}, which marks a token that does not count.");
+            }
+        }
+    }
+
+    private readonly struct Kernel<T>(KernelMatrix logits, long[] targets, float[] losses, bool gradient, float scale) : IRowKernel where T : unmanaged
+    {
+        public void Run(long first, long end)
+        {
+            for (var row = first; row < end; row++)
+            {
+                ref var x = ref logits.Row<T>(row);
+                var size = (nuint)logits.Columns;
+                if (targets[row] == CrossEntropyCall.Ignored)
+                {
+                    if (gradient) for (nuint i = 0; i < size; i += Lanes.Count) Lanes.Store(Vector512<float>.Zero, ref x, i);
+                    continue;
+                }
+                var largest = Lanes.Load(ref x, 0);
+                for (nuint i = Lanes.Count; i < size; i += Lanes.Count) largest = Vector512.Max(largest, Lanes.Load(ref x, i));
+                var max = float.NegativeInfinity;
+                for (var i = 0; i < Lanes.Count; i++) max = Math.Max(max, largest[i]);
+                var sums = Vector512<float>.Zero;
+                for (nuint i = 0; i < size; i += Lanes.Count) sums += Vector512.Exp(Lanes.Load(ref x, i) - Vector512.Create(max));
+                var sum = Vector512.Sum(sums);
+                var target = (nuint)targets[row];
+                losses[row] = MathF.Log(sum) + max - Element(ref x, target);
+                if (!gradient) continue;
+
+                var factor = Vector512.Create(scale / sum);
+                for (nuint i = 0; i < size; i += Lanes.Count) Lanes.Store(Vector512.Exp(Lanes.Load(ref x, i) - Vector512.Create(max)) * factor, ref x, i);
+                var correct = Element(ref x, target) - scale;
+                if (typeof(T) == typeof(float)) Unsafe.As<T, float>(ref Unsafe.Add(ref x, target)) = correct;
+                else Unsafe.As<T, ushort>(ref Unsafe.Add(ref x, target)) = BFloat16Lanes.FromSingle(correct);
+            }
+        }
+
+        private static float Element(ref T row, nuint index) => typeof(T) == typeof(float)
+            ? Unsafe.As<T, float>(ref Unsafe.Add(ref row, index))
+            : BFloat16Lanes.ToSingle(Unsafe.As<T, ushort>(ref Unsafe.Add(ref row, index)));
+    }
+}

@@ -1,0 +1,137 @@
+using System.Runtime.Intrinsics;
+using Fossil.Autograd;
+using Fossil.CompilerServices;
+using static TorchSharp.torch;
+
+namespace Fossil.Models.Kernels;
+
+/// <summary>
+/// y = x · s · w with s = 1 / sqrt(mean(x²) + eps) for each row, in one pass; keeps x and s.
+/// Backward: dx = s (dy w − x s² mean(dy w x)), dw = Σ dy x s.
+/// </summary>
+internal sealed class RmsNormCall(Tensor x, Tensor weight, double eps) : AdapterCall
+{
+    private readonly long size = weight.shape[0];
+    private Tensor? x = x;
+    private Tensor? weight = weight;
+
+    public override IReadOnlyList<Tensor?> Inputs => [x, weight];
+
+    /// <summary>The norm of each row of <paramref name="x"/> (…, n), weighted by <paramref name="weight"/> (n).</summary>
+    public static Tensor Run(Tensor x, Tensor weight, double eps)
+    {
+        if (Lanes.Fit(x, weight.shape[0]) && weight.dtype == x.dtype) return AdapterFunction.Run(new RmsNormCall(x, weight, eps));
+
+        using var scope = NewDisposeScope();
+        var wide = x.dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
+        var normed = wide * (wide.square().mean([-1], keepdim: true) + eps).rsqrt();
+        return (normed.to(x.dtype) * weight).MoveToOuterDisposeScope();
+    }
+
+    public override Tensor Forward()
+    {
+        var rows = x!.contiguous();
+        var y = empty(x.shape, dtype: x.dtype);
+        var scales = empty(rows.numel() / size, 1, dtype: ScalarType.Float32);
+        var (source, target, weights) = (Lanes.Open(rows, size), Lanes.Open(y, size), Lanes.Open(weight!, size));
+        if (!KernelMatrix.TryOpen(scales, out var scale)) throw new InvalidOperationException("A new float32 tensor cannot be opened.");
+        if (x.dtype == ScalarType.Float32) KernelRows.Run(source.Rows, size, new ForwardKernel<float>(source, weights, target, scale, eps));
+        else KernelRows.Run(source.Rows, size, new ForwardKernel<ushort>(source, weights, target, scale, eps));
+        Save(x);
+        Save(weight);
+        SaveOwned(scales);
+        return y;
+    }
+
+    public override Tensor?[] Backward(Tensor gradOutput, IReadOnlyList<Tensor?> saved) =>
+        saved[0]!.dtype == ScalarType.Float32 ? Backward<float>(gradOutput, saved) : Backward<ushort>(gradOutput, saved);
+
+    private Tensor?[] Backward<T>(Tensor gradOutput, IReadOnlyList<Tensor?> saved) where T : unmanaged
+    {
+        var (input, weights) = (saved[0]!, Lanes.Open(saved[1]!, size));
+        var (source, dy) = (Lanes.Open(input.contiguous(), size), Lanes.Open(gradOutput.contiguous(), size));
+        if (!KernelMatrix.TryOpen(saved[2]!, out var scale)) throw new InvalidOperationException("A saved float32 tensor cannot be opened.");
+        Tensor? gradX = null, gradWeight = null;
+        if (Needs[0])
+        {
+            gradX = empty(input.shape, dtype: input.dtype);
+            KernelRows.Run(source.Rows, size, new BackwardKernel<T>(source, weights, dy, Lanes.Open(gradX, size), scale));
+        }
+        if (Needs[1])
+        {
+            gradWeight = empty(size, dtype: input.dtype);
+            KernelRows.Run(size / Lanes.Count, source.Rows * Lanes.Count, new WeightKernel<T>(source, dy, Lanes.Open(gradWeight, size), scale));
+        }
+        return [gradX, gradWeight];
+    }
+
+    internal override void ReleaseInputs() => (x, weight) = (null, null);
+
+    private readonly struct ForwardKernel<T>(KernelMatrix x, KernelMatrix weight, KernelMatrix y, KernelMatrix scale, double eps) : IRowKernel where T : unmanaged
+    {
+        public void Run(long first, long end)
+        {
+            var size = (nuint)x.Columns;
+            ref var w = ref weight.Row<T>(0);
+            for (var row = first; row < end; row++)
+            {
+                ref var source = ref x.Row<T>(row);
+                ref var target = ref y.Row<T>(row);
+                var squares = Vector512<float>.Zero;
+                for (nuint i = 0; i < size; i += Lanes.Count)
+                {
+                    var v = Lanes.Load(ref source, i);
+                    squares = Vector512.FusedMultiplyAdd(v, v, squares);
+                }
+                var s = (float)(1 / Math.Sqrt(Vector512.Sum(squares) / size + eps));
+                scale.Row<float>(row) = s;
+                for (nuint i = 0; i < size; i += Lanes.Count) Lanes.Store(Lanes.Load(ref source, i) * s * Lanes.Load(ref w, i), ref target, i);
+            }
+        }
+    }
+
+    private readonly struct BackwardKernel<T>(KernelMatrix x, KernelMatrix weight, KernelMatrix dy, KernelMatrix dx, KernelMatrix scale) : IRowKernel where T : unmanaged
+    {
+        public void Run(long first, long end)
+        {
+            var size = (nuint)x.Columns;
+            ref var w = ref weight.Row<T>(0);
+            for (var row = first; row < end; row++)
+            {
+                ref var source = ref x.Row<T>(row);
+                ref var gradient = ref dy.Row<T>(row);
+                ref var target = ref dx.Row<T>(row);
+                var s = scale.Row<float>(row);
+                var products = Vector512<float>.Zero;
+                for (nuint i = 0; i < size; i += Lanes.Count)
+                {
+                    products = Vector512.FusedMultiplyAdd(Lanes.Load(ref gradient, i) * Lanes.Load(ref w, i), Lanes.Load(ref source, i), products);
+                }
+                var shrink = Vector512.Create(-s * s * Vector512.Sum(products) / size);
+                for (nuint i = 0; i < size; i += Lanes.Count)
+                {
+                    var d = Vector512.FusedMultiplyAdd(shrink, Lanes.Load(ref source, i), Lanes.Load(ref gradient, i) * Lanes.Load(ref w, i));
+                    Lanes.Store(d * s, ref target, i);
+                }
+            }
+        }
+    }
+
+    /// <summary>Its "rows" are blocks of sixteen columns.</summary>
+    private readonly struct WeightKernel<T>(KernelMatrix x, KernelMatrix dy, KernelMatrix dw, KernelMatrix scale) : IRowKernel where T : unmanaged
+    {
+        public void Run(long first, long end)
+        {
+            for (var block = first; block < end; block++)
+            {
+                var column = (nuint)block * Lanes.Count;
+                var sum = Vector512<float>.Zero;
+                for (long row = 0; row < x.Rows; row++)
+                {
+                    sum = Vector512.FusedMultiplyAdd(Lanes.Load(ref x.Row<T>(row), column) * scale.Row<float>(row), Lanes.Load(ref dy.Row<T>(row), column), sum);
+                }
+                Lanes.Store(sum, ref dw.Row<T>(0), column);
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+using Fossil.Autograd;
+using Fossil.CompilerServices;
+using static TorchSharp.torch;
+using TorchSharp;
+
+namespace Fossil.Models.Kernels;
+
+/// <summary>
+/// Rotary positions, and the repetition of key-value heads for grouped queries, in one pass: pairs of dimensions (i, i + head_dim/2) are rotated by their
+/// position's angle, y = x cos + (−x₂, x₁) sin. Backward: the sum over the repetitions, rotated back.
+/// </summary>
+internal sealed class RotaryCall(Tensor x, Tensor? cos, Tensor? sin, int repeat) : AdapterCall
+{
+    private Tensor? x = x;
+    private Tensor? cos = cos;
+    private Tensor? sin = sin;
+
+    public override IReadOnlyList<Tensor?> Inputs => [x];
+
+    /// <summary>Heads (batch, tokens, heads, head_dim), rotated and each repeated: (batch, tokens, heads · repeat, head_dim).</summary>
+    /// <param name="x">The heads.</param>
+    /// <param name="cos">cos of the angles (tokens or batch · tokens, head_dim), float32; null for no rotation.</param>
+    /// <param name="sin">sin of the same.</param>
+    /// <param name="repeat">How many query heads each of these heads serves.</param>
+    public static Tensor Run(Tensor x, Tensor? cos, Tensor? sin, int repeat)
+    {
+        if (Lanes.Fit(x, x.shape[3] / 2)) return AdapterFunction.Run(new RotaryCall(x, cos, sin, repeat));
+
+        using var scope = NewDisposeScope();
+        var (batch, tokens, heads, size) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3]);
+        var y = x;
+        if (cos is not null)
+        {
+            var shape = new[] { cos.shape[0] == tokens ? 1 : batch, tokens, 1, size };
+            var halves = x.chunk(2, dim: -1);
+            y = x * cos.to(x.dtype).view(shape) + torch.cat([-halves[1], halves[0]], dim: -1) * sin!.to(x.dtype).view(shape);
+        }
+        return y.unsqueeze(3).expand(batch, tokens, heads, repeat, size).reshape(batch, tokens, heads * repeat, size).MoveToOuterDisposeScope();
+    }
+
+    public override Tensor Forward()
+    {
+        var (shape, size) = (x!.shape, x.shape[3]);
+        var y = empty([shape[0], shape[1], shape[2] * repeat, size], dtype: x.dtype);
+        var (source, target) = (Lanes.Open(x.contiguous(), shape[2] * size), Lanes.Open(y, shape[2] * size * repeat));
+        var angles = Angles.Open(cos, sin, size);
+        if (x.dtype == ScalarType.Float32) KernelRows.Run(source.Rows, target.Columns, new ForwardKernel<float>(source, target, angles, (int)size, repeat));
+        else KernelRows.Run(source.Rows, target.Columns, new ForwardKernel<ushort>(source, target, angles, (int)size, repeat));
+        Save(cos);
+        Save(sin);
+        return y;
+    }
+
+    public override Tensor?[] Backward(Tensor gradOutput, IReadOnlyList<Tensor?> saved)
+    {
+        var shape = gradOutput.shape;
+        var (heads, size) = (shape[2] / repeat, shape[3]);
+        var gradX = empty([shape[0], shape[1], heads, size], dtype: gradOutput.dtype);
+        var (source, target) = (Lanes.Open(gradOutput.contiguous(), heads * size * repeat), Lanes.Open(gradX, heads * size));
+        var angles = Angles.Open(saved[0], saved[1], size);
+        if (gradX.dtype == ScalarType.Float32) KernelRows.Run(source.Rows, source.Columns, new BackwardKernel<float>(source, target, angles, (int)size, repeat));
+        else KernelRows.Run(source.Rows, source.Columns, new BackwardKernel<ushort>(source, target, angles, (int)size, repeat));
+        return [gradX];
+    }
+
+    internal override void ReleaseInputs() => (x, cos, sin) = (null, null, null);
+
+    /// <summary>The table of angles, whose rows repeat for each sequence.</summary>
+    private readonly struct Angles(KernelMatrix cos, KernelMatrix sin, bool rotate)
+    {
+        public bool Rotate => rotate;
+
+        public static Angles Open(Tensor? cos, Tensor? sin, long size) =>
+            cos is null ? default : new Angles(Lanes.Open(cos.contiguous(), size), Lanes.Open(sin!.contiguous(), size), rotate: true);
+
+        public ref float Cos(long row) => ref cos.Row<float>(row % cos.Rows);
+
+        public ref float Sin(long row) => ref sin.Row<float>(row % sin.Rows);
+    }
+
+    private readonly struct ForwardKernel<T>(KernelMatrix x, KernelMatrix y, Angles angles, int size, int repeat) : IRowKernel where T : unmanaged
+    {
+        public void Run(long first, long end)
+        {
+            var half = (nuint)size / 2;
+            for (var row = first; row < end; row++)
+            {
+                ref var source = ref x.Row<T>(row);
+                ref var target = ref y.Row<T>(row);
+                for (nuint head = 0; head < (nuint)(x.Columns / size); head++)
+                {
+                    for (nuint i = 0; i < half; i += Lanes.Count)
+                    {
+                        var from = head * (nuint)size + i;
+                        var (a, b) = (Lanes.Load(ref source, from), Lanes.Load(ref source, from + half));
+                        if (angles.Rotate)
+                        {
+                            var (cos, sin) = (Lanes.Load(ref angles.Cos(row), i), Lanes.Load(ref angles.Sin(row), i));
+                            (a, b) = (a * cos - b * sin, b * cos + a * sin);
+                        }
+                        for (var copy = 0; copy < repeat; copy++)
+                        {
+                            var to = (head * (nuint)repeat + (nuint)copy) * (nuint)size + i;
+                            Lanes.Store(a, ref target, to);
+                            Lanes.Store(b, ref target, to + half);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    private readonly struct BackwardKernel<T>(KernelMatrix dy, KernelMatrix dx, Angles angles, int size, int repeat) : IRowKernel where T : unmanaged
+    {
+        public void Run(long first, long end)
+        {
+            var half = (nuint)size / 2;
+            for (var row = first; row < end; row++)
+            {
+                ref var source = ref dy.Row<T>(row);
+                ref var target = ref dx.Row<T>(row);
+                for (nuint head = 0; head < (nuint)(dx.Columns / size); head++)
+                {
+                    for (nuint i = 0; i < half; i += Lanes.Count)
+                    {
+                        var from = head * (nuint)repeat * (nuint)size + i;
+                        var (a, b) = (Lanes.Load(ref source, from), Lanes.Load(ref source, from + half));
+                        for (var copy = 1; copy < repeat; copy++)
+                        {
+                            from += (nuint)size;
+                            (a, b) = (a + Lanes.Load(ref source, from), b + Lanes.Load(ref source, from + half));
+                        }
+                        if (angles.Rotate)
+                        {
+                            var (cos, sin) = (Lanes.Load(ref angles.Cos(row), i), Lanes.Load(ref angles.Sin(row), i));
+                            (a, b) = (a * cos + b * sin, b * cos - a * sin);
+                        }
+                        var to = head * (nuint)size + i;
+                        Lanes.Store(a, ref target, to);
+                        Lanes.Store(b, ref target, to + half);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+using Fossil.Models.Kernels;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Fossil.Models.Tests.Decoder;
+
+/// <summary>The fused operations against libtorch's own, in float64: values and gradients.</summary>
+public sealed class FusedOperationTests
+{
+    public static TheoryData<ScalarType, double> Dtypes => new() { { ScalarType.Float32, 2e-6 }, { ScalarType.BFloat16, 8e-3 } };
+
+    [Theory, MemberData(nameof(Dtypes))]
+    public void Norm(ScalarType dtype, double tolerance) =>
+        Compare(dtype, tolerance, x => RmsNormCall.Run(x[0], x[1], 1e-5), x => x[0] * (x[0].square().mean([-1], keepdim: true) + 1e-5).rsqrt() * x[1], [2, 7, 48], [48]);
+
+    [Theory, MemberData(nameof(Dtypes))]
+    public void Gated_feed_forward(ScalarType dtype, double tolerance) =>
+        Compare(dtype, tolerance, x => GatedCall.Run(x[0], x[1]), x => nn.functional.silu(x[0]) * x[1], [3, 5, 32], [3, 5, 32]);
+
+    [Theory, MemberData(nameof(Dtypes))]
+    public void Rotation_with_repeated_heads(ScalarType dtype, double tolerance)
+    {
+        using var rotary = new RotaryEmbedding(TinyModels.Config);
+        var (cos, sin) = rotary.Get(9, CPU);
+        var (c, s) = (cos.narrow(0, 2, 7), sin.narrow(0, 2, 7));
+        Compare(dtype, tolerance, x => RotaryCall.Run(x[0], c, s, 3), x =>
+        {
+            var (wideCos, wideSin) = (c.to(float64).view(1, 7, 1, 32), s.to(float64).view(1, 7, 1, 32));
+            var halves = x[0].chunk(2, dim: -1);
+            var rotated = x[0] * wideCos + torch.cat([-halves[1], halves[0]], dim: -1) * wideSin;
+            return rotated.repeat_interleave(3, dim: 2);
+        }, [2, 7, 2, 32]);
+    }
+
+    [Theory, MemberData(nameof(Dtypes))]
+    public void Cross_entropy_with_ignored_rows(ScalarType dtype, double tolerance)
+    {
+        using var targets = tensor(new long[] { 3, -100, 47, 0, -100, 31 });
+        // The fused operation consumes its input: give it a copy that the graph knows.
+        Compare(dtype, tolerance, x => CrossEntropyCall.Run(x[0] * 1, targets), x => nn.functional.cross_entropy(x[0], targets, ignore_index: -100), [6, 48]);
+    }
+
+    [Fact]
+    public void A_label_outside_of_the_vocabulary_is_refused()
+    {
+        using var logits = zeros(2, 16);
+        using var targets = tensor(new long[] { 1, 16 });
+        var exception = Assert.Throws<ArgumentOutOfRangeException>(() => CrossEntropyCall.Run(logits, targets));
+        Assert.Contains("below 16", exception.Message);
+    }
+
+    [Fact]
+    public void Rows_that_are_not_whole_vectors_take_libtorchs_way()
+    {
+        using var scope = NewDisposeScope();
+        var (x, w) = (randn(3, 10), randn(10));
+        Assert.True(RmsNormCall.Run(x, w, 1e-5).allclose(x * (x.square().mean([-1], keepdim: true) + 1e-5).rsqrt() * w));
+        Assert.True(GatedCall.Run(x, x).allclose(nn.functional.silu(x) * x));
+    }
+
+    private static void Compare(ScalarType dtype, double tolerance, Func<Tensor[], Tensor> fused, Func<Tensor[], Tensor> plain, params long[][] shapes)
+    {
+        using var scope = NewDisposeScope();
+        random.manual_seed(5);
+        var inputs = shapes.Select(shape => randn(shape).to(dtype).requires_grad_()).ToArray();
+        var wide = inputs.Select(x => x.detach().to(float64).requires_grad_()).ToArray();
+        var (actual, expected) = (fused(inputs), plain(wide));
+        AssertNear(actual, expected, tolerance);
+        var gradient = randn(expected.shape).to(dtype);
+        if (actual.dim() == 0) (actual, expected) = (actual * 0.5, expected * 0.5);
+        actual.backward(actual.dim() == 0 ? null : [gradient]);
+        expected.backward(expected.dim() == 0 ? null : [gradient.to(float64)]);
+        foreach (var (input, truth) in inputs.Zip(wide)) AssertNear(input.grad!, truth.grad!, tolerance);
+    }
+
+    private static void AssertNear(Tensor actual, Tensor expected, double tolerance)
+    {
+        Assert.Equal(expected.shape, actual.shape);
+        Assert.InRange(((actual.detach().to(float64) - expected.detach()).abs().max() / expected.detach().abs().max()).item<double>(), 0, tolerance);
+    }
+}
