@@ -28,6 +28,7 @@ public static class AtomicFolder
         {
             Directory.CreateDirectory(folder);
             Recover(folder);
+            TemporaryFile.DeleteAbandoned(folder, Journal);
             foreach (var (name, write) in files)
             {
                 if (Directory.Exists(Path.Combine(folder, name))) throw new IOException($"'{name}' in it is a folder.");

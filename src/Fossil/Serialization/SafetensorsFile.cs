@@ -132,7 +132,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
         }
 
         using var loaded = Load(name, destination.dtype);
-        using var same = destination.copy_(loaded);
+        destination.copy_(loaded);
     }
 
     /// <summary>Passes a tensor's bytes, as they are in the file, to <paramref name="consume"/> piece by piece.</summary>

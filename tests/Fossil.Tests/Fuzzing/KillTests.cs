@@ -1,0 +1,28 @@
+using Fossil.Fuzz;
+using Fossil.Serialization;
+using Fossil.TestData;
+using Xunit.Abstractions;
+
+namespace Fossil.Tests.Fuzzing;
+
+public class KillTests(ITestOutputHelper output)
+{
+    private const int Times = 8;
+
+    [Fact]
+    public void A_killed_process_leaves_the_last_complete_adapter()
+    {
+        using var folder = new TemporaryFolder();
+        var random = new Random(1);
+        for (var count = 0; count < Times; count++)
+        {
+            var reported = SaveLoop.StartAndKill(folder.Path, random);
+            output.WriteLine($"killed after {reported} saves, leaving {string.Join(", ", Directory.EnumerateFiles(folder.Path).Select(Path.GetFileName))}");
+            SaveLoop.Check(folder.Path, reported);
+        }
+
+        // The next save takes away what the killed processes left.
+        AdapterFile.SaveFolder(folder.Path, new FossilConfig(), []);
+        Assert.Equal([AdapterConfig.FileName, AdapterFile.FileName], Directory.EnumerateFiles(folder.Path).Select(Path.GetFileName).Order());
+    }
+}
