@@ -1,0 +1,230 @@
+using System.IO.MemoryMappedFiles;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Fossil.Models.Gguf;
+
+/// <summary>
+/// A GGUF file (version 2 or 3), mapped into memory and checked. Opening reads the header only; a tensor's bytes are read once, straight
+/// from the mapping into the tensor, dequantised to the wanted dtype, when it is loaded.
+/// </summary>
+/// <remarks>
+/// Nothing in the file is trusted: a damaged or hostile file is refused by a <see cref="GgufException"/> before anything of a size that it
+/// claims is allocated. Do not shorten a file while it is open here: the operating system ends a process that reads beyond the end of a mapped file.
+/// </remarks>
+public sealed unsafe class GgufFile : IDisposable
+{
+    // Elements that are converted at a time where the wanted dtype is another: bounds what is held beside the tensor itself.
+    private const long ChunkElements = 1 << 22;
+
+    // Elements of a piece of work of one thread; a multiple of every block length.
+    private const long PieceElements = 1 << 15;
+
+    private readonly Dictionary<string, GgufTensorInfo> byName;
+    private readonly MemoryMappedFile mapping;
+    private readonly MemoryMappedViewAccessor view;
+    private readonly byte* data;
+    private bool disposed;
+
+    private GgufFile(string path, MemoryMappedFile mapping, MemoryMappedViewAccessor view, byte* start, long length)
+    {
+        Path = path;
+        this.mapping = mapping;
+        this.view = view;
+        var header = GgufHeader.Read(start, length, path);
+        Metadata = header.Metadata;
+        Tensors = header.Tensors.AsReadOnly();
+        byName = header.Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
+        data = start + header.DataStart;
+    }
+
+    /// <summary>The file.</summary>
+    public string Path { get; }
+
+    /// <summary>The metadata, in the file's order.</summary>
+    public GgufMetadata Metadata { get; }
+
+    /// <summary>The tensors, in the header's order.</summary>
+    public IReadOnlyList<GgufTensorInfo> Tensors { get; }
+
+    /// <summary>Opens and checks a file.</summary>
+    /// <exception cref="GgufException">The file is not a well-formed GGUF file; <see cref="GgufException.Error"/> says why.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static GgufFile Open(string path)
+    {
+        // Delete sharing lets a writer replace the file while it is mapped here.
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
+        var length = stream.Length;
+        if (length == 0) throw new GgufException(GgufError.NotGguf, path, "the file is empty.");
+        var mapping = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        MemoryMappedViewAccessor? view = null;
+        byte* start = null;
+        try
+        {
+            view = mapping.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
+            view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+            return new GgufFile(path, mapping, view, start + view.PointerOffset, length);
+        }
+        catch
+        {
+            if (start is not null) view!.SafeMemoryMappedViewHandle.ReleasePointer();
+            view?.Dispose();
+            mapping.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Whether the file has a tensor of that name.</summary>
+    public bool Contains(string name) => byName.ContainsKey(name);
+
+    /// <summary>What the header says about a tensor.</summary>
+    /// <exception cref="GgufException">There is no tensor of that name.</exception>
+    public GgufTensorInfo GetInfo(string name) =>
+        byName.TryGetValue(name, out var info)
+            ? info
+            : throw new GgufException(GgufError.TensorNotFound, Path, $"there is no tensor '{name}'. There are {Tensors.Count}: {string.Join(", ", Tensors.Take(10).Select(tensor => tensor.Name))}{(Tensors.Count > 10 ? ", …" : string.Empty)}.");
+
+    /// <summary>Loads a tensor, dequantised, with its rows in the file's order.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="dtype">The dtype it shall have; that of the file where null, float32 for quantised types.</param>
+    /// <param name="device">Where it shall be; on the CPU where null.</param>
+    /// <returns>A new tensor of the shape of <see cref="GgufTensorInfo.Shape"/>, which the caller (or the surrounding dispose scope) owns.</returns>
+    /// <exception cref="GgufException">There is no tensor of that name, or its type is not dequantised here.</exception>
+    public Tensor Load(string name, ScalarType? dtype = null, Device? device = null)
+    {
+        var info = GetInfo(name);
+        var loaded = empty([.. info.Shape], dtype ?? info.Type.ToTorch() ?? ScalarType.Float32, CPU);
+        try
+        {
+            LoadInto(name, loaded);
+            if (device is null || device.type == DeviceType.CPU) return loaded;
+        }
+        catch
+        {
+            loaded.Dispose();
+            throw;
+        }
+
+        using (loaded) return loaded.to(device);
+    }
+
+    /// <summary>Loads a tensor into one that exists, e.g. a parameter of a model, dequantised to its dtype: no second copy of it is made.</summary>
+    /// <param name="name">The name in the file.</param>
+    /// <param name="destination">A tensor of the same shape, of any dtype and device.</param>
+    /// <param name="heads">
+    /// 0 to keep the rows' order. Otherwise the rows are those of that many heads, in each of which the two halves of the rotary dimensions
+    /// are interleaved, as llama.cpp wants them for q and k; they are loaded in Hugging Face's order, one half after the other.
+    /// </param>
+    /// <exception cref="GgufException">There is no tensor of that name, the shapes differ, or its type is not dequantised here.</exception>
+    public void LoadInto(string name, Tensor destination, int heads = 0)
+    {
+        var info = GetInfo(name);
+        ObjectDisposedException.ThrowIf(disposed, this);
+        if (!destination.shape.AsSpan().SequenceEqual([.. info.Shape]))
+        {
+            throw new GgufException(GgufError.ShapeMismatch, Path, $"tensor '{name}' has shape [{string.Join(", ", info.Shape)}], the tensor to load into [{string.Join(", ", destination.shape)}]. Does the file belong to this model?");
+        }
+
+        var reader = Reader(info, heads);
+        if (info.ByteCount == 0) return;
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var isPlain = destination.device_type == DeviceType.CPU && destination.is_contiguous();
+        var target = isPlain ? destination.detach() : empty(destination.shape, destination.dtype, CPU);
+        Copy(reader, target.view(-1));
+        if (!isPlain) destination.copy_(target);
+    }
+
+    private PieceReader Reader(GgufTensorInfo info, int heads)
+    {
+        var elements = info.Shape.Aggregate(1L, (product, dimension) => product * dimension);
+        var (blockElements, blockBytes) = info.Type.Block();
+        var stored = info.Type.ToTorch();
+        var decode = GgufBlocks.For(info.Type);
+        if (stored is null && decode is null)
+        {
+            throw new GgufException(GgufError.UnsupportedTensorType, Path, $"tensor '{info.Name}' is of type {info.Type}, which this reader does not dequantise. Quantise the model as Q8_0, Q6_K, Q4_K or another type of one block size, or convert it to F16.");
+        }
+
+        var rows = info.Shape[0];
+        if (heads != 0 && (heads < 0 || rows % heads != 0 || rows / heads % 2 != 0))
+        {
+            throw new GgufException(GgufError.InvalidShape, Path, $"tensor '{info.Name}' has {rows} rows, which are no {heads} heads of an even number of dimensions.");
+        }
+
+        var pieceElements = heads == 0 ? PieceElements : elements / Math.Max(1, rows);
+        return new PieceReader(data + info.Offset, stored ?? ScalarType.Float32, decode, elements, pieceElements, pieceElements / blockElements * blockBytes, heads == 0 ? 0 : rows / heads);
+    }
+
+    private static void Copy(PieceReader reader, Tensor flat)
+    {
+        if (flat.dtype == reader.Dtype)
+        {
+            reader.Read(0, reader.Elements, DataPointer(flat));
+            return;
+        }
+
+        var chunk = Math.Max(1, ChunkElements / reader.PieceElements) * reader.PieceElements;
+        using var buffer = empty(Math.Min(chunk, reader.Elements), reader.Dtype, CPU);
+        for (long done = 0; done < reader.Elements; done += chunk)
+        {
+            var length = Math.Min(chunk, reader.Elements - done);
+            reader.Read(done, length, DataPointer(buffer));
+            using var from = buffer.narrow(0, 0, length);
+            using var to = flat.narrow(0, done, length);
+            using var same = to.copy_(from);
+        }
+    }
+
+    // By way of the first element, as a span cannot be longer than 2 GB. Memory of libtorch does not move.
+    private static byte* DataPointer(Tensor flat)
+    {
+        using var first = flat.narrow(0, 0, 1);
+        fixed (byte* pointer = first.bytes) return pointer;
+    }
+
+    /// <summary>Unmaps the file. Tensors loaded from it stay.</summary>
+    public void Dispose()
+    {
+        if (disposed) return;
+        disposed = true;
+        view.SafeMemoryMappedViewHandle.ReleasePointer();
+        view.Dispose();
+        mapping.Dispose();
+    }
+
+    /// <summary>Reads a tensor piece by piece on all processors: runs of elements, or single rows where their order changes.</summary>
+    private sealed class PieceReader(byte* source, ScalarType dtype, GgufBlocks.Decoder? decode, long elements, long pieceElements, long pieceBytes, long headRows)
+    {
+        public ScalarType Dtype => dtype;
+
+        public long Elements => elements;
+
+        public long PieceElements => pieceElements;
+
+        /// <summary>Reads elements from <paramref name="first"/>, the start of a piece.</summary>
+        public void Read(long first, long count, byte* destination)
+        {
+            var elementBytes = decode is null ? pieceBytes / pieceElements : sizeof(float);
+            var firstPiece = first / pieceElements;
+            var pieces = (count + pieceElements - 1) / pieceElements;
+            Parallel.For(0, pieces, piece =>
+            {
+                var from = source + (SourceOf(firstPiece + piece) * pieceBytes);
+                var to = destination + (piece * pieceElements * elementBytes);
+                var length = Math.Min(pieceElements, count - (piece * pieceElements));
+                if (decode is null) Buffer.MemoryCopy(from, to, length * elementBytes, length * elementBytes);
+                else decode(from, (float*)to, length);
+            });
+        }
+
+        // Row 2 j + half of a head in the file is row half · d/2 + j of the head in Hugging Face's order.
+        private long SourceOf(long piece)
+        {
+            if (headRows == 0) return piece;
+            var (head, row) = Math.DivRem(piece, headRows);
+            var (half, pair) = Math.DivRem(row, headRows / 2);
+            return (head * headRows) + (2 * pair) + half;
+        }
+    }
+}

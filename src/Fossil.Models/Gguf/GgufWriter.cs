@@ -1,0 +1,166 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using Fossil.Serialization;
+using static TorchSharp.torch;
+
+namespace Fossil.Models.Gguf;
+
+/// <summary>A tensor to be written to a GGUF file.</summary>
+/// <param name="Name">Its name in the file.</param>
+/// <param name="Type">How its elements are stored: F32, F16, BF16 or Q8_0.</param>
+/// <param name="Shape">Its dimensions in PyTorch's order.</param>
+/// <param name="Load">Makes the tensor, of any float dtype, when its turn comes; the writer disposes of it.</param>
+public sealed record GgufTensorSource(string Name, GgufTensorType Type, IReadOnlyList<long> Shape, Func<Tensor> Load);
+
+/// <summary>Writes GGUF files (version 3) byte for byte as the Python package <c>gguf</c> does. Only one tensor at a time is in memory.</summary>
+public static class GgufWriter
+{
+    private const int Alignment = 32;
+    private const long CopyChunk = 1 << 28;
+    private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    /// <summary>Writes a file atomically.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="metadata">The metadata, in this order. A <c>general.alignment</c> is replaced by the writer's own.</param>
+    /// <param name="tensors">The tensors, in this order.</param>
+    /// <exception cref="GgufException">A name occurs twice, a type is not written here, or a row is no whole number of its blocks.</exception>
+    /// <exception cref="AtomicWriteException">The file could not be written; what was there before still is.</exception>
+    public static void Save(string path, GgufMetadata metadata, IReadOnlyList<GgufTensorSource> tensors)
+    {
+        var header = Header(path, metadata, tensors);
+        AtomicFile.Write(path, stream =>
+        {
+            stream.Write(header);
+            Pad(stream, header.Length);
+            foreach (var tensor in tensors) WriteTensor(stream, tensor);
+        });
+    }
+
+    private static byte[] Header(string path, GgufMetadata metadata, IReadOnlyList<GgufTensorSource> tensors)
+    {
+        var pairs = metadata.Where(pair => pair.Key != "general.alignment").ToArray();
+        using var buffer = new MemoryStream();
+        using var writer = new BinaryWriter(buffer, StrictUtf8, leaveOpen: true);
+        writer.Write("GGUF"u8);
+        writer.Write(3u);
+        writer.Write((ulong)tensors.Count);
+        writer.Write((ulong)pairs.Length);
+        foreach (var (key, value) in pairs)
+        {
+            WriteString(writer, key);
+            writer.Write((uint)value.Type);
+            WriteValue(writer, value);
+        }
+
+        long offset = 0;
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var tensor in tensors)
+        {
+            if (!names.Add(tensor.Name)) throw new GgufException(GgufError.InvalidName, path, $"two tensors are named '{tensor.Name}'.");
+            long[] dimensions = [.. tensor.Shape.Reverse()];
+            if (tensor.Type is not (GgufTensorType.F32 or GgufTensorType.F16 or GgufTensorType.BF16 or GgufTensorType.Q8_0))
+            {
+                throw new GgufException(GgufError.UnsupportedTensorType, path, $"tensor '{tensor.Name}' cannot be written as {tensor.Type}, only as F32, F16, BF16 or Q8_0.");
+            }
+
+            if (dimensions.Length is 0 or > 4 || dimensions[0] % tensor.Type.Block().Elements != 0 || !tensor.Type.TryGetByteCount(dimensions, out var bytes))
+            {
+                throw new GgufException(GgufError.InvalidShape, path, $"tensor '{tensor.Name}' of shape [{string.Join(", ", tensor.Shape)}] cannot be written as {tensor.Type}.");
+            }
+
+            WriteString(writer, tensor.Name);
+            writer.Write((uint)dimensions.Length);
+            foreach (var dimension in dimensions) writer.Write((ulong)dimension);
+            writer.Write((uint)tensor.Type);
+            writer.Write((ulong)offset);
+            offset += (bytes + Alignment - 1) / Alignment * Alignment;
+        }
+
+        writer.Flush();
+        return buffer.ToArray();
+    }
+
+    private static void WriteValue(BinaryWriter writer, GgufValue value)
+    {
+        if (value.Value is Array values)
+        {
+            writer.Write((uint)value.ElementType!);
+            writer.Write((ulong)values.Length);
+            foreach (var element in values)
+            {
+                WriteValue(writer, element as GgufValue ?? GgufValue.Of(element));
+            }
+
+            return;
+        }
+
+        switch (value.Value)
+        {
+            case byte v: writer.Write(v); break;
+            case sbyte v: writer.Write(v); break;
+            case ushort v: writer.Write(v); break;
+            case short v: writer.Write(v); break;
+            case uint v: writer.Write(v); break;
+            case int v: writer.Write(v); break;
+            case ulong v: writer.Write(v); break;
+            case long v: writer.Write(v); break;
+            case float v: writer.Write(v); break;
+            case double v: writer.Write(v); break;
+            case bool v: writer.Write(v); break;
+            default: WriteString(writer, (string)value.Value); break;
+        }
+    }
+
+    private static void WriteString(BinaryWriter writer, string text)
+    {
+        var bytes = StrictUtf8.GetBytes(text);
+        writer.Write((ulong)bytes.Length);
+        writer.Write(bytes);
+    }
+
+    private static void WriteTensor(Stream stream, GgufTensorSource source)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var tensor = source.Load().detach();
+        if (!tensor.shape.SequenceEqual(source.Shape)) throw new GgufException(GgufError.ShapeMismatch, null, $"tensor '{source.Name}' was to have shape [{string.Join(", ", source.Shape)}], but has [{string.Join(", ", tensor.shape)}].");
+        var flat = tensor.cpu().to(source.Type.ToTorch() ?? ScalarType.Float32).contiguous().view(-1);
+        var elementsAtATime = CopyChunk / flat.ElementSize;
+        long written = 0;
+        for (long done = 0, count = flat.shape[0]; done < count; done += elementsAtATime)
+        {
+            using var piece = flat.narrow(0, done, Math.Min(elementsAtATime, count - done));
+            ReadOnlySpan<byte> bytes = source.Type == GgufTensorType.Q8_0 ? QuantizeQ8(MemoryMarshal.Cast<byte, float>(piece.bytes)) : piece.bytes;
+            stream.Write(bytes);
+            written += bytes.Length;
+        }
+
+        Pad(stream, written);
+    }
+
+    /// <summary>Blocks of 32: a half-precision scale of the largest magnitude / 127, then the rounded quotients (half away from zero, as llama.cpp rounds).</summary>
+    private static byte[] QuantizeQ8(ReadOnlySpan<float> values)
+    {
+        const int Elements = 32, Bytes = 34;
+        var blocks = new byte[values.Length / Elements * Bytes];
+        for (var block = 0; block * Elements < values.Length; block++)
+        {
+            var from = values.Slice(block * Elements, Elements);
+            var to = blocks.AsSpan(block * Bytes, Bytes);
+            var largest = 0f;
+            foreach (var value in from) largest = MathF.Max(largest, MathF.Abs(value));
+            var scale = largest / 127;
+            var inverse = scale == 0 ? 0 : 1 / scale;
+            BitConverter.TryWriteBytes(to, (Half)scale);
+            for (var i = 0; i < Elements; i++) to[2 + i] = (byte)(sbyte)Math.Clamp(MathF.Round(from[i] * inverse, MidpointRounding.AwayFromZero), -127, 127);
+        }
+
+        return blocks;
+    }
+
+    private static void Pad(Stream stream, long written)
+    {
+        Span<byte> zeros = stackalloc byte[Alignment];
+        stream.Write(zeros[..(int)((Alignment - (written % Alignment)) % Alignment)]);
+    }
+}
