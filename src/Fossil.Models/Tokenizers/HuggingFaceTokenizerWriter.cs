@@ -1,0 +1,109 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Fossil.Serialization;
+
+namespace Fossil.Models.Tokenizers;
+
+/// <summary>Writes a tokenizer as <c>tokenizer.json</c> and <c>tokenizer_config.json</c>, for those that come from a GGUF file.</summary>
+internal static class HuggingFaceTokenizerWriter
+{
+    private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Writes both files into a folder.</summary>
+    /// <exception cref="AtomicWriteException">A file could not be written.</exception>
+    public static void Save(string folder, TokenizerDefinition definition)
+    {
+        Write(Path.Combine(folder, HuggingFaceTokenizer.FileName), Tokenizer(definition));
+        Write(Path.Combine(folder, HuggingFaceTokenizer.ConfigFileName), Config(definition));
+    }
+
+    private static void Write(string path, JsonObject json) => AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, json, Readable));
+
+    private static JsonObject Tokenizer(TokenizerDefinition definition)
+    {
+        var vocabulary = new JsonObject();
+        foreach (var (spelling, id) in AllTokens(definition).OrderBy(token => token.Value)) vocabulary[spelling] = id;
+        return new JsonObject
+        {
+            ["version"] = "1.0",
+            ["truncation"] = null,
+            ["padding"] = null,
+            ["added_tokens"] = new JsonArray([.. definition.AddedTokens.OrderBy(token => token.Id).Select(Added)]),
+            ["normalizer"] = definition.NormalizeC ? new JsonObject { ["type"] = "NFC" } : null,
+            ["pre_tokenizer"] = definition.PreTokenizer.DeepClone(),
+            ["post_processor"] = PostProcessor(definition),
+            ["decoder"] = new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = true, ["trim_offsets"] = true, ["use_regex"] = true },
+            ["model"] = new JsonObject
+            {
+                ["type"] = "BPE",
+                ["dropout"] = null,
+                ["unk_token"] = null,
+                ["continuing_subword_prefix"] = null,
+                ["end_of_word_suffix"] = null,
+                ["fuse_unk"] = false,
+                ["byte_fallback"] = false,
+                ["ignore_merges"] = definition.IgnoreMerges,
+                ["vocab"] = vocabulary,
+                ["merges"] = new JsonArray([.. definition.Merges.Select(merge => (JsonNode)merge)]),
+            },
+        };
+    }
+
+    private static JsonObject Config(TokenizerDefinition definition)
+    {
+        string? Content(int? id) => id is null ? null : definition.AddedTokens.FirstOrDefault(token => token.Id == id)?.Content ?? definition.Vocabulary.FirstOrDefault(token => token.Value == id).Key;
+        var decoder = new JsonObject();
+        foreach (var token in definition.AddedTokens.OrderBy(token => token.Id))
+        {
+            var described = Added(token);
+            described.Remove("id");
+            decoder[token.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)] = described;
+        }
+
+        return new JsonObject
+        {
+            ["add_prefix_space"] = false,
+            ["added_tokens_decoder"] = decoder,
+            ["bos_token"] = Content(definition.BosTokenId),
+            ["chat_template"] = definition.ChatTemplate,
+            ["clean_up_tokenization_spaces"] = false,
+            ["eos_token"] = Content(definition.EosTokenId),
+            ["pad_token"] = Content(definition.PadTokenId),
+            ["tokenizer_class"] = "PreTrainedTokenizerFast",
+            ["unk_token"] = Content(definition.UnkTokenId),
+        };
+    }
+
+    // Markers are listed among the model's tokens too, as transformers counts on.
+    private static IEnumerable<KeyValuePair<string, int>> AllTokens(TokenizerDefinition definition) =>
+        definition.Vocabulary.Concat(definition.AddedTokens.Where(token => !definition.Vocabulary.ContainsKey(token.Content)).Select(token => KeyValuePair.Create(token.Content, token.Id)));
+
+    private static JsonObject Added(AddedToken token) => new()
+    {
+        ["id"] = token.Id,
+        ["content"] = token.Content,
+        ["single_word"] = token.SingleWord,
+        ["lstrip"] = token.StripLeft,
+        ["rstrip"] = token.StripRight,
+        ["normalized"] = false,
+        ["special"] = token.Special,
+    };
+
+    private static JsonObject PostProcessor(TokenizerDefinition definition)
+    {
+        var byteLevel = new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = true, ["trim_offsets"] = false, ["use_regex"] = true };
+        if (definition.Prefix.Count + definition.Suffix.Count == 0) return byteLevel;
+        var tokens = new JsonObject();
+        JsonNode Piece(int id)
+        {
+            var content = definition.AddedTokens.First(token => token.Id == id).Content;
+            tokens[content] = new JsonObject { ["id"] = content, ["ids"] = new JsonArray(id), ["tokens"] = new JsonArray(content) };
+            return new JsonObject { ["SpecialToken"] = new JsonObject { ["id"] = content, ["type_id"] = 0 } };
+        }
+
+        JsonArray Template(params string[] sequences) => new([.. definition.Prefix.Select(Piece), .. sequences.Select(name => (JsonNode)new JsonObject { ["Sequence"] = new JsonObject { ["id"] = name, ["type_id"] = 0 } }), .. definition.Suffix.Select(Piece)]);
+        var template = new JsonObject { ["type"] = "TemplateProcessing", ["single"] = Template("A"), ["pair"] = Template("A", "B"), ["special_tokens"] = tokens };
+        return new JsonObject { ["type"] = "Sequence", ["processors"] = new JsonArray(byteLevel, template) };
+    }
+}

@@ -1,0 +1,164 @@
+using System.Text;
+using System.Text.Json;
+using Fossil.Models.Gguf;
+using Microsoft.ML.Tokenizers;
+
+namespace Fossil.Models.Tokenizers;
+
+/// <summary>
+/// The tokenizer of a pre-trained model: byte-level byte-pair encoding with added tokens, as Llama 3, SmolLM2, Qwen and newer Mistral models have it.
+/// The merging itself is Microsoft.ML.Tokenizers'.
+/// </summary>
+/// <remarks>Methods may be called from several threads at once.</remarks>
+public sealed class PretrainedTokenizer
+{
+    private readonly BpeTokenizer bpe;
+    private readonly PreTokenizer preTokenizer;
+    private readonly AddedTokenFinder anyAdded;
+    private readonly AddedTokenFinder addedText;
+    private readonly Dictionary<int, byte[]> bytes = [];
+    private readonly HashSet<int> special;
+
+    internal PretrainedTokenizer(TokenizerDefinition definition)
+    {
+        Definition = definition;
+        using var description = JsonDocument.Parse(definition.PreTokenizer.ToJsonString());
+        preTokenizer = new PreTokenizer(description.RootElement, definition.Path);
+        anyAdded = new AddedTokenFinder(definition.AddedTokens);
+        addedText = new AddedTokenFinder(definition.AddedTokens.Where(token => !token.Special));
+        special = [.. definition.AddedTokens.Where(token => token.Special).Select(token => token.Id)];
+        foreach (var (spelling, id) in definition.Vocabulary)
+        {
+            // Some vocabularies list markers among their tokens; they are spelled as themselves.
+            bytes[id] = ByteLevelAlphabet.Read(spelling) ?? Encoding.UTF8.GetBytes(spelling);
+        }
+
+        foreach (var token in definition.AddedTokens) bytes[token.Id] = Encoding.UTF8.GetBytes(token.Content);
+        try
+        {
+            bpe = BpeTokenizer.Create(new BpeOptions(definition.Vocabulary) { Merges = definition.Merges });
+        }
+        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or FormatException or KeyNotFoundException)
+        {
+            throw new TokenizerException(definition.Path, $"the merges do not fit the vocabulary: {exception.Message}", exception);
+        }
+    }
+
+    /// <summary>One more than the largest id.</summary>
+    public int VocabSize => bytes.Keys.Max() + 1;
+
+    /// <summary>Id of the token that begins a text; null where the model has none.</summary>
+    public int? BosTokenId => Definition.BosTokenId;
+
+    /// <summary>Id of the token that ends a text; null where the model has none.</summary>
+    public int? EosTokenId => Definition.EosTokenId;
+
+    /// <summary>Id of the token that fills a batch up; null where the model has none.</summary>
+    public int? PadTokenId => Definition.PadTokenId;
+
+    /// <summary>Id of the token for what has none; null where the model has none, as byte-level vocabularies need none.</summary>
+    public int? UnkTokenId => Definition.UnkTokenId;
+
+    /// <summary>The chat template, in Jinja; null where the model has none.</summary>
+    public string? ChatTemplate => Definition.ChatTemplate;
+
+    /// <summary>The tokens that are found in the text before it is split into words.</summary>
+    public IReadOnlyList<AddedToken> AddedTokens => Definition.AddedTokens;
+
+    internal TokenizerDefinition Definition { get; }
+
+    internal PreTokenizer PreTokenizer => preTokenizer;
+
+    /// <summary>Loads the tokenizer of a Hugging Face folder: <c>tokenizer.json</c>, and <c>tokenizer_config.json</c> where it is there.</summary>
+    /// <exception cref="TokenizerException">A file is missing, malformed, or of another kind of tokenizer.</exception>
+    public static PretrainedTokenizer FromPretrained(string folder) => new(HuggingFaceTokenizer.Read(folder));
+
+    /// <summary>Loads the vocabulary in a GGUF file.</summary>
+    /// <exception cref="GgufException">The file is malformed.</exception>
+    /// <exception cref="TokenizerException">There is no vocabulary, it is malformed, or of another kind of tokenizer.</exception>
+    public static PretrainedTokenizer FromGguf(string path)
+    {
+        using var file = GgufFile.Open(path);
+        return FromGguf(file);
+    }
+
+    /// <summary>Loads the vocabulary in an open GGUF file.</summary>
+    /// <exception cref="TokenizerException">There is no vocabulary, it is malformed, or of another kind of tokenizer.</exception>
+    public static PretrainedTokenizer FromGguf(GgufFile file) => new(GgufTokenizer.Read(file.Metadata));
+
+    /// <summary>The ids of a text.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="addSpecialTokens">Whether to put before and after the text what the model expects there (Llama 3: the BOS token).</param>
+    /// <param name="parseSpecialTokens">
+    /// Whether markers in the text, such as <c>&lt;|im_end|&gt;</c>, are the tokens of that name. Pass false for text from users, who could end their own turn otherwise.
+    /// </param>
+    public int[] Encode(string text, bool addSpecialTokens = true, bool parseSpecialTokens = true)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var ids = new List<int>();
+        if (addSpecialTokens) ids.AddRange(Definition.Prefix);
+        foreach (var (token, part) in (parseSpecialTokens ? anyAdded : addedText).Split(text))
+        {
+            if (token is not null) ids.Add(token.Id);
+            else EncodePart(part, ids);
+        }
+
+        if (addSpecialTokens) ids.AddRange(Definition.Suffix);
+        return [.. ids];
+    }
+
+    /// <summary>The text of ids. Bytes that are no UTF-8 become U+FFFD; ids without a token, which padded vocabularies have, nothing.</summary>
+    /// <param name="ids">The ids.</param>
+    /// <param name="skipSpecialTokens">Whether to leave markers out.</param>
+    public string Decode(IEnumerable<int> ids, bool skipSpecialTokens = false)
+    {
+        ArgumentNullException.ThrowIfNull(ids);
+        using var text = new MemoryStream();
+        foreach (var id in ids) text.Write(BytesOf(id, skipSpecialTokens).Span);
+        return Encoding.UTF8.GetString(text.GetBuffer(), 0, (int)text.Length);
+    }
+
+    /// <summary>The UTF-8 bytes of one token, which need not be whole characters; none for an id without a token.</summary>
+    public ReadOnlyMemory<byte> BytesOf(int id, bool skipSpecialTokens = false) =>
+        skipSpecialTokens && special.Contains(id) ? ReadOnlyMemory<byte>.Empty : bytes.GetValueOrDefault(id);
+
+    /// <summary>Whether the token is a marker rather than text.</summary>
+    public bool IsSpecial(int id) => special.Contains(id);
+
+    /// <summary>The id of an added token; null where there is none of that text.</summary>
+    public int? IdOf(string addedToken) => Definition.AddedTokens.FirstOrDefault(token => token.Content == addedToken)?.Id;
+
+    /// <summary>Cuts a text into added tokens and what is between them.</summary>
+    internal IEnumerable<(AddedToken? Token, string Text)> FindAddedTokens(string text) => anyAdded.Split(text);
+
+    private void EncodePart(string text, List<int> ids)
+    {
+        foreach (var word in preTokenizer.Split(Definition.NormalizeC ? text.Normalize(NormalizationForm.FormC) : text))
+        {
+            var spelling = ByteLevelAlphabet.Spell(word);
+            if (Definition.IgnoreMerges && Definition.Vocabulary.TryGetValue(spelling, out var id) && !special.Contains(id)) ids.Add(id);
+            else ids.AddRange(bpe.EncodeToIds(spelling, considerPreTokenization: false, considerNormalization: false));
+        }
+    }
+}
+
+/// <summary>Turns ids that come one by one into text that never ends inside a character.</summary>
+/// <param name="tokenizer">The tokenizer.</param>
+/// <param name="skipSpecialTokens">Whether to leave markers out.</param>
+public sealed class StreamingDecoder(PretrainedTokenizer tokenizer, bool skipSpecialTokens = true)
+{
+    // Keeps the bytes of a character that is not complete yet.
+    private readonly Decoder decoder = Encoding.UTF8.GetDecoder();
+
+    /// <summary>The characters that <paramref name="id"/> completes; empty where it ends inside the first of them.</summary>
+    public string Append(int id) => Decode(tokenizer.BytesOf(id, skipSpecialTokens).Span, flush: false);
+
+    /// <summary>What is left at the end: U+FFFD where the ids ended inside a character, otherwise nothing.</summary>
+    public string Finish() => Decode([], flush: true);
+
+    private string Decode(ReadOnlySpan<byte> bytes, bool flush)
+    {
+        var characters = new char[decoder.GetCharCount(bytes, flush)];
+        return new string(characters, 0, decoder.GetChars(bytes, characters, flush));
+    }
+}
