@@ -101,6 +101,7 @@ public sealed partial class AdaptedModel : IDisposable
         foreach (var name in adapterNames) Find(name);
         if (adapterNames.Distinct().Count() != adapterNames.Length) throw new AdapterNameException($"SetAdapter({string.Join(", ", adapterNames)}) names an adapter twice.");
         CheckNothingMerged("change the active adapters");
+        CheckTrainedBase(adapterNames);
         active = [.. adapterNames];
         ApplyState();
     }
@@ -141,6 +142,11 @@ public sealed partial class AdaptedModel : IDisposable
                 rowAdapters = null;
                 Find(name);
             }
+        }
+        if (trainedBase.Find(parameter => adapterNames.Any(name => name is not null && parameter.Adapters.Contains(name))) is { } whole)
+        {
+            rowAdapters = null;
+            throw new AdapterCombinationException($"UseAdapters cannot take an adapter that has its own '{whole.Name}' (modules_to_save or bias): all rows go through the same one.");
         }
         ApplyState();
         return new Scope(() =>
@@ -184,15 +190,14 @@ public sealed partial class AdaptedModel : IDisposable
         config.Validate();
 
         var method = AdapterMethods.For(config);
-        var adapter = new AttachedAdapter(adapterName, config) { IsFrozen = config.InferenceMode };
+        var targets = TargetChoice.Select(finder, config);
+        var settings = targets.Select(target => config.TargetModules is null ? method.FromDefaults(config, target.Defaults) : config).ToArray();
+        var adapter = new AttachedAdapter(adapterName, TargetChoice.Resolve(finder, settings[0])) { IsFrozen = config.InferenceMode, HasOneConfig = settings.All(settings[0].Equals) };
         // All layers are checked before the first is changed.
-        foreach (var target in TargetChoice.Select(finder, config))
-        {
-            var effective = config.TargetModules is null ? method.FromDefaults(config, target.Defaults) : config;
-            adapter.Layers.Add(method.CreateLayer(target, adapterName, effective));
-        }
+        for (var i = 0; i < settings.Length; i++) adapter.Layers.Add(method.CreateLayer(targets[i], adapterName, settings[i]));
 
         adapters.Add(adapter);
+        AddTrainedBase(adapter);
         foreach (var layer in adapter.Layers)
         {
             using var noGrad = no_grad();
@@ -205,6 +210,7 @@ public sealed partial class AdaptedModel : IDisposable
 
     private void Remove(AttachedAdapter adapter)
     {
+        ForgetTrainedBase(adapter);
         foreach (var layer in adapter.Layers)
         {
             layer.RemoveParameters();
@@ -219,6 +225,7 @@ public sealed partial class AdaptedModel : IDisposable
     private void ApplyState()
     {
         foreach (var target in Targets) target.SetPlan(PlanFor(target));
+        ApplyTrainedBase();
         foreach (var adapter in adapters)
         {
             var train = active.Contains(adapter.Name) && !adapter.IsFrozen && !IsMerged(adapter.Name);

@@ -23,4 +23,14 @@ public static class AdapterExtensions
     /// <inheritdoc cref="AttachAdapters(nn.Module)"/>
     public static AdaptedModel AttachAdapters(this nn.Module model, AdapterConfig config, string adapterName = AdaptedModel.DefaultAdapterName) =>
         AdaptedModel.Attach(model, config, adapterName);
+
+    /// <summary>Freezes the model and attaches an adapter from a folder that PEFT or <see cref="AdaptedModel.SavePretrained"/> wrote (PEFT: <c>PeftModel.from_pretrained</c>).</summary>
+    /// <param name="model">A model of which some class is marked with <see cref="FossilAdaptAttribute"/>.</param>
+    /// <param name="folder">The folder with <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>.</param>
+    /// <param name="adapterName">The name the adapter gets.</param>
+    /// <param name="isTrainable">Whether it can be trained on; otherwise it is frozen.</param>
+    /// <exception cref="AdapterFileException">The tensors do not fit the configuration and the model.</exception>
+    /// <exception cref="NotAdaptableException">The configuration chooses a module that is not annotated.</exception>
+    public static AdaptedModel LoadPretrained(this nn.Module model, string folder, string adapterName = AdaptedModel.DefaultAdapterName, bool isTrainable = false) =>
+        AdaptedModel.Load(model, folder, adapterName, isTrainable);
 }

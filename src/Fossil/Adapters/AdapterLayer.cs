@@ -42,6 +42,9 @@ public abstract class AdapterLayer(AdaptedTarget target, string adapterName)
     /// <summary>The inverse of <see cref="MergeInto"/> with the same values.</summary>
     public abstract void UnmergeFrom(Tensor weight, AdapterValues values);
 
+    /// <summary>A (k, in) and B (out, k) with B A the exact change of the weight; null where the change has no such form.</summary>
+    public virtual (Tensor A, Tensor B)? LoraFactors(AdapterValues values) => null;
+
     /// <summary>The parameter of this kind, as it is registered now.</summary>
     public Parameter Parameter(AdapterParameterName name) => AdapterParameterStore.Get(Target.Owner, RegisteredName(name));
 

@@ -24,6 +24,12 @@ public abstract class AdapterMethod
     /// <exception cref="ShardSizeException">The settings do not fit the target's shape.</exception>
     public abstract AdapterLayer CreateLayer(AdaptedTarget target, string adapterName, AdapterConfig config);
 
+    /// <summary>The configuration of an adapter whose parameters are a weighted sum of others'.</summary>
+    /// <param name="configs">The configurations of the others, which are of this method.</param>
+    /// <exception cref="AdapterCombinationException">Their changes of the weight do not add up when their parameters do.</exception>
+    public virtual AdapterConfig CombinedConfig(IReadOnlyList<AdapterConfig> configs) =>
+        throw new AdapterCombinationException($"Adapters of the method {PeftType} do not add up when their parameters do.");
+
     /// <summary>The output of the target with its base and <paramref name="layers"/>, which are all of this method.</summary>
     /// <param name="target">The target.</param>
     /// <param name="input">(…, in), in the base weight's dtype.</param>

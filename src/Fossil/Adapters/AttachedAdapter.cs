@@ -8,11 +8,14 @@ internal sealed class AttachedAdapter(string name, AdapterConfig config)
     /// <summary>The adapter's name.</summary>
     public string Name { get; } = name;
 
-    /// <summary>The configuration it was made from.</summary>
+    /// <summary>The configuration it was made from, with its targets as names.</summary>
     public AdapterConfig Config { get; } = config;
 
     /// <summary>Its layers, in the order of the model's modules.</summary>
     public List<AdapterLayer> Layers { get; } = [];
+
+    /// <summary>Whether <see cref="Config"/> says everything: attributes can give targets different settings, for which PEFT's file has no place.</summary>
+    public bool HasOneConfig { get; init; } = true;
 
     /// <summary>Whether the user froze it, or it was loaded for use only.</summary>
     public bool IsFrozen { get; set; }

@@ -33,6 +33,21 @@ internal sealed class FossilMethod : AdapterMethod
         return fossil.Variant == FossilVariant.Bat ? new BatLayer(target, adapterName, fossil) : new ShardLayer(target, adapterName, fossil);
     }
 
+    public override AdapterConfig CombinedConfig(IReadOnlyList<AdapterConfig> configs)
+    {
+        var first = (FossilConfig)configs[0];
+        if (first.Variant == FossilVariant.Bat) throw new AdapterCombinationException("Bat adapters act on the weight one after the other, so no single one does what a weighted sum of them would.");
+        foreach (var config in configs.Cast<FossilConfig>())
+        {
+            if (config.Variant != first.Variant || config.ShardSize != first.ShardSize || (config.Variant == FossilVariant.Mini && config.MiniSize != first.MiniSize))
+            {
+                throw new AdapterCombinationException(
+                    $"Only shards of one shape add up: {first.Variant} with shard size {first.ShardSize} (mini_r {first.MiniSize}) and {config.Variant} with {config.ShardSize} (mini_r {config.MiniSize}) do not.");
+            }
+        }
+        return first;
+    }
+
     public override Tensor Forward(AdaptedTarget target, Tensor input, IReadOnlyList<AdapterLayer> layers)
     {
         var chained = layers.OfType<BatLayer>().ToArray();

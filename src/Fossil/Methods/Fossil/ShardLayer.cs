@@ -50,6 +50,16 @@ internal sealed class ShardLayer : AdapterLayer
 
     public override void UnmergeFrom(Tensor weight, AdapterValues values) => AddTiled(weight, values, -1);
 
+    /// <summary>Exactly LoRA with the 0/1 matrix A[j, c] = 1 for c mod r = j, and B = Dᵀ.</summary>
+    public override (Tensor A, Tensor B)? LoraFactors(AdapterValues values)
+    {
+        using var scope = NewDisposeScope();
+        var shard = values[FossilMethod.MissBlock.Kind];
+        var columns = arange(Target.InFeatures, dtype: ScalarType.Int64, device: shard.device).remainder(ShardSize).unsqueeze(0);
+        var chunkSum = columns.eq(arange(ShardSize, dtype: ScalarType.Int64, device: shard.device).unsqueeze(1)).to(shard.dtype);
+        return (chunkSum.MoveToOuterDisposeScope(), FullShard(shard).t().contiguous().MoveToOuterDisposeScope());
+    }
+
     /// <summary>W[:, c] += sign · D[c mod r, :]ᵀ.</summary>
     private void AddTiled(Tensor weight, AdapterValues values, int sign)
     {

@@ -1,0 +1,106 @@
+using Fossil.Kernels;
+using static TorchSharp.torch;
+
+namespace Fossil.Adapters;
+
+/// <summary>An adapter as LoRA with scale 1: B A is the change that it makes to each weight (PEFT: <c>tuners/lora/conversion.py</c>).</summary>
+internal sealed class LoraConversion : IDisposable
+{
+    private const string KindA = "lora_A";
+    private const string KindB = "lora_B";
+
+    private readonly List<(string Path, string Kind, Tensor Tensor)> tensors = [];
+
+    private LoraConversion(LoraConfig config) => Config = config;
+
+    /// <summary>The configuration; layers whose rank differs from the commonest one stand in its patterns.</summary>
+    public LoraConfig Config { get; private set; }
+
+    /// <summary>A and B of each target.</summary>
+    public IReadOnlyList<(string Path, string Kind, Tensor Tensor)> Tensors => tensors;
+
+    /// <summary>Converts <paramref name="adapter"/>.</summary>
+    public static LoraConversion Of(AttachedAdapter adapter, int? rank, double? energy)
+    {
+        var source = adapter.Config;
+        if (source.Bias != AdapterBias.None)
+            throw new AdapterCombinationException($"'{adapter.Name}' trains biases (bias is {source.Bias}), which a converted adapter cannot carry. Only adapters with bias none are converted, as in PEFT.");
+        if (rank <= 0 || energy is <= 0 or > 1) throw new AdapterCombinationException($"A rank must be at least 1, and a share of the energy above 0 and at most 1; rank {rank}, energy {energy} were given.");
+
+        var conversion = new LoraConversion(new LoraConfig());
+        try
+        {
+            using var noGrad = no_grad();
+            foreach (var layer in adapter.Layers) conversion.Add(layer, rank, energy);
+        }
+        catch
+        {
+            conversion.Dispose();
+            throw;
+        }
+
+        var ranks = conversion.tensors.Where(entry => entry.Kind == KindA).ToDictionary(entry => entry.Path, entry => (int)entry.Tensor.shape[0]);
+        var commonest = ranks.Values.GroupBy(value => value).MaxBy(group => group.Count())!.Key;
+        var others = ranks.Where(entry => entry.Value != commonest).ToArray();
+        conversion.Config = new LoraConfig
+        {
+            Rank = commonest,
+            Alpha = commonest,
+            RankPattern = new OrderedDictionary<string, int>(others.Select(entry => KeyValuePair.Create(entry.Key, entry.Value))),
+            AlphaPattern = new OrderedDictionary<string, double>(others.Select(entry => KeyValuePair.Create(entry.Key, (double)entry.Value))),
+            TargetModules = source.TargetModules,
+            ExcludeModules = source.ExcludeModules,
+            LayersToTransform = source.LayersToTransform,
+            LayersPattern = source.LayersPattern,
+            ModulesToSave = source.ModulesToSave,
+            TaskType = source.TaskType,
+            BaseModelNameOrPath = source.BaseModelNameOrPath,
+        };
+        return conversion;
+    }
+
+    /// <summary>A or B of a target.</summary>
+    public Tensor Factor(AdaptedTarget target, string kind) => tensors.Find(entry => entry.Path == target.Path && entry.Kind == kind).Tensor;
+
+    /// <summary>Releases the factors.</summary>
+    public void Dispose()
+    {
+        foreach (var (_, _, tensor) in tensors) tensor.Dispose();
+        tensors.Clear();
+    }
+
+    private void Add(AdapterLayer layer, int? rank, double? energy)
+    {
+        using var scope = NewDisposeScope();
+        using var values = layer.CopyValues(ShardOperations.Accumulator(layer.Target.Weight.dtype));
+        var (a, b) = layer.LoraFactors(values) ?? Truncated(layer, values, rank, energy);
+        var dtype = layer.Parameters().First().Parameter.dtype;
+        tensors.Add((layer.Target.Path, KindA, a.to(dtype).contiguous().DetachFromDisposeScope()));
+        tensors.Add((layer.Target.Path, KindB, b.to(dtype).contiguous().DetachFromDisposeScope()));
+    }
+
+    private static (Tensor A, Tensor B) Truncated(AdapterLayer layer, AdapterValues values, int? rank, double? energy)
+    {
+        if (rank is null == energy is null)
+        {
+            throw new AdapterCombinationException(
+                $"The change that '{layer.AdapterName}' makes to '{layer.Target.Path}' has no exact form as LoRA: give either a rank or a share of the energy to keep.");
+        }
+
+        var weight = layer.Target.Weight.to(ShardOperations.Accumulator(layer.Target.Weight.dtype));
+        var changed = weight.clone();
+        layer.MergeInto(changed, values);
+        var (u, s, v) = linalg.svd(changed.sub_(weight), fullMatrices: false);
+        var kept = rank ?? RankFor(s, energy!.Value);
+        if (kept > s.shape[0])
+            throw new AdapterCombinationException($"The rank {kept} is larger than the {s.shape[0]} singular values that '{layer.Target.Path}' has. Choose a smaller one.");
+        return (v.narrow(0, 0, kept), u.narrow(1, 0, kept) * s.narrow(0, 0, kept));
+    }
+
+    private static int RankFor(Tensor singularValues, double energy)
+    {
+        var sums = singularValues.to(ScalarType.Float64).square().cumsum(0);
+        var enough = sums.ge(sums[-1] * energy).to(ScalarType.Int32);
+        return (int)(sums.shape[0] - enough.sum().item<long>()) + 1;
+    }
+}
