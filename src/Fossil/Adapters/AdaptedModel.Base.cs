@@ -1,10 +1,13 @@
 using Fossil.Adapters;
+using Fossil.Serialization;
 
 namespace Fossil;
 
 /// <content>Parameters of the base that are trained beside the adapters: <c>modules_to_save</c> and biases.</content>
 public sealed partial class AdaptedModel
 {
+    private const string BiasName = "bias";
+
     private readonly List<TrainedBaseParameter> trainedBase = [];
 
     /// <summary>Finds what the configuration trains of the base itself.</summary>
@@ -14,30 +17,35 @@ public sealed partial class AdaptedModel
         foreach (var path in TargetSelector.SelectModulesToSave(config, finder.Modules.Select(entry => entry.Path)))
         {
             var module = finder.Modules.First(entry => entry.Path == path).Module;
-            foreach (var (name, _) in module.named_parameters()) AddTrainedBase(adapter, $"{path}.{name}", $"{path}.{name}");
+            foreach (var (name, _) in module.named_parameters()) AddTrainedBase(adapter, $"{path}.{name}", AdapterTensorKind.Base);
         }
 
         if (config.Bias == AdapterBias.None) return;
-        var adapted = adapter.Layers.ToDictionary(layer => $"{layer.Target.Path}.bias", layer => layer.Target);
+        var adapted = adapter.Layers.Select(layer => $"{layer.Target.Path}.{BiasName}").ToHashSet();
         foreach (var (name, _) in Model.named_parameters().ToArray())
         {
-            if (name != "bias" && !name.EndsWith(".bias", StringComparison.Ordinal)) continue;
-            // PEFT wraps an adapted layer, so its own bias is called base_layer.bias.
-            if (adapted.TryGetValue(name, out var target)) AddTrainedBase(adapter, name, $"{target.Path}.base_layer.bias");
-            else if (config.Bias == AdapterBias.All) AddTrainedBase(adapter, name, name);
+            if (name != BiasName && !name.EndsWith($".{BiasName}", StringComparison.Ordinal)) continue;
+            if (adapted.Contains(name)) AddTrainedBase(adapter, name, AdapterTensorKind.AdaptedBias);
+            else if (config.Bias == AdapterBias.All) AddTrainedBase(adapter, name, AdapterTensorKind.Base);
         }
     }
 
-    private void AddTrainedBase(AttachedAdapter adapter, string name, string fileKey)
+    private void AddTrainedBase(AttachedAdapter adapter, string name, AdapterTensorKind kind)
     {
         var parameter = trainedBase.Find(existing => existing.Name == name);
-        if (parameter is null) trainedBase.Add(parameter = new TrainedBaseParameter(Model, name, fileKey));
+        if (parameter is null)
+        {
+            var dot = name.LastIndexOf('.');
+            trainedBase.Add(parameter = new TrainedBaseParameter(Model, name, new AdapterTensorName(kind, dot < 0 ? string.Empty : name[..dot], name[(dot + 1)..])));
+        }
         parameter.Adapters.Add(adapter.Name);
     }
 
+    private IEnumerable<TrainedBaseParameter> TrainedBaseOf(AttachedAdapter adapter) => trainedBase.Where(parameter => parameter.Adapters.Contains(adapter.Name));
+
     private void ForgetTrainedBase(AttachedAdapter adapter)
     {
-        foreach (var parameter in trainedBase.Where(parameter => parameter.Adapters.Contains(adapter.Name)).ToArray())
+        foreach (var parameter in TrainedBaseOf(adapter).ToArray())
         {
             parameter.Forget(adapter.Name, keepInPlace: IsMerged(adapter.Name));
             if (parameter.Adapters.Count > 0) continue;

@@ -65,7 +65,7 @@ public sealed partial class AdaptedModel
         using var noGrad = no_grad();
         foreach (var layer in converted.Layers)
         {
-            foreach (var (name, parameter) in layer.Parameters()) parameter.copy_(conversion.Factor(layer.Target, name.Kind));
+            foreach (var (name, parameter) in layer.Parameters()) parameter.copy_(conversion.Factor(layer.Target, name.FileSuffix));
         }
 
         ApplyState();
@@ -83,7 +83,6 @@ public sealed partial class AdaptedModel
         CheckNotDisposed();
         var adapter = Find(adapterName);
         using var conversion = LoraConversion.Of(adapter, rank, energy);
-        var whole = trainedBase.Where(parameter => parameter.Adapters.Contains(adapterName)).Select(parameter => (KeyPrefix + parameter.FileKey, parameter.ValuesOf(adapterName)));
-        Write(folder, conversion.Config, [.. conversion.Tensors.Select(entry => ($"{KeyPrefix}{entry.Path}.{entry.Kind}.weight", entry.Tensor)), .. whole]);
+        AdapterFile.SaveFolder(folder, conversion.Config, [.. conversion.Tensors, .. TrainedBaseOf(adapter).Select(parameter => (parameter.FileName, parameter.ValuesOf(adapterName)))]);
     }
 }

@@ -7,15 +7,6 @@ namespace Fossil;
 /// <content>Adapter folders as Hugging Face PEFT writes and reads them.</content>
 public sealed partial class AdaptedModel
 {
-    /// <summary>The name of the file that holds the adapter's tensors.</summary>
-    public const string WeightsFileName = "adapter_model.safetensors";
-
-    private const string KeyPrefix = "base_model.model.";
-
-    // PEFT before 0.19 called the method Bone.
-    private const string LegacyBonePrefix = "bone_";
-    private const string MissPrefix = "miss_";
-
     /// <summary>Writes <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>, together and atomically, as PEFT's <c>save_pretrained</c>.</summary>
     /// <param name="folder">The folder, made where it is missing.</param>
     /// <param name="adapterName">Which adapter.</param>
@@ -33,8 +24,7 @@ public sealed partial class AdaptedModel
         }
 
         // As PEFT: what is saved is for use, until somebody loads it to train on.
-        var config = adapter.Config with { InferenceMode = true };
-        Write(folder, config, [.. TensorsOf(adapter).Select(entry => (entry.Key, entry.Tensor))]);
+        AdapterFile.SaveFolder(folder, adapter.Config with { InferenceMode = true }, TensorsOf(adapter).Select(entry => (entry.Name, entry.Tensor)));
     }
 
     /// <summary>Adds an adapter from a folder that PEFT or <see cref="SavePretrained"/> wrote. It is inactive until <see cref="SetAdapter"/> names it.</summary>
@@ -48,84 +38,77 @@ public sealed partial class AdaptedModel
     public void LoadAdapter(string folder, string adapterName = DefaultAdapterName, bool isTrainable = false)
     {
         CheckNotDisposed();
-        AtomicFolder.Recover(folder);
-        Load(Create(adapterName, ReadConfig(folder, isTrainable)), folder);
+        var (config, weights) = AdapterFile.OpenFolder(folder);
+        using (weights)
+        {
+            var adapter = Create(adapterName, config with { InferenceMode = !isTrainable });
+            try
+            {
+                Load(adapter, weights);
+            }
+            catch
+            {
+                Remove(adapter);
+                throw;
+            }
+        }
+
         ApplyState();
     }
 
     internal static AdaptedModel Load(nn.Module model, string folder, string adapterName, bool isTrainable)
     {
-        AtomicFolder.Recover(folder);
-        var adapted = Attach(model, ReadConfig(folder, isTrainable), adapterName);
-        try
+        var (config, weights) = AdapterFile.OpenFolder(folder);
+        using (weights)
         {
-            adapted.Load(adapted.Find(adapterName), folder);
+            var adapted = Attach(model, config with { InferenceMode = !isTrainable }, adapterName);
+            try
+            {
+                adapted.Load(adapted.Find(adapterName), weights);
+            }
+            catch
+            {
+                adapted.Dispose();
+                throw;
+            }
+            return adapted;
         }
-        catch
-        {
-            adapted.Dispose();
-            throw;
-        }
-        return adapted;
     }
-
-    private static void Write(string folder, AdapterConfig config, IReadOnlyList<(string Key, Tensor Tensor)> tensors) => AtomicFolder.Write(
-        folder,
-        (AdapterConfig.FileName, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(config.ToJson()))),
-        (WeightsFileName, stream => SafetensorsWriter.Write(stream, tensors, [new("format", "pt")])));
-
-    private static AdapterConfig ReadConfig(string folder, bool isTrainable) => AdapterConfig.Load(folder) with { InferenceMode = !isTrainable };
 
     /// <summary>Reads the tensors. Names, shapes and dtypes are checked before the first value is set.</summary>
-    private void Load(AttachedAdapter adapter, string folder)
+    private void Load(AttachedAdapter adapter, AdapterFile file)
     {
-        try
+        using var noGrad = no_grad();
+        var tensors = TensorsOf(adapter).ToArray();
+        foreach (var (name, tensor, _) in tensors)
         {
-            using var file = SafetensorsFile.Open(Path.Combine(folder, WeightsFileName));
-            using var noGrad = no_grad();
-            var names = file.Names.ToDictionary(CurrentName, name => name);
-            var tensors = TensorsOf(adapter).ToArray();
-            foreach (var (key, tensor, _) in tensors)
-            {
-                if (!names.TryGetValue(key, out var name))
-                    throw new AdapterFileException(file.Path, $"there is no tensor '{key}', which {adapter.Config.PeftType} with this configuration needs. Do the configuration and the tensors belong together?");
-                var info = file.GetInfo(name);
-                if (!info.Shape.SequenceEqual(tensor.shape))
-                    throw new AdapterFileException(file.Path, $"'{name}' has shape ({string.Join(", ", info.Shape)}), but this model and configuration need ({string.Join(", ", tensor.shape)}).");
-            }
-
-            if (names.Keys.Except(tensors.Select(entry => entry.Key)).ToArray() is { Length: > 0 } unknown)
-                throw new AdapterFileException(file.Path, $"the tensors {string.Join(", ", unknown.Take(5))}{(unknown.Length > 5 ? ", …" : string.Empty)} belong to no target of this model and configuration.");
-
-            foreach (var (key, _, set) in tensors)
-            {
-                using var values = file.Load(names[key]);
-                set(values);
-            }
+            if (!file.Contains(name))
+                throw new AdapterFileException(file.Path, $"there is no tensor '{name}', which {adapter.Config.PeftType} with this configuration needs. Do the configuration and the tensors belong together?");
+            var info = file.GetInfo(name);
+            if (!info.Shape.SequenceEqual(tensor.shape))
+                throw new AdapterFileException(file.Path, $"'{name}' has shape ({string.Join(", ", info.Shape)}), but this model and configuration need ({string.Join(", ", tensor.shape)}).");
         }
-        catch
+
+        if (file.Names.Except(tensors.Select(entry => entry.Name)).ToArray() is { Length: > 0 } unknown)
+            throw new AdapterFileException(file.Path, $"the tensors {string.Join(", ", unknown.Take(5))}{(unknown.Length > 5 ? ", …" : string.Empty)} belong to no target of this model and configuration.");
+
+        foreach (var (name, _, set) in tensors)
         {
-            if (adapters.Count > 1) Remove(adapter);
-            throw;
+            using var values = file.Load(name);
+            set(values);
         }
     }
 
-    /// <summary>What belongs into an adapter's file: the key, the current tensor, and how to set its values.</summary>
-    private IEnumerable<(string Key, Tensor Tensor, Action<Tensor> Set)> TensorsOf(AttachedAdapter adapter)
+    /// <summary>What belongs into an adapter's file: the name, the current tensor, and how to set its values.</summary>
+    private IEnumerable<(AdapterTensorName Name, Tensor Tensor, Action<Tensor> Set)> TensorsOf(AttachedAdapter adapter)
     {
         foreach (var layer in adapter.Layers)
         {
             foreach (var (name, parameter) in layer.Parameters())
-                yield return ($"{KeyPrefix}{layer.Target.Path}.{name.FileSuffix}", parameter, values => parameter.copy_(values));
+                yield return (new AdapterTensorName(AdapterTensorKind.Adapter, layer.Target.Path, name.FileSuffix), parameter, values => parameter.copy_(values));
         }
 
-        foreach (var parameter in trainedBase.Where(parameter => parameter.Adapters.Contains(adapter.Name)))
-            yield return (KeyPrefix + parameter.FileKey, parameter.ValuesOf(adapter.Name), values => parameter.SetValues(adapter.Name, values));
-    }
-
-    private static string CurrentName(string name)
-    {
-        var dot = name.LastIndexOf('.');
-        return name.AsSpan(dot + 1).StartsWith(LegacyBonePrefix) ? $"{name[..(dot + 1)]}{MissPrefix}{name[(dot + 1 + LegacyBonePrefix.Length)..]}" : name;
+        foreach (var parameter in TrainedBaseOf(adapter))
+            yield return (parameter.FileName, parameter.ValuesOf(adapter.Name), values => parameter.SetValues(adapter.Name, values));
     }
 }

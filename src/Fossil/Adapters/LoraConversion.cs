@@ -1,4 +1,5 @@
 using Fossil.Kernels;
+using Fossil.Serialization;
 using static TorchSharp.torch;
 
 namespace Fossil.Adapters;
@@ -6,10 +7,10 @@ namespace Fossil.Adapters;
 /// <summary>An adapter as LoRA with scale 1: B A is the change that it makes to each weight (PEFT: <c>tuners/lora/conversion.py</c>).</summary>
 internal sealed class LoraConversion : IDisposable
 {
-    private const string KindA = "lora_A";
-    private const string KindB = "lora_B";
+    private const string NameOfA = "lora_A.weight";
+    private const string NameOfB = "lora_B.weight";
 
-    private readonly List<(string Path, string Kind, Tensor Tensor)> tensors = [];
+    private readonly List<(AdapterTensorName Name, Tensor Tensor)> tensors = [];
 
     private LoraConversion(LoraConfig config) => Config = config;
 
@@ -17,7 +18,7 @@ internal sealed class LoraConversion : IDisposable
     public LoraConfig Config { get; private set; }
 
     /// <summary>A and B of each target.</summary>
-    public IReadOnlyList<(string Path, string Kind, Tensor Tensor)> Tensors => tensors;
+    public IReadOnlyList<(AdapterTensorName Name, Tensor Tensor)> Tensors => tensors;
 
     /// <summary>Converts <paramref name="adapter"/>.</summary>
     public static LoraConversion Of(AttachedAdapter adapter, int? rank, double? energy)
@@ -39,7 +40,7 @@ internal sealed class LoraConversion : IDisposable
             throw;
         }
 
-        var ranks = conversion.tensors.Where(entry => entry.Kind == KindA).ToDictionary(entry => entry.Path, entry => (int)entry.Tensor.shape[0]);
+        var ranks = conversion.tensors.Where(entry => entry.Name.Name == NameOfA).ToDictionary(entry => entry.Name.Module, entry => (int)entry.Tensor.shape[0]);
         var commonest = ranks.Values.GroupBy(value => value).MaxBy(group => group.Count())!.Key;
         var others = ranks.Where(entry => entry.Value != commonest).ToArray();
         conversion.Config = new LoraConfig
@@ -60,12 +61,12 @@ internal sealed class LoraConversion : IDisposable
     }
 
     /// <summary>A or B of a target.</summary>
-    public Tensor Factor(AdaptedTarget target, string kind) => tensors.Find(entry => entry.Path == target.Path && entry.Kind == kind).Tensor;
+    public Tensor Factor(AdaptedTarget target, string name) => tensors.Find(entry => entry.Name.Module == target.Path && entry.Name.Name == name).Tensor;
 
     /// <summary>Releases the factors.</summary>
     public void Dispose()
     {
-        foreach (var (_, _, tensor) in tensors) tensor.Dispose();
+        foreach (var (_, tensor) in tensors) tensor.Dispose();
         tensors.Clear();
     }
 
@@ -75,8 +76,8 @@ internal sealed class LoraConversion : IDisposable
         using var values = layer.CopyValues(ShardOperations.Accumulator(layer.Target.Weight.dtype));
         var (a, b) = layer.LoraFactors(values) ?? Truncated(layer, values, rank, energy);
         var dtype = layer.Parameters().First().Parameter.dtype;
-        tensors.Add((layer.Target.Path, KindA, a.to(dtype).contiguous().DetachFromDisposeScope()));
-        tensors.Add((layer.Target.Path, KindB, b.to(dtype).contiguous().DetachFromDisposeScope()));
+        tensors.Add((new AdapterTensorName(AdapterTensorKind.Adapter, layer.Target.Path, NameOfA), a.to(dtype).contiguous().DetachFromDisposeScope()));
+        tensors.Add((new AdapterTensorName(AdapterTensorKind.Adapter, layer.Target.Path, NameOfB), b.to(dtype).contiguous().DetachFromDisposeScope()));
     }
 
     private static (Tensor A, Tensor B) Truncated(AdapterLayer layer, AdapterValues values, int? rank, double? energy)

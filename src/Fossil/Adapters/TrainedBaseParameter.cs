@@ -1,3 +1,4 @@
+using Fossil.Serialization;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -9,8 +10,8 @@ namespace Fossil.Adapters;
 /// </summary>
 /// <param name="model">The model.</param>
 /// <param name="name">The parameter's name in the model.</param>
-/// <param name="fileKey">What PEFT calls it in a file, after <c>base_model.model.</c>.</param>
-internal sealed class TrainedBaseParameter(nn.Module model, string name, string fileKey) : IDisposable
+/// <param name="fileName">Its name in a file.</param>
+internal sealed class TrainedBaseParameter(nn.Module model, string name, AdapterTensorName fileName) : IDisposable
 {
     private readonly Dictionary<string, Tensor> waiting = [];
 
@@ -20,8 +21,8 @@ internal sealed class TrainedBaseParameter(nn.Module model, string name, string 
     /// <summary>The parameter's name in the model.</summary>
     public string Name { get; } = name;
 
-    /// <summary>What PEFT calls it in a file, after <c>base_model.model.</c>.</summary>
-    public string FileKey { get; } = fileKey;
+    /// <summary>Its name in a file.</summary>
+    public AdapterTensorName FileName { get; } = fileName;
 
     /// <summary>The adapters that train it.</summary>
     public HashSet<string> Adapters { get; } = [];
