@@ -17,7 +17,7 @@ public static class GenerationRequirements
     public static bool InterceptorsEnabled(AnalyzerConfigOptions globalOptions)
     {
         if (!globalOptions.TryGetValue(WellKnownNames.InterceptorsNamespacesProperty, out var namespaces)) return false;
-        return namespaces.Split([';'], StringSplitOptions.RemoveEmptyEntries).Select(name => name.Trim()).Any(name =>
+        return namespaces.Split([';', ','], StringSplitOptions.RemoveEmptyEntries).Select(name => name.Trim()).Any(name =>
             name == WellKnownNames.GeneratedNamespace || WellKnownNames.GeneratedNamespace.StartsWith(name + ".", StringComparison.Ordinal));
     }
 }

@@ -25,7 +25,7 @@ public static class WellKnownNames
     public const string GeneratedNamespace = "Fossil.Generated";
 
     /// <summary>The build property that lists the namespaces whose interceptors the compiler accepts.</summary>
-    public const string InterceptorsNamespacesProperty = "build_property.InterceptorsNamespaces";
+    public const string InterceptorsNamespacesProperty = "build_property.FossilInterceptorsNamespaces";
 
     /// <summary>Metadata name of TorchSharp's tensor.</summary>
     public const string Tensor = "TorchSharp.torch+Tensor";

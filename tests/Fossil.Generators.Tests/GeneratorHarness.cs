@@ -83,7 +83,7 @@ internal static class GeneratorHarness
             public override bool TryGetValue(string key, out string value)
             {
                 value = interceptorsNamespaces;
-                return key == "build_property.InterceptorsNamespaces";
+                return key == "build_property.FossilInterceptorsNamespaces";
             }
         }
     }

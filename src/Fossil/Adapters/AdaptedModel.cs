@@ -196,6 +196,8 @@ public sealed partial class AdaptedModel : IDisposable
         // All layers are checked before the first is changed.
         for (var i = 0; i < settings.Length; i++) adapter.Layers.Add(method.CreateLayer(targets[i], adapterName, settings[i]));
 
+        foreach (var layer in adapter.Layers) TargetTable.CheckFree(layer.Target);
+
         adapters.Add(adapter);
         AddTrainedBase(adapter);
         foreach (var layer in adapter.Layers)

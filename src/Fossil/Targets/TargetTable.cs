@@ -17,12 +17,18 @@ internal static class TargetTable
     public static AdaptedTarget? Find(nn.Module module) =>
         count != 0 && Targets.TryGetValue(module, out var target) ? target : null;
 
+    /// <summary>Refuses a target whose module has adapters of another model: both would register parameters under the same names.</summary>
+    /// <exception cref="AdapterStateException">It has.</exception>
+    public static void CheckFree(AdaptedTarget target)
+    {
+        if (Find(target.Module) is { } other && other != target)
+            throw new AdapterStateException($"'{target.Path}' already has adapters that were attached through another model. Detach them first (dispose that AdaptedModel).");
+    }
+
     /// <summary>Makes <paramref name="target"/> known.</summary>
-    /// <exception cref="AdapterStateException">The module has adapters of another model already.</exception>
     public static void Add(AdaptedTarget target)
     {
-        if (!Targets.TryAdd(target.Module, target))
-            throw new AdapterStateException($"'{target.Path}' already has adapters that were attached through another model. Detach them first (dispose that AdaptedModel).");
+        Targets.Add(target.Module, target);
         Interlocked.Increment(ref count);
     }
 
