@@ -26,6 +26,13 @@ public sealed class FossilGenerator : IIncrementalGenerator
             .Select(static (model, _) => model!)
             .WithTrackingName(TrackingNames.AdaptedClasses);
 
+        // File names are told apart without regard to case, class names are not.
+        var sameNames = classes
+            .Select(static (model, _) => model.MetadataName)
+            .Collect()
+            .Select(static (names, _) => AdapterPartEmitter.NamesThatDifferInCase(names))
+            .WithTrackingName(TrackingNames.SameNames);
+
         var shardSizes = classes
             .SelectMany(static (model, _) => ShardKernelNames.Sizes(model))
             .Collect()
@@ -33,9 +40,10 @@ public sealed class FossilGenerator : IIncrementalGenerator
             .WithTrackingName(TrackingNames.ShardSizes);
 
         // What the other generated code names must be there while typing; bodies and call sites only matter when the compiler emits.
-        context.RegisterSourceOutput(classes.Combine(options), static (output, pair) =>
+        context.RegisterSourceOutput(classes.Combine(options).Combine(sameNames), static (output, pair) =>
         {
-            if (pair.Right.CanGenerate) output.AddSource(AdapterPartEmitter.HintName(pair.Left), AdapterPartEmitter.Emit(pair.Left));
+            var ((model, allowed), sameNames) = pair;
+            if (allowed.CanGenerate) output.AddSource(AdapterPartEmitter.HintName(model, sameNames), AdapterPartEmitter.Emit(model));
         });
         context.RegisterSourceOutput(shardSizes.Combine(options), static (output, pair) =>
         {

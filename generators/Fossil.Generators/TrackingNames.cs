@@ -9,6 +9,9 @@ public static class TrackingNames
     /// <summary>One model per annotated class.</summary>
     public const string AdaptedClasses = nameof(AdaptedClasses);
 
+    /// <summary>Classes whose names differ only in case.</summary>
+    public const string SameNames = nameof(SameNames);
+
     /// <summary>The distinct shard sizes of all classes.</summary>
     public const string ShardSizes = nameof(ShardSizes);
 

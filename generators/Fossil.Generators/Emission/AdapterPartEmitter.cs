@@ -9,8 +9,21 @@ internal static class AdapterPartEmitter
 {
     private const string Collector = $"{GeneratedFile.CompilerServices}.AdapterTargetCollector";
 
-    /// <summary>A file name that is unique in the compilation and the same in each build: the metadata name, with characters that file systems take.</summary>
-    public static string HintName(AdaptedClass model) => model.MetadataName.Replace('+', '-').Replace('`', '_') + ".Fossil.g.cs";
+    /// <summary>A file name that is unique in the compilation and the same in each build: the metadata name, numbered where another differs from it only in case.</summary>
+    public static string HintName(AdaptedClass model, EquatableArray<string> sameNames)
+    {
+        var rivals = sameNames.Where(name => string.Equals(name, model.MetadataName, StringComparison.OrdinalIgnoreCase)).ToList();
+        var number = rivals.IndexOf(model.MetadataName);
+        return number > 0 ? $"{model.MetadataName}.{Text(number + 1)}.Fossil.g.cs" : $"{model.MetadataName}.Fossil.g.cs";
+    }
+
+    /// <summary>The names, sorted, that equal another one when case does not count. Nearly always none.</summary>
+    public static EquatableArray<string> NamesThatDifferInCase(IEnumerable<string> names) => names
+        .GroupBy(name => name, StringComparer.OrdinalIgnoreCase)
+        .Where(group => group.Count() > 1)
+        .SelectMany(group => group)
+        .OrderBy(name => name, StringComparer.Ordinal)
+        .ToEquatableArray();
 
     public static SourceText Emit(AdaptedClass model)
     {

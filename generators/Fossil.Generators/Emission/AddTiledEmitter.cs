@@ -45,7 +45,12 @@ internal static class AddTiledEmitter
         EmitPass(shape.LastPass, start: null, "add", shape.Overlaps);
         writer.Line();
         writer.Line("// A last chunk that is shorter takes the first part of the gradient.");
-        using (writer.Block("for (nuint j = 0; c < columns; c++, j++)")) writer.Line(element.AddScalar("x", "c", "Unsafe.Add(ref shard, j)"));
+        writer.Line("nuint j = 0;");
+        using (writer.Block($"for (; c + {shape.Lanes} <= columns; c += {shape.Lanes}, j += {shape.Lanes})"))
+        {
+            writer.Line($"{element.Store(shape.Bits, $"{element.Load(shape.Bits, "x", "c")} + Vector{shape.Bits}.LoadUnsafe(ref shard, j)", "x", "c")};");
+        }
+        using (writer.Block("for (; c < columns; c++, j++)")) writer.Line(element.AddScalar("x", "c", "Unsafe.Add(ref shard, j)"));
 
         void EmitPass(IReadOnlyList<int> offsets, string? start, string name, bool overlaps)
         {

@@ -35,9 +35,11 @@ internal static class InterceptorEmitter
             writer.Line(site.LocationAttribute);
         }
         var shape = interceptor.Shape;
+        // A module may declare that it takes null; the run time then says what is wrong.
+        var input = shape.InputType.EndsWith("?", StringComparison.Ordinal) ? "input!" : "input";
         var dispatch = shape.Method == WellKnownNames.CallMethod ? "Call" : "Forward";
         writer.Line($"public static {shape.ResultType} {dispatch}{index}{shape.TypeParameters}(this {shape.TargetType} target, {shape.InputType} input){shape.Constraints} =>");
-        writer.Line($"    {GeneratedFile.CompilerServices}.AdapterDispatch.{dispatch}(target, input);");
+        writer.Line($"    {GeneratedFile.CompilerServices}.AdapterDispatch.{dispatch}(target, {input});");
     }
 
     /// <summary>The compiler knows the attribute by name; a file-local copy collides with no other generator's.</summary>

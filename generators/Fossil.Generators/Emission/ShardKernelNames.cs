@@ -8,8 +8,11 @@ internal static class ShardKernelNames
     /// <summary>The shard sizes that a class needs kernels for.</summary>
     public static IEnumerable<int> Sizes(AdaptedClass model) => model.Targets.Where(target => HasKernels(target.Settings)).Select(target => target.Settings.ShardSize).Distinct();
 
+    /// <summary>No input is as wide; a larger number is a slip of the keyboard, for which libtorch's operations will do.</summary>
+    private const int LargestShardSize = 1 << 16;
+
     /// <summary>Whether kernels are generated for the settings: Bat works on the weight and has no shard sum.</summary>
-    public static bool HasKernels(AdapterSettings settings) => settings.ShardSize > 0 && settings.Variant != AdapterVariant.Bat;
+    public static bool HasKernels(AdapterSettings settings) => settings is { ShardSize: > 0 and <= LargestShardSize, Variant: not AdapterVariant.Bat };
 
     public static string Class(int shardSize) => $"ShardKernels{shardSize}";
 

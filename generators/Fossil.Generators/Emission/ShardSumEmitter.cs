@@ -57,7 +57,12 @@ internal static class ShardSumEmitter
         EmitPass(writer, element, shape, shape.LastPass, shape.ChunksPerStep, start: null, name: "sum");
         writer.Line();
         writer.Line("// A last chunk that is shorter counts as zero-padded.");
-        writer.Line($"for (nuint j = 0; c < columns; c++, j++) Unsafe.Add(ref sum, j) += {element.LoadScalar("x", "c")};");
+        writer.Line("nuint j = 0;");
+        using (writer.Block($"for (; c + {shape.Lanes} <= columns; c += {shape.Lanes}, j += {shape.Lanes})"))
+        {
+            writer.Line($"Vector{shape.Bits}.StoreUnsafe(Vector{shape.Bits}.LoadUnsafe(ref sum, j) + {element.Load(shape.Bits, "x", "c")}, ref sum, j);");
+        }
+        writer.Line($"for (; c < columns; c++, j++) Unsafe.Add(ref sum, j) += {element.LoadScalar("x", "c")};");
     }
 
     /// <summary>Adds up the columns at <paramref name="offsets"/> of every whole chunk.</summary>
