@@ -1,0 +1,115 @@
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.Operations;
+
+namespace Fossil.CodeModel.Widths;
+
+/// <content>Calls: of methods in source, of known methods of the libraries, and of all others.</content>
+internal sealed partial class Interpreter
+{
+    private Value Call(IInvocationOperation invocation)
+    {
+        var method = invocation.TargetMethod;
+        var receiver = invocation.Instance is { } instance ? Evaluate(instance) : null;
+        if (state is null) return NotFollowed;
+        var arguments = Arguments(invocation.Arguments);
+        if (state is null) return NotFollowed;
+
+        if (receiver is Function function && method.MethodKind == MethodKind.DelegateInvoke) return Apply(function, arguments.Select(argument => argument.Value));
+        if (method.MethodKind == MethodKind.LocalFunction && source.BodyOf(method, cancellationToken) is { } local)
+        {
+            return CopyBack(invocation, Invoke(method, local, null, frame, arguments));
+        }
+        if (KnownCall(invocation, method, receiver, arguments) is { } known) return known;
+
+        if (Actual(method, receiver, IsBaseAccess(invocation.Instance)) is { } actual && source.BodyOf(actual, cancellationToken) is { } body)
+        {
+            var bound = actual.Parameters.Length == arguments.Count && !Same(actual.OriginalDefinition, method.OriginalDefinition)
+                ? arguments.Select(argument => (actual.OriginalDefinition.Parameters[argument.Parameter.Ordinal], argument.Value)).ToList()
+                : arguments;
+            return CopyBack(invocation, Invoke(actual, body, receiver, null, bound));
+        }
+
+        // What the base class library and TorchSharp are given, they do not change.
+        if (!IsHarmless(method)) Escape(receiver, arguments.Select(argument => argument.Value));
+        foreach (var argument in invocation.Arguments)
+        {
+            if (argument.Parameter?.RefKind is RefKind.Out or RefKind.Ref) Assign(argument.Value, new Unknown(UnknownReason.Call, method.Name));
+        }
+        RunArguments(arguments);
+        return new Unknown(UnknownReason.Call, method.Name);
+    }
+
+    private static bool IsBaseAccess(IOperation? instance) =>
+        instance is IInstanceReferenceOperation { Syntax: Microsoft.CodeAnalysis.CSharp.Syntax.BaseExpressionSyntax };
+
+    /// <summary>A delegate that unknown code gets may be called; its effects were taken into account where it was made.</summary>
+    private void RunArguments(List<(IParameterSymbol Parameter, Value Value)> arguments)
+    {
+        if (calls.Count == 0) return;
+        foreach (var (_, value) in arguments)
+        {
+            if (value is Function { Body: not null, Home: not null } function && function.Home.Depth > 0)
+            {
+                Apply(function, function.Method.Parameters.Select(parameter => (Value)new Unknown(UnknownReason.Parameter, parameter.Name)));
+            }
+        }
+    }
+
+    /// <summary>The method that runs: an override where the receiver's type is exact; null where it cannot be told.</summary>
+    private static IMethodSymbol? FindOverride(IMethodSymbol method, ITypeSymbol type)
+    {
+        for (var current = type; current is not null; current = current.BaseType)
+        {
+            foreach (var candidate in current.GetMembers(method.Name).OfType<IMethodSymbol>())
+            {
+                for (var overridden = candidate; overridden is not null; overridden = overridden.OverriddenMethod)
+                {
+                    if (Same(overridden.OriginalDefinition, method.OriginalDefinition)) return candidate;
+                }
+            }
+        }
+        return null;
+    }
+
+    private IMethodSymbol? Actual(IMethodSymbol method, Value? receiver, bool isBase)
+    {
+        if (isBase || !(method.IsVirtual || method.IsAbstract || method.IsOverride)) return method.IsExtern ? null : method;
+        if (ObjectOf(receiver) is not { IsExact: true, Type: { } type }) return null;
+        if (method.ContainingType.TypeKind == TypeKind.Interface) return type.FindImplementationForInterfaceMember(method) as IMethodSymbol;
+        return FindOverride(method, type);
+    }
+
+    private static bool IsHarmless(IMethodSymbol method)
+    {
+        var assembly = method.ContainingAssembly?.Name ?? "";
+        return method.OriginalDefinition.DeclaringSyntaxReferences.IsEmpty
+            && (assembly is "TorchSharp" or WellKnownNames.RuntimeAssembly or "mscorlib" or "netstandard" || assembly.StartsWith("System", StringComparison.Ordinal));
+    }
+
+    /// <summary>After a call, <c>ref</c> and <c>out</c> arguments have the values of their parameters.</summary>
+    private Value CopyBack(IInvocationOperation invocation, Value result)
+    {
+        foreach (var argument in invocation.Arguments)
+        {
+            if (argument.Parameter is not { RefKind: RefKind.Out or RefKind.Ref } parameter || state is null) continue;
+            var latest = state.Variables.Where(pair => Same(pair.Key.Variable, parameter.OriginalDefinition)).OrderByDescending(pair => pair.Key.Frame).FirstOrDefault().Value;
+            Assign(argument.Value, latest ?? NotFollowed);
+        }
+        return result;
+    }
+
+    /// <summary>Calls a lambda or a method group.</summary>
+    private Value Apply(Function function, IEnumerable<Value> values)
+    {
+        var method = function.Method;
+        var body = function.Body ?? source.BodyOf(method, cancellationToken);
+        var parameters = method.OriginalDefinition.Parameters;
+        var arguments = values.Take(parameters.Length).Select((value, index) => (parameters[index], value)).ToList();
+        if (body is null)
+        {
+            return KnownFactory(method, arguments, function.Home is null ? null : frame.Member?.DeclaringSyntaxReferences.FirstOrDefault()?.GetSyntax(cancellationToken)) ?? NotFollowed;
+        }
+        if (function.Body is null && !method.IsStatic && Actual(method, function.Receiver, false) is null) return NotFollowed;
+        return Invoke(method, body, function.Receiver, function.Body is null ? null : function.Home, arguments);
+    }
+}

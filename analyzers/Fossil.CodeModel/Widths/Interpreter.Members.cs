@@ -1,0 +1,345 @@
+using System.Collections.Immutable;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.Operations;
+
+namespace Fossil.CodeModel.Widths;
+
+/// <content>Reading and writing variables, members and elements.</content>
+internal sealed partial class Interpreter
+{
+    private static readonly int StaticFrame = -1;
+
+    private Frame HomeOf(ISymbol variable)
+    {
+        for (var home = frame; home is not null; home = home.LexicalParent)
+        {
+            if (state!.Variables.ContainsKey((home.Id, variable))) return home;
+        }
+        return frame;
+    }
+
+    private Value Variable(ISymbol variable)
+    {
+        var home = HomeOf(variable);
+        if (state!.Variables.TryGetValue((home.Id, variable), out var value)) return value;
+        // A parameter of a primary constructor that another member uses.
+        if (variable is IParameterSymbol && ObjectOf(frame.Receiver) is { } receiver) return receiver.Member(variable.OriginalDefinition);
+        return new Unknown(variable is IParameterSymbol ? UnknownReason.Parameter : UnknownReason.NotFollowed, variable.Name);
+    }
+
+    private void SetVariable(Frame home, ISymbol variable, Value value)
+    {
+        if (state is not null) state.Variables = state.Variables.SetItem((home.Id, variable), value);
+    }
+
+    private Value Instance(IInstanceReferenceOperation instance)
+    {
+        if (instance.ReferenceKind == InstanceReferenceKind.ImplicitReceiver) return frame.Initialised.Count > 0 ? frame.Initialised.Peek() : NotFollowed;
+        for (var home = frame; home is not null; home = home.LexicalParent)
+        {
+            if (home.Receiver is { } receiver) return receiver;
+        }
+        return NotFollowed;
+    }
+
+    private Value Field(IFieldReferenceOperation reference)
+    {
+        var field = reference.Field;
+        if (field.IsStatic) return Static(field);
+        if (reference.Instance is null) return NotFollowed;
+        return Select(Evaluate(reference.Instance), field);
+    }
+
+    private Value Property(IPropertyReferenceOperation reference)
+    {
+        var property = reference.Property;
+        if (reference.Instance is null) return property.IsStatic ? StaticProperty(property) : NotFollowed;
+        var instance = Evaluate(reference.Instance);
+        if (property.IsIndexer) return Element(instance, [.. reference.Arguments.Select(argument => argument.Value)]);
+        if (ObjectOf(instance) is { IsSequence: true, HasExactItems: true } sequence && property.Name is "Length" or "Count")
+        {
+            return new Constant(sequence.Items.Length, instance.From.And(Here));
+        }
+        return Select(instance, property, reference.Instance is IInstanceReferenceOperation { IsImplicit: false, Syntax: var syntax } && syntax.ToString() == "base");
+    }
+
+    /// <summary>The member of each object that <paramref name="instance"/> can be.</summary>
+    private Value Select(Value instance, ISymbol member, bool isBase = false)
+    {
+        var results = new List<Value>();
+        foreach (var alternative in instance.Alternatives)
+        {
+            switch (alternative)
+            {
+                case Reference reference when ObjectOf(reference) is { } found:
+                    results.Add(ReadMember(reference, found, member, isBase).KnownBy(instance.From));
+                    break;
+                case TupleValue tuple when TupleIndex(member) is { } index && index < tuple.Elements.Length:
+                    results.Add(tuple.Elements[index].KnownBy(instance.From));
+                    break;
+                case Constant { Content: not null } constant when member.Name == "Value":
+                    results.Add(constant);
+                    break;
+                case Constant { Content: not null } when member.Name == "HasValue":
+                    results.Add(Known(true));
+                    break;
+                case Constant { Content: null } when member.Name == "HasValue":
+                    results.Add(Known(false));
+                    break;
+                case Constant { Content: null }:
+                    // The access throws.
+                    break;
+                case Unknown unknown:
+                    return new Unknown(unknown.Reason == UnknownReason.Parameter ? unknown.Reason : UnknownReason.Member, unknown.Subject ?? member.Name);
+                default:
+                    return new Unknown(UnknownReason.Member, member.Name);
+            }
+        }
+        return Value.OneOf(results);
+    }
+
+    private static int? TupleIndex(ISymbol member)
+    {
+        if (member is not IFieldSymbol { ContainingType.IsTupleType: true } field) return null;
+        var plain = field.CorrespondingTupleField ?? field;
+        var index = field.ContainingType.TupleElements.IndexOf(plain, SymbolEqualityComparer.Default);
+        if (index < 0) index = field.ContainingType.TupleElements.IndexOf(field, SymbolEqualityComparer.Default);
+        return index >= 0 ? index : plain.Name.StartsWith("Item", StringComparison.Ordinal) && int.TryParse(plain.Name.Substring(4), out var number) ? number - 1 : null;
+    }
+
+    private Value ReadMember(Reference reference, HeapObject found, ISymbol member, bool isBase = false)
+    {
+        var definition = member.OriginalDefinition;
+        if (definition is not IPropertySymbol property || found.Members.ContainsKey(definition)) return found.Member(definition);
+        if (found.Widths is { } widths && property.Name is "in_features" or "out_features" && !widths.In.Equals(null))
+        {
+            return property.Name == "in_features" ? widths.In : widths.Out;
+        }
+        if (!isBase && Overriding(property, found) is { } actual)
+        {
+            property = actual;
+            if (found.Members.ContainsKey(property.OriginalDefinition)) return found.Member(property.OriginalDefinition);
+        }
+        else if (!isBase && (property.IsVirtual || property.IsAbstract || property.IsOverride) && !found.IsExact)
+        {
+            return new Unknown(UnknownReason.Call, property.Name);
+        }
+        if (OperationSource.IsAutomatic(property, cancellationToken)) return found.Member(property.OriginalDefinition);
+        if (property.GetMethod is { } getter && source.BodyOf(getter, cancellationToken) is { } body) return Invoke(getter, body, reference, null, []);
+        return new Unknown(UnknownReason.Member, property.Name);
+    }
+
+    private static IPropertySymbol? Overriding(IPropertySymbol property, HeapObject found)
+    {
+        if (!found.IsExact || !(property.IsVirtual || property.IsAbstract || property.IsOverride)) return null;
+        for (var type = found.Type; type is not null; type = type.BaseType)
+        {
+            foreach (var candidate in type.GetMembers(property.Name).OfType<IPropertySymbol>())
+            {
+                if (!candidate.IsAbstract) return candidate;
+            }
+        }
+        return null;
+    }
+
+    /// <summary>A field that is read-only, from its initialiser or its type's static constructor.</summary>
+    private Value Static(IFieldSymbol field)
+    {
+        var definition = field.OriginalDefinition;
+        if (!definition.IsReadOnly) return new Unknown(UnknownReason.Member, field.Name);
+        return StaticValue(definition);
+    }
+
+    private Value StaticProperty(IPropertySymbol property)
+    {
+        var definition = property.OriginalDefinition;
+        if (OperationSource.IsAutomatic(definition, cancellationToken))
+        {
+            return definition.SetMethod is null ? StaticValue(definition) : new Unknown(UnknownReason.Member, property.Name);
+        }
+        if (definition.GetMethod is { } getter && source.BodyOf(getter, cancellationToken) is { } body) return Invoke(getter, body, null, null, []);
+        return new Unknown(UnknownReason.Member, property.Name);
+    }
+
+    private Value StaticValue(ISymbol member)
+    {
+        var key = (StaticFrame, member);
+        if (!state!.Variables.ContainsKey(key))
+        {
+            state.Variables = state.Variables.SetItem(key, new Unknown(UnknownReason.Member, member.Name));
+            var statics = new Frame(NextFrame(), int.MaxValue - 1, member, null, null);
+            In(statics, () =>
+            {
+                if (source.InitializerOf(member, cancellationToken) is ISymbolInitializerOperation initializer)
+                {
+                    var value = Evaluate(initializer.Value);
+                    if (state is not null) state.Variables = state.Variables.SetItem(key, value);
+                }
+                else if (member.ContainingType.StaticConstructors.FirstOrDefault() is { } constructor && source.BodyOf(constructor, cancellationToken) is { } body)
+                {
+                    ExecuteBody(body);
+                }
+                state = statics.Returns.Aggregate(state, (joined, exit) => State.Join(joined, exit.State));
+                return 0;
+            });
+        }
+        return state is not null && state.Variables.TryGetValue(key, out var known) ? known.KnownBy(Here) : NotFollowed;
+    }
+
+    private Value Element(Value collection, ImmutableArray<IOperation> indices)
+    {
+        var index = indices.Select(Evaluate).ToList();
+        if (ObjectOf(collection) is not { IsSequence: true } sequence) return collection is Unknown ? collection : NotFollowed;
+        if (index is [Constant { Content: var content }] && sequence.HasExactItems && ItemIndex(content, indices[0], sequence) is { } position)
+        {
+            return sequence.Items[position].KnownBy(collection.From).KnownBy(index[0].From);
+        }
+        return sequence is { HasEscaped: false, Items.Length: > 0, HasExactItems: true } ? Value.OneOf(sequence.Items) : NotFollowed;
+    }
+
+    private static int? ItemIndex(object? content, IOperation index, HeapObject sequence)
+    {
+        if (Folding.Integer(content) is not { } number || index.Kind == OperationKind.Unary && index.Type?.Name == "Index") return null;
+        return number >= 0 && number < sequence.Items.Length ? (int)number : null;
+    }
+
+    private void Assign(IOperation target, Value value)
+    {
+        if (state is null) return;
+        value = value.KnownBy(frame.Control);
+        switch (target)
+        {
+            case ILocalReferenceOperation local:
+                SetVariable(HomeOf(local.Local), local.Local, value);
+                break;
+            case IParameterReferenceOperation parameter:
+                SetParameter(parameter.Parameter, value);
+                break;
+            case IDeclarationExpressionOperation declaration:
+                Assign(declaration.Expression, value);
+                break;
+            case ITupleOperation tuple:
+                Deconstruct(tuple, value);
+                break;
+            case IFieldReferenceOperation { Field: { IsStatic: true } field }:
+                if (frame.Depth == int.MaxValue - 1) state.Variables = state.Variables.SetItem((StaticFrame, field.OriginalDefinition), value);
+                break;
+            case IFieldReferenceOperation { Instance: { } instance } reference:
+                SetMember(Evaluate(instance), reference.Field.OriginalDefinition, value, target);
+                break;
+            case IPropertyReferenceOperation { Property.IsIndexer: true, Instance: { } instance } reference:
+                SetElement(Evaluate(instance), [.. reference.Arguments.Select(argument => argument.Value)], value);
+                break;
+            case IPropertyReferenceOperation { Instance: { } instance } reference:
+                SetProperty(Evaluate(instance), reference.Property, value, target);
+                break;
+            case IPropertyReferenceOperation { Property: { IsStatic: true } property }:
+                if (frame.Depth == int.MaxValue - 1) state.Variables = state.Variables.SetItem((StaticFrame, property.OriginalDefinition), value);
+                break;
+            case IArrayElementReferenceOperation element:
+                SetElement(Evaluate(element.ArrayReference), element.Indices, value);
+                break;
+            case IConversionOperation conversion:
+                Assign(conversion.Operand, value);
+                break;
+            case IDiscardOperation:
+                break;
+            default:
+                Opaque(target);
+                break;
+        }
+    }
+
+    private void SetParameter(IParameterSymbol parameter, Value value)
+    {
+        var home = HomeOf(parameter);
+        if (state!.Variables.ContainsKey((home.Id, parameter))) SetVariable(home, parameter, value);
+        else if (frame.Receiver is Reference receiver && ObjectOf(receiver) is { } found) Update(receiver, found with { Members = found.Members.SetItem(parameter.OriginalDefinition, value) });
+    }
+
+    private void Deconstruct(ITupleOperation targets, Value value)
+    {
+        for (var index = 0; index < targets.Elements.Length; index++)
+        {
+            var element = value switch
+            {
+                TupleValue tuple when index < tuple.Elements.Length => tuple.Elements[index].KnownBy(value.From),
+                Reference when PositionalMember(value, index) is { } member => Select(value, member),
+                Unknown unknown => unknown,
+                _ => NotFollowed,
+            };
+            Assign(targets.Elements[index], element);
+        }
+    }
+
+    /// <summary>The property behind the n-th parameter of a positional record.</summary>
+    private IPropertySymbol? PositionalMember(Value value, int index)
+    {
+        if (ObjectOf(value)?.Type is not INamedTypeSymbol { IsRecord: true } type) return null;
+        var primary = type.OriginalDefinition.InstanceConstructors.FirstOrDefault(IsPrimary);
+        return primary is not null && index < primary.Parameters.Length
+            ? type.OriginalDefinition.GetMembers(primary.Parameters[index].Name).OfType<IPropertySymbol>().FirstOrDefault()
+            : null;
+    }
+
+    private void SetMember(Value instance, ISymbol member, Value value, IOperation target)
+    {
+        if (instance is not Reference reference || ObjectOf(reference) is not { } found)
+        {
+            // Which object it is, is not known: it may be any.
+            if (state is not null && instance is Choice) Escape(instance, []);
+            ObserveLoose(instance, member, value, target);
+            return;
+        }
+        Update(reference, found with { Members = found.Members.SetItem(member, value) });
+        if (!underConstruction.Contains(reference.Id)) ObserveAssigned(reference, found, member, value, target);
+    }
+
+    private void ObserveAssigned(Reference reference, HeapObject found, ISymbol member, Value value, IOperation target)
+    {
+        if (found.Type is not INamedTypeSymbol type) return;
+        foreach (var known in knowledge.TargetsOf(type))
+        {
+            if (Same(known.Symbol, member)) ObserveTarget(known, value, reference.Id, target.Syntax);
+        }
+    }
+
+    private void ObserveLoose(Value instance, ISymbol member, Value value, IOperation target)
+    {
+        if (instance is not Unknown || member.ContainingType is not { } type) return;
+        foreach (var known in knowledge.TargetsOf(type))
+        {
+            if (Same(known.Symbol, member)) ObserveTarget(known, value, -1, target.Syntax);
+        }
+    }
+
+    private void SetProperty(Value instance, IPropertySymbol property, Value value, IOperation target)
+    {
+        var definition = property.OriginalDefinition;
+        if (OperationSource.IsAutomatic(definition, cancellationToken))
+        {
+            SetMember(instance, definition, value, target);
+        }
+        else if (instance is Reference reference && definition.SetMethod is { } setter && source.BodyOf(setter, cancellationToken) is { } body)
+        {
+            Invoke(setter, body, reference, null, [(setter.Parameters[setter.Parameters.Length - 1], value)]);
+        }
+        else
+        {
+            Escape(instance, [value]);
+        }
+    }
+
+    private void SetElement(Value collection, ImmutableArray<IOperation> indices, Value value)
+    {
+        var index = indices.Select(Evaluate).ToList();
+        if (collection is not Reference reference || ObjectOf(reference) is not { IsSequence: true } sequence) return;
+        if (index is [Constant { Content: var content }] && sequence.HasExactItems && ItemIndex(content, indices[0], sequence) is { } position)
+        {
+            Update(reference, sequence with { Items = sequence.Items.SetItem(position, value) });
+            return;
+        }
+        // One of the elements: the value is among them.
+        Update(reference, sequence with { Items = sequence.Items.Add(value), HasExactItems = false });
+    }
+}

@@ -1,0 +1,320 @@
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.Operations;
+
+namespace Fossil.CodeModel.Widths;
+
+/// <content>Statements: each changes <see cref="state"/>, or makes it null where control does not come out at its end.</content>
+internal sealed partial class Interpreter
+{
+    private const int MaxIterations = 512;
+    private const int MaxWidenings = 6;
+
+    private void Execute(IOperation statement)
+    {
+        if (state is null || !Step()) return;
+        if (++nesting <= MaxNesting) ExecuteStatement(statement);
+        else IsExhausted = true;
+        nesting--;
+    }
+
+    private void ExecuteStatement(IOperation statement)
+    {
+        switch (statement)
+        {
+            case IBlockOperation block:
+                foreach (var inner in block.Operations) Execute(inner);
+                break;
+            case IVariableDeclarationGroupOperation group:
+                foreach (var declaration in group.Declarations) Declare(declaration);
+                break;
+            case IExpressionStatementOperation expression:
+                Evaluate(expression.Operation);
+                break;
+            case IConditionalOperation conditional:
+                Branch(conditional.Condition, () => Execute(conditional.WhenTrue), () => { if (conditional.WhenFalse is { } otherwise) Execute(otherwise); });
+                break;
+            case IForLoopOperation loop:
+                foreach (var before in loop.Before) Execute(before);
+                Loop(loop, () => loop.Condition is { } condition ? Evaluate(condition) : Known(true), () => Execute(loop.Body), () => { foreach (var step in loop.AtLoopBottom) Execute(step); });
+                break;
+            case IWhileLoopOperation { ConditionIsTop: true, Condition: { } condition } loop:
+                Loop(loop, () => Is(Evaluate(condition), !loop.ConditionIsUntil), () => Execute(loop.Body), () => { });
+                break;
+            case IWhileLoopOperation loop:
+                var isFirst = true;
+                Loop(
+                    loop,
+                    () =>
+                    {
+                        if (isFirst) { isFirst = false; return Known(true); }
+                        return loop.Condition is { } condition ? Evaluate(condition) : Known(true);
+                    },
+                    () => Execute(loop.Body),
+                    () => { });
+                break;
+            case IForEachLoopOperation loop:
+                ForEach(loop);
+                break;
+            case IReturnOperation { Kind: OperationKind.YieldReturn, ReturnedValue: { } yielded }:
+                frame.Yields?.Add(Evaluate(yielded));
+                break;
+            case IReturnOperation returned:
+                var value = returned.ReturnedValue is { } result ? Evaluate(result) : Known(null);
+                if (state is not null && returned.Kind != OperationKind.YieldBreak) frame.Returns.Add((state, value.KnownBy(frame.Control)));
+                else if (state is not null) frame.Returns.Add((state, Known(null)));
+                state = null;
+                break;
+            case IThrowOperation thrown:
+                if (thrown.Exception is { } exception) Evaluate(exception);
+                state = null;
+                break;
+            case IBranchOperation branch:
+                ExecuteBranch(branch);
+                break;
+            case ISwitchOperation choice:
+                ExecuteSwitch(choice);
+                break;
+            case ITryOperation attempt:
+                ExecuteTry(attempt);
+                break;
+            case IUsingOperation used:
+                Execute(used.Resources);
+                Execute(used.Body);
+                break;
+            case IUsingDeclarationOperation used:
+                Execute(used.DeclarationGroup);
+                break;
+            case ILockOperation locked:
+                Evaluate(locked.LockedValue);
+                Execute(locked.Body);
+                break;
+            case ILabeledOperation labeled:
+                if (labeled.Operation is { } target) Execute(target);
+                break;
+            case ILocalFunctionOperation local:
+                RunUncalled(local.Symbol, local);
+                break;
+            case IEmptyOperation:
+                break;
+            case IMethodBodyBaseOperation or ISymbolInitializerOperation or IAttributeOperation:
+                if (statement is not IAttributeOperation) ExecuteBody(statement);
+                break;
+            default:
+                Evaluate(statement);
+                break;
+        }
+    }
+
+    private void Declare(IVariableDeclarationOperation declaration)
+    {
+        foreach (var declarator in declaration.Declarators)
+        {
+            var initializer = declarator.Initializer ?? declaration.Initializer;
+            var value = initializer is null ? NotFollowed : Evaluate(initializer.Value);
+            SetVariable(frame, declarator.Symbol, CopyOfStruct(value));
+        }
+    }
+
+    /// <summary>Runs one side where the condition is known, and otherwise both, each from the same state.</summary>
+    private void Branch(IOperation condition, Action whenTrue, Action whenFalse)
+    {
+        var value = Evaluate(condition);
+        if (state is null) return;
+        if (value is Constant { Content: bool known })
+        {
+            Under(value.From, known ? whenTrue : whenFalse);
+            return;
+        }
+        var before = state;
+        state = before.Copy();
+        whenTrue();
+        var afterTrue = state;
+        state = before.Copy();
+        whenFalse();
+        state = State.Join(afterTrue, state);
+    }
+
+    private void Under(Provenance condition, Action run)
+    {
+        var before = frame.Control;
+        // What this frame alone decides, it decides in each call.
+        if (condition.Depth < frame.Depth) frame.Control = before.And(condition);
+        run();
+        frame.Control = before;
+    }
+
+    private Value Is(Value value, bool expected) => expected || value is not Constant { Content: bool content } ? value : new Constant(!content, value.From);
+
+    private void Loop(ILoopOperation loop, Func<Value> condition, Action body, Action bottom)
+    {
+        var target = new BranchTarget(loop.ExitLabel, loop.ContinueLabel);
+        frame.BranchTargets.Add(target);
+        State? exits = null;
+        for (var iteration = 0; state is not null && !IsExhausted; iteration++)
+        {
+            var value = condition();
+            if (state is null) break;
+            if (value is Constant { Content: false }) { exits = state; state = null; break; }
+            if (value is not Constant { Content: true } || iteration >= MaxIterations)
+            {
+                exits = State.Join(exits, LoopUntilStable(target, condition, body, bottom));
+                state = null;
+                break;
+            }
+            if (value.From.Depth < frame.Depth) Under(value.From, () => Iterate(target, body, bottom));
+            else Iterate(target, body, bottom);
+        }
+        frame.BranchTargets.Remove(target);
+        state = State.Join(exits, target.AtBreak);
+    }
+
+    private void Iterate(BranchTarget target, Action body, Action bottom)
+    {
+        body();
+        state = State.Join(state, target.AtContinue);
+        target.AtContinue = null;
+        if (state is not null) bottom();
+    }
+
+    /// <summary>Runs an iteration until nothing changes that was not unknown already; the first is one that can happen as it is.</summary>
+    private State? LoopUntilStable(BranchTarget target, Func<Value> condition, Action body, Action bottom)
+    {
+        var before = state!;
+        for (var round = 0; round < MaxWidenings && !IsExhausted; round++)
+        {
+            state = before.Copy();
+            Iterate(target, body, bottom);
+            if (state is not null) condition();
+            if (state is null) return before;
+            before = State.Widen(before, state, out var changed);
+            if (!changed) return before;
+        }
+        IsExhausted = true;
+        return null;
+    }
+
+    private void ForEach(IForEachLoopOperation loop)
+    {
+        var collection = Evaluate(loop.Collection);
+        if (state is null) return;
+        var items = ObjectOf(collection) is { IsSequence: true } sequence ? sequence : null;
+        if (items is { HasExactItems: true } && items.Items.Length <= MaxIterations)
+        {
+            var index = 0;
+            Loop(
+                loop,
+                () => new Constant(index < items.Items.Length, collection.From),
+                () =>
+                {
+                    AssignLoopVariable(loop, items.Items[index++].KnownBy(collection.From));
+                    Execute(loop.Body);
+                },
+                () => { });
+            return;
+        }
+        var element = items is { HasEscaped: false, Items.Length: > 0 } ? Value.OneOf(items.Items) : NotFollowed;
+        Loop(loop, () => NotFollowed, () => { AssignLoopVariable(loop, element); Execute(loop.Body); }, () => { });
+    }
+
+    private void AssignLoopVariable(IForEachLoopOperation loop, Value element)
+    {
+        switch (loop.LoopControlVariable)
+        {
+            case IVariableDeclaratorOperation declarator:
+                SetVariable(frame, declarator.Symbol, element);
+                break;
+            case { } target:
+                Assign(target, element);
+                break;
+        }
+    }
+
+    private void ExecuteBranch(IBranchOperation branch)
+    {
+        for (var index = frame.BranchTargets.Count - 1; index >= 0 && state is not null; index--)
+        {
+            var target = frame.BranchTargets[index];
+            if (branch.BranchKind == BranchKind.Break && Same(target.BreakLabel, branch.Target)) target.AtBreak = State.Join(target.AtBreak, state);
+            else if (branch.BranchKind == BranchKind.Continue && Same(target.ContinueLabel, branch.Target)) target.AtContinue = State.Join(target.AtContinue, state);
+            else continue;
+            state = null;
+            return;
+        }
+        // A goto: what comes after is not followed.
+        IsExhausted = true;
+        state = null;
+    }
+
+    private void ExecuteSwitch(ISwitchOperation choice)
+    {
+        var value = Evaluate(choice.Value);
+        var target = new BranchTarget(choice.ExitLabel, null);
+        frame.BranchTargets.Add(target);
+        State? after = null;
+        var isDecided = false;
+        foreach (var section in choice.Cases)
+        {
+            if (state is null || isDecided) break;
+            var matches = Any(section.Clauses.Where(clause => clause.CaseKind != CaseKind.Default), clause => Matches(clause, value));
+            if (matches == false) continue;
+            var before = state;
+            state = before.Copy();
+            if (matches == true) isDecided = true;
+            Under(matches == true ? value.From : Provenance.Independent, () => { foreach (var inner in section.Body) Execute(inner); });
+            after = State.Join(after, state);
+            state = before;
+        }
+        if (!isDecided && state is not null)
+        {
+            if (choice.Cases.FirstOrDefault(section => section.Clauses.Any(clause => clause.CaseKind == CaseKind.Default)) is { } fallback)
+            {
+                Under(value is Constant ? value.From : Provenance.Independent, () => { foreach (var inner in fallback.Body) Execute(inner); });
+            }
+            after = State.Join(after, state);
+        }
+        frame.BranchTargets.Remove(target);
+        state = State.Join(after, target.AtBreak);
+    }
+
+    private bool? Matches(ICaseClauseOperation clause, Value value) => clause switch
+    {
+        ISingleValueCaseClauseOperation single => AreEqual(value, Evaluate(single.Value)),
+        IPatternCaseClauseOperation pattern when pattern.Guard is null => MatchesPattern(pattern.Pattern, value),
+        IPatternCaseClauseOperation pattern => MatchesPattern(pattern.Pattern, value) == false ? false : null,
+        _ => null,
+    };
+
+    /// <summary>Three-valued or.</summary>
+    private static bool? Any<T>(IEnumerable<T> items, Func<T, bool?> test)
+    {
+        bool? result = false;
+        foreach (var item in items)
+        {
+            var one = test(item);
+            if (one == true) return true;
+            if (one is null) result = null;
+        }
+        return result;
+    }
+
+    private void ExecuteTry(ITryOperation attempt)
+    {
+        var before = state!.Copy();
+        Execute(attempt.Body);
+        var after = state;
+        foreach (var handler in attempt.Catches)
+        {
+            // The exception may come at any point of the body.
+            state = after is null ? before.Copy() : State.Widen(before, after, out _);
+            if (handler.ExceptionDeclarationOrExpression is IVariableDeclaratorOperation caught) SetVariable(frame, caught.Symbol, NotFollowed);
+            Execute(handler.Handler);
+            after = State.Join(after, state);
+        }
+        state = after;
+        if (attempt.Finally is { } always)
+        {
+            if (state is null) { state = before; Execute(always); state = null; }
+            else Execute(always);
+        }
+    }
+}

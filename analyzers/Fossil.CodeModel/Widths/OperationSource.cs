@@ -1,0 +1,72 @@
+using System.Collections.Concurrent;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+
+namespace Fossil.CodeModel.Widths;
+
+/// <summary>The bodies and initialisers of one compilation as operations, bound once each.</summary>
+internal sealed class OperationSource(Compilation compilation)
+{
+    private readonly ConcurrentDictionary<SyntaxTree, SemanticModel> models = new();
+    private readonly ConcurrentDictionary<SyntaxNode, IOperation?> operations = new();
+
+    /// <summary>The operation of <paramref name="syntax"/>; null where the compiler has none.</summary>
+    public IOperation? Of(SyntaxNode? syntax, CancellationToken cancellationToken)
+    {
+        if (syntax is null || !compilation.ContainsSyntaxTree(syntax.SyntaxTree)) return null;
+        if (operations.TryGetValue(syntax, out var known)) return known;
+        var model = models.GetOrAdd(syntax.SyntaxTree, tree => compilation.GetSemanticModel(tree));
+        return operations.GetOrAdd(syntax, model.GetOperation(syntax, cancellationToken));
+    }
+
+    /// <summary>The body of a method or accessor; null where it has none in source.</summary>
+    public IOperation? BodyOf(IMethodSymbol method, CancellationToken cancellationToken)
+    {
+        var definition = (method.PartialImplementationPart ?? method).OriginalDefinition;
+        foreach (var reference in definition.DeclaringSyntaxReferences)
+        {
+            var syntax = reference.GetSyntax(cancellationToken);
+            if (syntax is TypeDeclarationSyntax) continue;
+            if (Of(syntax, cancellationToken) is { } operation) return operation;
+        }
+        return null;
+    }
+
+    /// <summary>The call of the base constructor in the header of a class with a primary constructor.</summary>
+    public IOperation? PrimaryBaseCall(INamedTypeSymbol type, CancellationToken cancellationToken) =>
+        type.DeclaringSyntaxReferences
+            .Select(reference => (reference.GetSyntax(cancellationToken) as TypeDeclarationSyntax)?.BaseList?.Types.OfType<PrimaryConstructorBaseTypeSyntax>().FirstOrDefault())
+            .Select(syntax => Of(syntax, cancellationToken))
+            .FirstOrDefault(operation => operation is not null);
+
+    /// <summary>The initialiser of a field or automatic property.</summary>
+    public IOperation? InitializerOf(ISymbol member, CancellationToken cancellationToken)
+    {
+        foreach (var reference in member.DeclaringSyntaxReferences)
+        {
+            var initializer = reference.GetSyntax(cancellationToken) switch
+            {
+                VariableDeclaratorSyntax variable => variable.Initializer,
+                PropertyDeclarationSyntax property => property.Initializer,
+                _ => null,
+            };
+            if (Of(initializer, cancellationToken) is { } operation) return operation;
+        }
+        return null;
+    }
+
+    /// <summary>Whether a property stores its value itself, so that reading gives what was last written.</summary>
+    public static bool IsAutomatic(IPropertySymbol property, CancellationToken cancellationToken)
+    {
+        if (property.IsIndexer || property.IsAbstract) return false;
+        var declared = property.OriginalDefinition.DeclaringSyntaxReferences;
+        if (declared.IsEmpty) return false;
+        return declared.All(reference => reference.GetSyntax(cancellationToken) switch
+        {
+            PropertyDeclarationSyntax { ExpressionBody: null, AccessorList: { } accessors } => accessors.Accessors.All(accessor => accessor.Body is null && accessor.ExpressionBody is null),
+            ParameterSyntax => true,
+            AnonymousObjectMemberDeclaratorSyntax => true,
+            _ => false,
+        });
+    }
+}
