@@ -12,6 +12,9 @@ public static class WellKnownNames
     /// <summary>Metadata name of the attribute that marks a class.</summary>
     public const string AdaptAttribute = "Fossil.FossilAdaptAttribute";
 
+    /// <summary>Metadata name of the attribute by which a custom layer declares its widths.</summary>
+    public const string AdapterWidthsAttribute = "Fossil.AdapterWidthsAttribute";
+
     /// <summary>Metadata name of the enumeration of variants.</summary>
     public const string Variant = "Fossil.FossilVariant";
 
@@ -26,6 +29,9 @@ public static class WellKnownNames
 
     /// <summary>The build property that lists the namespaces whose interceptors the compiler accepts.</summary>
     public const string InterceptorsNamespacesProperty = "build_property.FossilInterceptorsNamespaces";
+
+    /// <summary>The compiler's option behind <see cref="InterceptorsNamespacesProperty"/>.</summary>
+    public const string InterceptorsFeature = "InterceptorsNamespaces";
 
     /// <summary>Metadata name of TorchSharp's tensor.</summary>
     public const string Tensor = "TorchSharp.torch+Tensor";

@@ -13,6 +13,7 @@ internal sealed partial class Interpreter
         if (state is null) return NotFollowed;
         var arguments = Arguments(invocation.Arguments);
         if (state is null) return NotFollowed;
+        using var _ = EnterCall(invocation.Syntax);
 
         if (receiver is Function function && method.MethodKind == MethodKind.DelegateInvoke) return Apply(function, arguments.Select(argument => argument.Value));
         if (method.MethodKind == MethodKind.LocalFunction && source.BodyOf(method, cancellationToken) is { } local)

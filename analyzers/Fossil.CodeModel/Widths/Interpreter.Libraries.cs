@@ -42,15 +42,15 @@ internal sealed partial class Interpreter
     private Value? KnownFactory(IMethodSymbol method, IReadOnlyList<(IParameterSymbol Parameter, Value Value)> arguments, SyntaxNode? site)
     {
         if (method.ContainingAssembly?.Name != WellKnownNames.TorchSharpAssembly || method.ReturnType is not INamedTypeSymbol made || site is null) return null;
-        if (Same(made, knowledge.Types.Linear) && method.IsStatic)
+        if (Same(made, knowledge.Types.Linear) && method is { IsStatic: true, Name: "Linear" })
         {
             return arguments.Count >= 2 && arguments[0].Parameter.Type.SpecialType == SpecialType.System_Int64
                 ? MakeLayer(made, arguments.First(argument => argument.Parameter.Ordinal == 0).Value, arguments.First(argument => argument.Parameter.Ordinal == 1).Value, site)
                 : MakeLayer(made, NotFollowed, NotFollowed, site);
         }
-        if (Same(made.OriginalDefinition, knowledge.Types.ModuleList) && method.IsStatic)
+        if (Same(made.OriginalDefinition, knowledge.Types.ModuleList) && method is { IsStatic: true, Name: "ModuleList" })
         {
-            var list = Allocate(new HeapObject { Type = made, IsExact = true, MadeBy = site });
+            var list = Allocate(new HeapObject { Type = made, IsExact = true, MadeBy = Site(site) });
             FillCollection(list, arguments);
             return list;
         }

@@ -7,7 +7,7 @@ namespace Fossil.CodeModel.Widths;
 /// <content>Reading and writing variables, members and elements.</content>
 internal sealed partial class Interpreter
 {
-    private static readonly int StaticFrame = -1;
+    private const int StaticFrame = -1;
 
     private Frame HomeOf(ISymbol variable)
     {
@@ -72,7 +72,7 @@ internal sealed partial class Interpreter
             switch (alternative)
             {
                 case Reference reference when ObjectOf(reference) is { } found:
-                    results.Add(ReadMember(reference, found, member, isBase).KnownBy(instance.From));
+                    results.Add(Through(instance, ReadMember(reference, found, member, isBase)));
                     break;
                 case TupleValue tuple when TupleIndex(member) is { } index && index < tuple.Elements.Length:
                     results.Add(tuple.Elements[index].KnownBy(instance.From));
@@ -97,6 +97,10 @@ internal sealed partial class Interpreter
         }
         return Value.OneOf(results);
     }
+
+    /// <summary>A member of an object that an argument carried: the argument is what decides.</summary>
+    private static Value Through(Value instance, Value member) =>
+        instance.From.Via is not null && member.From.Depth >= instance.From.Depth && member is not Unknown ? member.WithFrom(instance.From) : member.KnownBy(instance.From);
 
     private static int? TupleIndex(ISymbol member)
     {
@@ -291,6 +295,7 @@ internal sealed partial class Interpreter
             ObserveLoose(instance, member, value, target);
             return;
         }
+        value = value.KnownBy(BoundAt((target.Parent as IAssignmentOperation)?.Value.Syntax ?? target.Syntax));
         Update(reference, found with { Members = found.Members.SetItem(member, value) });
         if (!underConstruction.Contains(reference.Id)) ObserveAssigned(reference, found, member, value, target);
     }
@@ -300,16 +305,17 @@ internal sealed partial class Interpreter
         if (found.Type is not INamedTypeSymbol type) return;
         foreach (var known in knowledge.TargetsOf(type))
         {
-            if (Same(known.Symbol, member)) ObserveTarget(known, value, reference.Id, target.Syntax);
+            if (Same(known.Symbol, member)) ObserveTarget(known, value, reference.Id, Site(target.Syntax));
         }
     }
 
     private void ObserveLoose(Value instance, ISymbol member, Value value, IOperation target)
     {
         if (instance is not Unknown || member.ContainingType is not { } type) return;
+        value = value.KnownBy(BoundAt((target.Parent as IAssignmentOperation)?.Value.Syntax ?? target.Syntax));
         foreach (var known in knowledge.TargetsOf(type))
         {
-            if (Same(known.Symbol, member)) ObserveTarget(known, value, -1, target.Syntax);
+            if (Same(known.Symbol, member)) ObserveTarget(known, value, -1, Site(target.Syntax));
         }
     }
 

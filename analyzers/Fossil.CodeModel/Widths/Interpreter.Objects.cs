@@ -13,12 +13,12 @@ internal sealed partial class Interpreter
     private Value Create(IObjectCreationOperation creation)
     {
         var arguments = Arguments(creation.Arguments);
-        if (creation.Type is not INamedTypeSymbol type) return NotFollowed;
-        if (state is null) return NotFollowed;
+        if (creation.Type is not INamedTypeSymbol type || state is null) return NotFollowed;
+        using var _ = EnterCall(creation.Syntax);
         if (type.IsTupleType) return new TupleValue([.. arguments.Select(argument => argument.Value)], Here);
 
         var isSequence = IsCollection(type);
-        var made = Allocate(new HeapObject { Type = type, IsExact = true, MadeBy = creation.Syntax });
+        var made = Allocate(new HeapObject { Type = type, IsExact = true, MadeBy = Site(creation.Syntax) });
         if (isSequence) FillCollection(made, arguments);
         var constructor = creation.Constructor;
         var isOwn = constructor is not null && !type.OriginalDefinition.DeclaringSyntaxReferences.IsEmpty;
@@ -36,7 +36,7 @@ internal sealed partial class Interpreter
         if (isOwn)
         {
             underConstruction.Remove(made.Id);
-            Observe(made, creation.Syntax);
+            Observe(made, Site(creation.Syntax));
         }
         return made.KnownBy(frame.Control);
     }
@@ -121,7 +121,7 @@ internal sealed partial class Interpreter
         if (member.IsStatic || member is not (IFieldSymbol { IsImplicitlyDeclared: false } or IPropertySymbol) || member is IFieldSymbol { IsConst: true }) return;
         if (source.InitializerOf(member, cancellationToken) is not ISymbolInitializerOperation initializer || state is null) return;
         var value = CopyOfStruct(Evaluate(initializer.Value));
-        if (ObjectOf(made) is { } found) Update(made, found with { Members = found.Members.SetItem(member, value) });
+        if (ObjectOf(made) is { } found) Update(made, found with { Members = found.Members.SetItem(member, value.KnownBy(BoundAt(initializer.Value.Syntax))) });
     }
 
     /// <summary>Input and output width of a layer, where its constructor or factory takes them.</summary>
@@ -134,7 +134,7 @@ internal sealed partial class Interpreter
     }
 
     private Reference MakeLayer(INamedTypeSymbol type, Value input, Value output, SyntaxNode site) =>
-        Allocate(new HeapObject { Type = type, IsExact = true, IsOpen = true, Widths = (input.KnownBy(frame.Control), output.KnownBy(frame.Control)), MadeBy = site });
+        Allocate(new HeapObject { Type = type, IsExact = true, IsOpen = true, Widths = (input.KnownBy(frame.Control), output.KnownBy(frame.Control)), MadeBy = Site(site) });
 
     /// <summary>The arguments by parameter; in the analysed body itself each value remembers which argument carried it.</summary>
     private List<(IParameterSymbol Parameter, Value Value)> Arguments(ImmutableArray<IArgumentOperation> arguments)
@@ -149,7 +149,7 @@ internal sealed partial class Interpreter
                 var syntax = argument.ArgumentKind == ArgumentKind.DefaultValue ? argument.Parent?.Syntax ?? argument.Syntax : argument.Value.Syntax;
                 value = value.WithFrom(new Provenance(0, syntax));
             }
-            else if (value is Reference && calls.Count == 0)
+            else if (value is Reference && frame.Depth == 0)
             {
                 value = value.WithFrom(new Provenance(frame.Depth, argument.Value.Syntax));
             }
@@ -275,7 +275,7 @@ internal sealed partial class Interpreter
         ExecuteBody(body);
         frame = caller;
         calls.Pop();
-        var after = callee.Returns.Aggregate(state, (joined, exit) => State.Join(joined, exit.State));
+        var after = callee.Returns.Aggregate((State?)state, (joined, exit) => State.Join(joined, exit.State));
         // A local function has its effect where it is called; a lambda may have it any time.
         state = after is null || body is ILocalFunctionOperation ? before : State.Widen(before, after, out _);
     }

@@ -207,7 +207,7 @@ internal sealed partial class Interpreter(OperationSource source, WidthKnowledge
         if (IsExhausted) return;
         if (ObjectOf(value) is { IsSequence: true } sequence)
         {
-            for (var index = 0; index < sequence.Items.Length; index++) ObserveLayer(target, sequence.Items[index], owner, site, sequence.HasExactItems ? index : -1);
+            for (var index = 0; index < sequence.Items.Length; index++) ObserveLayer(target, sequence.Items[index].KnownBy(value.From), owner, site, sequence.HasExactItems ? index : -1);
             return;
         }
         ObserveLayer(target, value, owner, site, null);
@@ -234,13 +234,38 @@ internal sealed partial class Interpreter(OperationSource source, WidthKnowledge
     {
         if (layer is Unknown unknown) return (unknown, unknown);
         if (ObjectOf(layer) is not { } found) return (NotFollowed, NotFollowed);
-        if (found.Widths is { } widths) return widths;
-        if (found.Type is INamedTypeSymbol type && knowledge.WidthMembersOf(type) is var (input, output))
-        {
-            return (input is null ? NotFollowed : ReadMember((Reference)layer, found, input), output is null ? NotFollowed : ReadMember((Reference)layer, found, output));
-        }
-        return (NotFollowed, NotFollowed);
+        var members = found.Type is INamedTypeSymbol type ? knowledge.WidthMembersOf(type) : null;
+        return (WidthOf(found.Widths?.In, members?.In), WidthOf(found.Widths?.Out, members?.Out));
+
+        Value WidthOf(Value? argument, ISymbol? member) =>
+            argument is not (null or Unknown) || member is null ? argument ?? NotFollowed : ReadMember((Reference)layer, found, member);
     }
+
+    /// <summary>The outermost call of the analysed body that is being followed.</summary>
+    private SyntaxNode? rootCall;
+
+    /// <summary>Where to report what happens at <paramref name="syntax"/>: there, or at the analysed body's call that led to it.</summary>
+    private SyntaxNode? Site(SyntaxNode? syntax) => frame.Depth == 0 ? syntax : rootCall;
+
+    private CallScope EnterCall(SyntaxNode syntax) => new(this, syntax);
+
+    private readonly struct CallScope : IDisposable
+    {
+        private readonly Interpreter interpreter;
+        private readonly SyntaxNode? before;
+
+        public CallScope(Interpreter interpreter, SyntaxNode syntax)
+        {
+            this.interpreter = interpreter;
+            before = interpreter.rootCall;
+            if (interpreter.frame.Depth == 0) interpreter.rootCall = syntax;
+        }
+
+        public void Dispose() => interpreter.rootCall = before;
+    }
+
+    /// <summary>That the current frame stores a value: whoever stores it decides on it too.</summary>
+    private Provenance BoundAt(SyntaxNode? syntax) => new(frame.Depth, frame.Depth == 0 ? syntax : null);
 
     private static Unknown NotFollowed => new(UnknownReason.NotFollowed);
 }

@@ -1,0 +1,50 @@
+using System.Collections.Immutable;
+using Fossil.CodeModel;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.Diagnostics;
+
+namespace Fossil.Analyzers.Attributes;
+
+/// <summary>Reports what the parse of <c>[FossilAdapt]</c>, which the generator shares, has found wrong.</summary>
+[DiagnosticAnalyzer(LanguageNames.CSharp)]
+public sealed class AdaptAttributeAnalyzer : DiagnosticAnalyzer
+{
+    /// <inheritdoc/>
+    public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [.. AttributeRules.ByProblem.Values];
+
+    /// <inheritdoc/>
+    public override void Initialize(AnalysisContext context)
+    {
+        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
+        context.EnableConcurrentExecution();
+        context.RegisterCompilationStartAction(start =>
+        {
+            if (WellKnownTypes.From(start.Compilation) is { } types) start.RegisterSymbolAction(symbol => Analyze(symbol, types), SymbolKind.NamedType);
+        });
+    }
+
+    private static void Analyze(SymbolAnalysisContext context, WellKnownTypes types)
+    {
+        var type = (INamedTypeSymbol)context.Symbol;
+        if (AdaptedClassParser.Parse(type, types, context.CancellationToken) is not { } parsed) return;
+        foreach (var problem in parsed.Problems)
+        {
+            var location = AttributeSyntaxLocator.Locate(type, types, problem, context.CancellationToken);
+            var (arguments, properties) = Explain(problem);
+            context.ReportDiagnostic(Diagnostic.Create(AttributeRules.ByProblem[problem.Kind], location, properties, arguments));
+        }
+    }
+
+    private static (object[] Arguments, ImmutableDictionary<string, string?> Properties) Explain(ParseProblem problem)
+    {
+        var arguments = problem.Arguments.Cast<object>().ToArray();
+        var properties = ImmutableDictionary<string, string?>.Empty;
+        if (problem.Setting is { } setting) properties = properties.Add(DiagnosticProperties.Setting, setting);
+        if (problem is { Kind: ParseProblemKind.UnknownTarget, Arguments: [var type, var name, var nearest] })
+        {
+            arguments = [type, name, nearest.Length > 0 ? $": did you mean '{nearest}'?" : " that could be a target: name a member whose value is a Module<Tensor, Tensor>"];
+            if (nearest.Length > 0) properties = properties.Add(DiagnosticProperties.Replacement, nearest);
+        }
+        return (arguments, properties);
+    }
+}

@@ -1,0 +1,114 @@
+using Fossil.Analyzers.Tests.Support;
+using Fossil.Analyzers.Uses;
+using Fossil.CodeFixes;
+
+namespace Fossil.Analyzers.Tests.Uses;
+
+public class TargetNotRegisteredTests
+{
+    private static string Layer(string members, string body) => $$"""
+        [FossilAdapt("up")]
+        public partial class Layer : Module<Tensor, Tensor>
+        {
+            {{members}}
+            public Layer() : base("Layer")
+            {
+                {{body}}
+            }
+            public override Tensor forward(Tensor x) => x;
+        }
+        """;
+
+    [Theory]
+    [InlineData("private readonly Linear up;", "up = Linear(64, 64); RegisterComponents();")]
+    [InlineData("private readonly Linear up;", "up = Linear(64, 64); register_module(\"up\", up);")]
+    [InlineData("private readonly Linear up;", "var layer = Linear(64, 64); register_module(\"proj\", layer); up = layer;")]
+    [InlineData("private readonly Linear up = Linear(64, 64);", "RegisterComponents();")]
+    [InlineData("private readonly Linear up; private void Init() => RegisterComponents();", "up = Linear(64, 64); Init();")]
+    [InlineData("private readonly Linear[] up = new Linear[2];", "for (var i = 0; i < 2; i++) { up[i] = Linear(64, 64); register_module($\"up{i}\", up[i]); }")]
+    [InlineData("private readonly Linear[] up; private readonly ModuleList<Linear> list;", "up = [Linear(64, 64)]; list = new ModuleList<Linear>(up); RegisterComponents();")]
+    [InlineData("private readonly ModuleList<Linear> up = new();", "RegisterComponents();")]
+    [InlineData("private readonly Linear? up = null;", "")]
+    public Task Registered_targets_are_not_reported(string members, string body) => Verify.Reports<TargetNotRegistered>(Layer(members, body));
+
+    [Theory]
+    [InlineData("private readonly Linear up;", "{|FOSSIL006:up|} = Linear(64, 64);")]
+    [InlineData("private readonly Linear {|FOSSIL006:up|} = Linear(64, 64);", "")]
+    [InlineData("private Linear {|FOSSIL006:up|} { get; } = Linear(64, 64);", "")]
+    [InlineData("private readonly Linear up; private readonly Linear other = Linear(1, 1);", "this.{|FOSSIL006:up|} = Linear(64, 64); register_module(\"other\", other);")]
+    [InlineData("private readonly Linear up;", "RegisterComponents(); {|FOSSIL006:up|} = Linear(64, 64);")]
+    [InlineData("private readonly Linear[] {|FOSSIL006:up|} = [Linear(64, 64)];", "RegisterComponents();")]
+    public Task Targets_outside_the_model_are_reported(string members, string body) => Verify.Reports<TargetNotRegistered>(Layer(members, body.Replace("this.{|FOSSIL006:up|}", "{|FOSSIL006:this.up|}", StringComparison.Ordinal)));
+
+    [Fact]
+    public Task A_base_constructor_registers_too_early() => Verify.Reports<TargetNotRegistered>("""
+        public abstract class Base : Module<Tensor, Tensor>
+        {
+            protected Base(string name) : base(name) { RegisterComponents(); }
+        }
+
+        [FossilAdapt("up", "early", "late")]
+        public partial class Layer : Base
+        {
+            private readonly Linear up, early = Linear(64, 64), late;
+            public Layer() : base("Layer")
+            {
+                {|FOSSIL006:up|} = Linear(64, 64);
+                late = Linear(64, 64);
+                register_module("late", late);
+                RegisterComponents();
+            }
+            public override Tensor forward(Tensor x) => up.forward(x);
+        }
+        """);
+
+    [Fact]
+    public Task A_derived_class_may_register() => Verify.Reports<TargetNotRegistered>("""
+        [FossilAdapt("up")]
+        public abstract partial class Base : Module<Tensor, Tensor>
+        {
+            protected readonly Linear up;
+            protected Base(string name) : base(name) => up = Linear(64, 64);
+            public override Tensor forward(Tensor x) => up.forward(x);
+        }
+
+        public class Layer : Base
+        {
+            public Layer() : base("Layer") => RegisterComponents();
+        }
+        """);
+
+    [Fact]
+    public Task The_call_is_added_at_the_end() => Verify.Fixes<TargetNotRegistered, RegisterComponentsFix>(
+        """
+        [FossilAdapt("up")]
+        public partial class Layer : Module<Tensor, Tensor>
+        {
+            private readonly Linear up;
+
+            public Layer() : base("Layer")
+            {
+                // The only layer.
+                {|FOSSIL006:up|} = Linear(64, 64); // kept
+            }
+
+            public override Tensor forward(Tensor x) => up.forward(x);
+        }
+        """,
+        """
+        [FossilAdapt("up")]
+        public partial class Layer : Module<Tensor, Tensor>
+        {
+            private readonly Linear up;
+
+            public Layer() : base("Layer")
+            {
+                // The only layer.
+                up = Linear(64, 64); // kept
+                RegisterComponents();
+            }
+
+            public override Tensor forward(Tensor x) => up.forward(x);
+        }
+        """);
+}
