@@ -13,11 +13,15 @@ public static class GenerationRequirements
     /// <summary>Whether the language version of a tree or project is new enough.</summary>
     public static bool IsSupported(ParseOptions? options) => options is CSharpParseOptions { LanguageVersion: >= MinimumLanguageVersion };
 
-    /// <summary>Whether <c>InterceptorsNamespaces</c> contains <see cref="WellKnownNames.GeneratedNamespace"/> or a namespace around it.</summary>
-    public static bool InterceptorsEnabled(AnalyzerConfigOptions globalOptions)
-    {
-        if (!globalOptions.TryGetValue(WellKnownNames.InterceptorsNamespacesProperty, out var namespaces)) return false;
-        return namespaces.Split([';', ','], StringSplitOptions.RemoveEmptyEntries).Select(name => name.Trim()).Any(name =>
+    /// <summary>
+    /// Whether <c>InterceptorsNamespaces</c> contains <see cref="WellKnownNames.GeneratedNamespace"/> or a namespace around it. The compiler's own
+    /// option says so, and so does the property that the package passes on (with commas: a semicolon starts a comment in the file that carries it).
+    /// </summary>
+    public static bool InterceptorsEnabled(ParseOptions? options, AnalyzerConfigOptions globalOptions) =>
+        (options is not null && options.Features.TryGetValue(WellKnownNames.InterceptorsFeature, out var feature) && Contains(feature))
+        || (globalOptions.TryGetValue(WellKnownNames.InterceptorsNamespacesProperty, out var property) && Contains(property));
+
+    private static bool Contains(string namespaces) =>
+        namespaces.Split([';', ','], StringSplitOptions.RemoveEmptyEntries).Select(name => name.Trim()).Any(name =>
             name == WellKnownNames.GeneratedNamespace || WellKnownNames.GeneratedNamespace.StartsWith(name + ".", StringComparison.Ordinal));
-    }
 }

@@ -12,6 +12,6 @@ internal sealed record GenerationOptions(bool CanGenerate, bool CanIntercept)
     public static GenerationOptions From(ParseOptions parseOptions, AnalyzerConfigOptionsProvider configuration)
     {
         var canGenerate = GenerationRequirements.IsSupported(parseOptions);
-        return new GenerationOptions(canGenerate, canGenerate && GenerationRequirements.InterceptorsEnabled(configuration.GlobalOptions));
+        return new GenerationOptions(canGenerate, canGenerate && GenerationRequirements.InterceptorsEnabled(parseOptions, configuration.GlobalOptions));
     }
 }

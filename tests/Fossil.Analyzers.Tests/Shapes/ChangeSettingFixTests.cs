@@ -27,7 +27,7 @@ public class ChangeSettingFixTests
 
     [Fact]
     public Task Sizes_divide_both_widths() =>
-        Verify.Fixes<TargetWidthAnalyzer, ChangeSettingFix>(Layer("", "{|FOSSIL005:96|}", "48"), Layer(", ShardSize = 24", "96", "48"), "Set ShardSize = 24");
+        Verify.Fixes<TargetWidthAnalyzer, ChangeSettingFix>(Layer("", "{|FOSSIL005:96|}", "48"), Layer(", ShardSize = 48", "96", "48"), "Set ShardSize = 48");
 
     [Fact]
     public Task A_mini_size_that_divides_is_offered() => Verify.Fixes<TargetWidthAnalyzer, ChangeSettingFix>(

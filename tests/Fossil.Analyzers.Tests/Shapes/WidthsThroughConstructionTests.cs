@@ -85,7 +85,7 @@ public class WidthsThroughConstructionTests
     [InlineData("_ = Make({|FOSSIL005:500|}); _ = Make(512); static Attention Make(int h) => new Attention(h);")]
     [InlineData("_ = Factory.Create({|FOSSIL005:500|}); _ = Factory.Create(512);")]
     [InlineData("_ = Factory.Wide();")]
-    [InlineData("_ = new Derived(); _ = new Derived({|FOSSIL005:25|});")]
+    [InlineData("_ = new Derived(); _ = new Derived({|FOSSIL020:25|});")]
     [InlineData("var list = new List<Attention> { new(512), new({|FOSSIL005:500|}) };")]
     [InlineData("var (h, n) = (500, 5); _ = new Attention({|FOSSIL005:h|}, n);")]
     [InlineData("foreach (var h in new[] { 512, 640 }) _ = new Attention(h);")]

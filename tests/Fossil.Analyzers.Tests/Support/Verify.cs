@@ -25,15 +25,15 @@ internal static class Verify
         global using static TorchSharp.torch.nn;
         """;
 
-    private const string Settings = "is_global = true\nbuild_property.InterceptorsNamespaces = ;Fossil.Generated\n";
+    private const string Settings = "is_global = true\nbuild_property.FossilInterceptorsNamespaces = Fossil.Generated\n";
 
     /// <summary>The hidden notes are left out, unless the test is about them.</summary>
     private const string Notes = "FOSSIL026";
 
-    public static Task Reports<TAnalyzer>(string source, string? settings = null, bool withNotes = false, LanguageVersion version = LanguageVersion.CSharp14)
+    public static Task Reports<TAnalyzer>(string source, string? settings = null, bool withNotes = false, LanguageVersion version = LanguageVersion.CSharp14, string? interceptors = null)
         where TAnalyzer : DiagnosticAnalyzer, new()
     {
-        var test = new AnalyzerTest<TAnalyzer>(version) { TestCode = source };
+        var test = new AnalyzerTest<TAnalyzer>(version, interceptors) { TestCode = source };
         Prepare(test, settings, withNotes);
         return test.RunAsync();
     }
@@ -59,13 +59,15 @@ internal static class Verify
         if (!withNotes) test.DisabledDiagnostics.Add(Notes);
     }
 
-    private sealed class AnalyzerTest<TAnalyzer>(LanguageVersion version) : CSharpAnalyzerTest<TAnalyzer, DefaultVerifier>
+    private sealed class AnalyzerTest<TAnalyzer>(LanguageVersion version, string? interceptors) : CSharpAnalyzerTest<TAnalyzer, DefaultVerifier>
         where TAnalyzer : DiagnosticAnalyzer, new()
     {
         protected override CompilationOptions CreateCompilationOptions() =>
             new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, allowUnsafe: true, nullableContextOptions: NullableContextOptions.Enable);
 
-        protected override ParseOptions CreateParseOptions() => new CSharpParseOptions(version);
+        protected override ParseOptions CreateParseOptions() => interceptors is null
+            ? new CSharpParseOptions(version)
+            : new CSharpParseOptions(version).WithFeatures([KeyValuePair.Create("InterceptorsNamespaces", interceptors)]);
     }
 
     private sealed class FixTest<TAnalyzer, TFix> : CSharpCodeFixTest<TAnalyzer, TFix, DefaultVerifier>

@@ -25,14 +25,21 @@ public class InterceptorsNotEnabledTests
 
     [Theory]
     [InlineData("is_global = true\n")]
-    [InlineData("is_global = true\nbuild_property.InterceptorsNamespaces = Other.Namespace\n")]
-    [InlineData("is_global = true\nbuild_property.InterceptorsNamespaces =\n")]
+    [InlineData("is_global = true\nbuild_property.FossilInterceptorsNamespaces = Other.Namespace,My\n")]
+    [InlineData("is_global = true\nbuild_property.FossilInterceptorsNamespaces =\n")]
     public Task Missing_consent_is_reported_once(string settings) => Verify.Reports<InterceptorsNotEnabled>(Marked, settings);
 
     [Theory]
-    [InlineData("is_global = true\nbuild_property.InterceptorsNamespaces = ;Fossil.Generated\n")]
-    [InlineData("is_global = true\nbuild_property.InterceptorsNamespaces = Other.Namespace;Fossil\n")]
+    [InlineData("is_global = true\nbuild_property.FossilInterceptorsNamespaces = Fossil.Generated\n")]
+    [InlineData("is_global = true\nbuild_property.FossilInterceptorsNamespaces = Fossil\n")]
     public Task Consent_is_not_reported(string settings) => Verify.Reports<InterceptorsNotEnabled>(Unmarked, settings);
+
+    /// <summary>As the SDK gives it to the compiler.</summary>
+    [Theory]
+    [InlineData(";Fossil.Generated")]
+    [InlineData("Other.Namespace;Fossil.Generated")]
+    public Task Consent_in_the_compilers_option_is_not_reported(string namespaces) => Verify.Reports<InterceptorsNotEnabled>(
+        Unmarked, "is_global = true\nbuild_property.FossilInterceptorsNamespaces =\n", interceptors: namespaces);
 
     [Fact]
     public Task A_project_without_annotated_classes_needs_no_consent() => Verify.Reports<InterceptorsNotEnabled>("public class Plain;", "is_global = true\n");
