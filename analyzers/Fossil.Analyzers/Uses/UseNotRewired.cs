@@ -41,7 +41,10 @@ public sealed class UseNotRewired : DiagnosticAnalyzer
         var use = TargetUse.Classify(context.Operation, index);
         if (use.Kind != TargetUseKind.NotCovered) return;
         var (what, advice) = Explain(use.Reason);
-        context.ReportDiagnostic(Diagnostic.Create(Descriptor, use.Operation.Syntax.GetLocation(), use.Member?.Name ?? "The target", what, advice));
+        var properties = use.Reason == UncoveredReason.MethodGroup
+            ? ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.Replacement, "lambda")
+            : null;
+        context.ReportDiagnostic(Diagnostic.Create(Descriptor, use.Operation.Syntax.GetLocation(), properties, use.Member?.Name ?? "The target", what, advice));
     }
 
     private static (string What, string Advice) Explain(UncoveredReason reason) => reason switch

@@ -1,5 +1,6 @@
 using Fossil.Analyzers.Tests.Support;
 using Fossil.Analyzers.Uses;
+using Fossil.CodeFixes;
 
 namespace Fossil.Analyzers.Tests.Uses;
 
@@ -35,4 +36,9 @@ public class UseNotRewiredTests
     [InlineData("((dynamic){|FOSSIL007:up|}).forward(x)")]
     [InlineData("((Linear){|FOSSIL007:typeof(Layer).GetField(\"up\")|}!.GetValue(this)!).forward(x)")]
     public Task Uses_without_the_adapter_are_reported(string expression, string members = "") => Verify.Reports<UseNotRewired>(Layer(expression, members));
+
+    [Fact]
+    public Task A_method_group_becomes_a_lambda() => Verify.Fixes<UseNotRewired, CallInLambdaFix>(
+        Layer("Apply(/* kept */ {|FOSSIL007:up.forward|}, x)", "static Tensor Apply(Func<Tensor, Tensor> f, Tensor x) => f(x);"),
+        Layer("Apply(/* kept */ input => up.forward(input), x)", "static Tensor Apply(Func<Tensor, Tensor> f, Tensor x) => f(x);"));
 }

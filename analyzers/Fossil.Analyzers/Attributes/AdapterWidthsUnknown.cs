@@ -1,0 +1,63 @@
+using System.Collections.Immutable;
+using Fossil.CodeModel;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.Diagnostics;
+
+namespace Fossil.Analyzers.Attributes;
+
+/// <summary>FOSSIL027: an <c>[AdapterWidths]</c> that names nothing.</summary>
+[DiagnosticAnalyzer(LanguageNames.CSharp)]
+public sealed class AdapterWidthsUnknown : DiagnosticAnalyzer
+{
+    internal const string Id = "FOSSIL027";
+
+    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Declared width does not exist",
+        "[AdapterWidths] on '{0}' names '{1}', which is neither a constructor parameter nor a field or property of the class: its width is not followed",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Warning,
+        "The attribute tells the analyzers which constructor parameters or members are the widths of a custom layer.");
+
+    /// <inheritdoc/>
+    public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
+
+    /// <inheritdoc/>
+    public override void Initialize(AnalysisContext context)
+    {
+        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
+        context.EnableConcurrentExecution();
+        context.RegisterCompilationStartAction(start =>
+        {
+            if (start.Compilation.GetTypeByMetadataName(WellKnownNames.AdapterWidthsAttribute) is { } widths)
+            {
+                start.RegisterSymbolAction(symbol => Analyze(symbol, widths), SymbolKind.NamedType);
+            }
+        });
+    }
+
+    private static void Analyze(SymbolAnalysisContext context, INamedTypeSymbol widths)
+    {
+        var type = (INamedTypeSymbol)context.Symbol;
+        foreach (var attribute in type.GetAttributes())
+        {
+            if (!WellKnownTypes.Same(attribute.AttributeClass, widths)) continue;
+            foreach (var argument in attribute.ConstructorArguments)
+            {
+                if (argument.Kind == TypedConstantKind.Error || argument.Value is not string name || Names(type, name)) continue;
+                var location = attribute.ApplicationSyntaxReference?.GetSyntax(context.CancellationToken).GetLocation();
+                context.ReportDiagnostic(Diagnostic.Create(Descriptor, location, type.Name, name));
+            }
+        }
+    }
+
+    private static bool Names(INamedTypeSymbol type, string name)
+    {
+        if (type.InstanceConstructors.Any(constructor => constructor.Parameters.Any(parameter => parameter.Name == name))) return true;
+        for (var level = type; level is not null; level = level.BaseType)
+        {
+            if (level.GetMembers(name).Any(member => member is IFieldSymbol or IPropertySymbol)) return true;
+        }
+        return false;
+    }
+}

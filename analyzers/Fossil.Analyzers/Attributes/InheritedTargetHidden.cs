@@ -1,0 +1,60 @@
+using System.Collections.Immutable;
+using Fossil.CodeModel;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.Diagnostics;
+
+namespace Fossil.Analyzers.Attributes;
+
+/// <summary>FOSSIL022: a target of a base class that a derived class hides, overrides or names again.</summary>
+[DiagnosticAnalyzer(LanguageNames.CSharp)]
+public sealed class InheritedTargetHidden : DiagnosticAnalyzer
+{
+    internal const string Id = "FOSSIL022";
+
+    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Target of a base class is hidden, overridden or named again",
+        "'{0}' is a target of the base class '{1}' already: '{2}' {3}",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Warning,
+        "The base class tells the run time its targets by its own members. A member of the same name in a derived class is another one, and a second naming of the same member would adapt it twice.");
+
+    /// <inheritdoc/>
+    public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
+
+    /// <inheritdoc/>
+    public override void Initialize(AnalysisContext context)
+    {
+        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
+        context.EnableConcurrentExecution();
+        context.RegisterCompilationStartAction(start =>
+        {
+            if (WellKnownTypes.From(start.Compilation) is { } types) start.RegisterSymbolAction(symbol => Analyze(symbol, types), SymbolKind.NamedType);
+        });
+    }
+
+    private static void Analyze(SymbolAnalysisContext context, WellKnownTypes types)
+    {
+        var type = (INamedTypeSymbol)context.Symbol;
+        if (type.TypeKind != TypeKind.Class || !types.IsModule(type.BaseType)) return;
+        var own = AdaptedClassParser.Parse(type, types, context.CancellationToken);
+        for (var level = type.BaseType; level is not null && !WellKnownTypes.Same(level, types.Module); level = level.BaseType)
+        {
+            if (!AdaptedClassParser.IsAnnotated(level.OriginalDefinition, types)) continue;
+            if (AdaptedClassParser.Parse(level.OriginalDefinition, types, context.CancellationToken) is not { } inherited) continue;
+            foreach (var target in inherited.Targets)
+            {
+                if (type.GetMembers(target.Member).FirstOrDefault(member => member is IFieldSymbol or IPropertySymbol && !member.IsImplicitlyDeclared) is { } member)
+                {
+                    var what = member.IsOverride ? "overrides it, so that the adapter goes to the value of the override" : "hides it, so that the adapter stays with the hidden one; give the member another name";
+                    context.ReportDiagnostic(Diagnostic.Create(Descriptor, member.Locations.FirstOrDefault(), target.Member, level.Name, type.Name, what));
+                }
+                else if (own?.Targets.FirstOrDefault(mine => mine.Member == target.Member) is { } again)
+                {
+                    var location = AttributeSyntaxLocator.Locate(type, types, new ParseProblem(default, again.AttributeIndex, again.TargetIndex, null, []), context.CancellationToken);
+                    context.ReportDiagnostic(Diagnostic.Create(Descriptor, location, target.Member, level.Name, type.Name, "names it again; remove the name here"));
+                }
+            }
+        }
+    }
+}

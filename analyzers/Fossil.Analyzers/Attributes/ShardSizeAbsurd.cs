@@ -1,0 +1,59 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using Fossil.CodeModel;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.Diagnostics;
+
+namespace Fossil.Analyzers.Attributes;
+
+/// <summary>FOSSIL021: a shard size that no fine-tuning needs. The bound is a matter of taste: <c>fossil_largest_shard_size</c> in an <c>.editorconfig</c>.</summary>
+[DiagnosticAnalyzer(LanguageNames.CSharp)]
+public sealed class ShardSizeAbsurd : DiagnosticAnalyzer
+{
+    internal const string Id = "FOSSIL021";
+
+    private const string Option = "fossil_largest_shard_size";
+    private const int DefaultLargest = 2048;
+
+    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Shard size is larger than any fine-tuning needs",
+        "Shard size {0} is above {1}: the shard would be a large part of the layer itself; usual sizes are 8 to 512 (fossil_largest_shard_size in an .editorconfig moves the bound)",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Warning,
+        "The trained shard has ShardSize rows. A number that was meant as a width or a count of parameters is easily written in its place.");
+
+    /// <inheritdoc/>
+    public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
+
+    /// <inheritdoc/>
+    public override void Initialize(AnalysisContext context)
+    {
+        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
+        context.EnableConcurrentExecution();
+        context.RegisterCompilationStartAction(start =>
+        {
+            if (WellKnownTypes.From(start.Compilation) is { } types) start.RegisterSymbolAction(symbol => Analyze(symbol, types), SymbolKind.NamedType);
+        });
+    }
+
+    private static void Analyze(SymbolAnalysisContext context, WellKnownTypes types)
+    {
+        var type = (INamedTypeSymbol)context.Symbol;
+        var attributes = AdaptedClassParser.AdaptAttributes(type, types);
+        for (var index = 0; index < attributes.Count; index++)
+        {
+            var size = attributes[index].NamedArguments.FirstOrDefault(argument => argument.Key == nameof(AdapterSettings.ShardSize)).Value;
+            if (size.Kind != TypedConstantKind.Primitive || size.Value is not int number) continue;
+            var location = AttributeSyntaxLocator.Locate(type, types, new ParseProblem(default, index, -1, nameof(AdapterSettings.ShardSize), []), context.CancellationToken);
+            var largest = Largest(context, location.SourceTree);
+            if (number > largest) context.ReportDiagnostic(Diagnostic.Create(Descriptor, location, number, largest));
+        }
+    }
+
+    private static int Largest(SymbolAnalysisContext context, SyntaxTree? tree) =>
+        tree is not null && context.Options.AnalyzerConfigOptionsProvider.GetOptions(tree).TryGetValue(Option, out var text)
+        && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var largest) && largest > 0
+            ? largest
+            : DefaultLargest;
+}

@@ -1,0 +1,31 @@
+using Fossil.CodeModel;
+using Microsoft.CodeAnalysis;
+
+namespace Fossil.Analyzers.Training;
+
+/// <summary>FOSSIL029: An optimizer that does not know the adapters.</summary>
+internal static class OptimizerBeforeAttach
+{
+    public const string Id = "FOSSIL029";
+
+    public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Optimizer is made before the adapters are attached",
+        "The optimizer is made before AttachAdapters and used after it, so that it trains the frozen base and not the adapters: make it afterwards, with CreateOptimizer",
+        RuleDescriptor.Usage,
+        DiagnosticSeverity.Warning,
+        "An optimizer keeps the parameters that it was given. The adapters' parameters do not exist before AttachAdapters.");
+
+    public static void Check(BlockEvents events, Action<Diagnostic> report)
+    {
+        foreach (var optimizer in events.Of(EventKind.MakeOptimizer))
+        {
+            if (optimizer.Subject is not { } model || optimizer.Result is not { } variable) continue;
+            var attach = events.Of(EventKind.Attach).FirstOrDefault(attached => WellKnownTypes.Same(attached.Subject, model) && optimizer.Precedes(attached));
+            if (attach is null || !events.Of(EventKind.UseOptimizer).Any(use => WellKnownTypes.Same(use.Subject, variable) && attach.Precedes(use))) continue;
+            // A variable that gets a new optimizer afterwards is not the old one.
+            if (events.Of(EventKind.MakeOptimizer).Any(other => WellKnownTypes.Same(other.Result, variable) && attach.Precedes(other))) continue;
+            report(Diagnostic.Create(Descriptor, optimizer.Operation.Syntax.GetLocation()));
+        }
+    }
+}

@@ -1,0 +1,43 @@
+using Fossil.CodeModel;
+using Microsoft.CodeAnalysis;
+
+namespace Fossil.Analyzers.Training;
+
+/// <summary>The types that training code is made of, in one compilation.</summary>
+internal sealed class TrainingTypes
+{
+    private readonly WellKnownTypes types;
+    private readonly INamedTypeSymbol adapted;
+    private readonly INamedTypeSymbol optimizer;
+
+    private TrainingTypes(WellKnownTypes types, INamedTypeSymbol adapted, INamedTypeSymbol optimizer)
+    {
+        this.types = types;
+        this.adapted = adapted;
+        this.optimizer = optimizer;
+    }
+
+    /// <summary>The types, or null where a compilation has not all of them.</summary>
+    public static TrainingTypes? From(Compilation compilation) =>
+        WellKnownTypes.From(compilation) is { } known
+        && compilation.GetTypeByMetadataName("Fossil.AdaptedModel") is { } adapted
+        && compilation.GetTypeByMetadataName("TorchSharp.torch+optim+Optimizer") is { } optimizer
+            ? new TrainingTypes(known, adapted, optimizer)
+            : null;
+
+    public bool IsModule(ITypeSymbol? type) => types.IsModule(type);
+
+    public bool IsTensor(ITypeSymbol? type) => WellKnownTypes.Same(type, types.Tensor);
+
+    public bool IsAdapted(ITypeSymbol? type) => WellKnownTypes.Same(type, adapted);
+
+    /// <summary>Whether a value of <paramref name="type"/> is a TorchSharp optimizer.</summary>
+    public bool IsOptimizer(ITypeSymbol? type)
+    {
+        for (var level = type; level is not null; level = level.BaseType)
+        {
+            if (WellKnownTypes.Same(level, optimizer)) return true;
+        }
+        return false;
+    }
+}

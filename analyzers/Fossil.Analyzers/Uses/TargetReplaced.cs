@@ -1,0 +1,103 @@
+using System.Collections.Immutable;
+using Fossil.CodeModel;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.Diagnostics;
+using Microsoft.CodeAnalysis.Operations;
+
+namespace Fossil.Analyzers.Uses;
+
+/// <summary>FOSSIL024: a target that gets another layer after construction.</summary>
+[DiagnosticAnalyzer(LanguageNames.CSharp)]
+public sealed class TargetReplaced : DiagnosticAnalyzer
+{
+    internal const string Id = "FOSSIL024";
+
+    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Target is replaced after construction",
+        "Target '{0}' gets another layer after its object was constructed: an adapter stays with the layer that was there when AttachAdapters ran, so assign targets in the constructor only",
+        RuleDescriptor.Usage,
+        DiagnosticSeverity.Warning,
+        "The run time finds an adapter by the identity of its layer. A layer that takes the place of another has none, and is not registered with the model either.");
+
+    /// <inheritdoc/>
+    public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
+
+    /// <inheritdoc/>
+    public override void Initialize(AnalysisContext context)
+    {
+        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
+        context.EnableConcurrentExecution();
+        context.RegisterCompilationStartAction(start =>
+        {
+            if (WellKnownTypes.From(start.Compilation) is not { } types) return;
+            var index = new Lazy<TargetIndex?>(() => TargetIndex.Create(start.Compilation, start.CancellationToken));
+            start.RegisterOperationAction(operation => AnalyzeOther(operation, types, index), OperationKind.SimpleAssignment);
+            start.RegisterSymbolStartAction(symbol => AnalyzeOwn(symbol, types), SymbolKind.NamedType);
+        });
+    }
+
+    /// <summary><c>model.q_proj = …</c> from outside, other than in an object initialiser.</summary>
+    private static void AnalyzeOther(OperationAnalysisContext context, WellKnownTypes types, Lazy<TargetIndex?> index)
+    {
+        var assignment = (ISimpleAssignmentOperation)context.Operation;
+        if (assignment.Target is not IMemberReferenceOperation { Instance: { } instance } target || instance is IInstanceReferenceOperation) return;
+        if (!types.IsTensorModule(target.Type) || KeepsValue(assignment, target.Member)) return;
+        if (index.Value is { } targets && targets.IsTarget(target.Member)) context.ReportDiagnostic(Diagnostic.Create(Descriptor, target.Syntax.GetLocation(), target.Member.Name));
+    }
+
+    /// <summary><c>q_proj = …</c> in a method of the class, where construction has assigned it already and does not call the method.</summary>
+    private static void AnalyzeOwn(SymbolStartAnalysisContext context, WellKnownTypes types)
+    {
+        var type = (INamedTypeSymbol)context.Symbol;
+        if (AdaptedClassParser.Parse(type, types, context.CancellationToken) is not { Targets.IsEmpty: false } parsed) return;
+        var gate = new object();
+        var constructed = new HashSet<string>();
+        var helpers = new HashSet<ISymbol>(SymbolEqualityComparer.Default);
+        var later = new List<(IMemberReferenceOperation Target, ISymbol Method)>();
+        context.RegisterOperationAction(
+            operation =>
+            {
+                var inConstruction = operation.ContainingSymbol is IMethodSymbol { MethodKind: MethodKind.Constructor } or IFieldSymbol or IPropertySymbol;
+                lock (gate)
+                {
+                    switch (operation.Operation)
+                    {
+                        case IFieldInitializerOperation { Value.ConstantValue.HasValue: false } field: constructed.UnionWith(field.InitializedFields.Select(member => member.Name)); break;
+                        case IPropertyInitializerOperation { Value.ConstantValue.HasValue: false } property: constructed.UnionWith(property.InitializedProperties.Select(member => member.Name)); break;
+                        // A method that any other method calls may run during construction.
+                        case IInvocationOperation { Instance: IInstanceReferenceOperation } call: helpers.Add(call.TargetMethod); break;
+                        case IMethodReferenceOperation { Instance: IInstanceReferenceOperation } method: helpers.Add(method.Method); break;
+                        case ISimpleAssignmentOperation { Target: IMemberReferenceOperation { Instance: IInstanceReferenceOperation { ReferenceKind: InstanceReferenceKind.ContainingTypeInstance } } target } assignment:
+                            if (inConstruction && !IsInLambda(assignment)) constructed.Add(target.Member.Name);
+                            else if (!KeepsValue(assignment, target.Member)) later.Add((target, operation.ContainingSymbol));
+                            break;
+                    }
+                }
+            },
+            OperationKind.FieldInitializer, OperationKind.PropertyInitializer, OperationKind.Invocation, OperationKind.MethodReference, OperationKind.SimpleAssignment);
+        context.RegisterSymbolEndAction(end =>
+        {
+            foreach (var (target, method) in later)
+            {
+                var isTarget = parsed.Targets.Any(one => one.Member == target.Member.Name && one.Kind == TargetKind.Module);
+                if (!isTarget || !constructed.Contains(target.Member.Name) || helpers.Contains(method) || method is IMethodSymbol { AssociatedSymbol: not null }) continue;
+                end.ReportDiagnostic(Diagnostic.Create(Descriptor, target.Syntax.GetLocation(), target.Member.Name));
+            }
+        });
+    }
+
+    private static bool IsInLambda(IOperation operation)
+    {
+        for (var current = operation.Parent; current is not null; current = current.Parent)
+        {
+            if (current is IAnonymousFunctionOperation or ILocalFunctionOperation) return true;
+        }
+        return false;
+    }
+
+    /// <summary><c>q_proj = q_proj.to(device)</c> keeps the layer, and null takes it away.</summary>
+    private static bool KeepsValue(ISimpleAssignmentOperation assignment, ISymbol member) =>
+        assignment.Value.ConstantValue is { HasValue: true, Value: null }
+        || assignment.Value.DescendantsAndSelf().Any(operation => operation is IMemberReferenceOperation reference && WellKnownTypes.Same(reference.Member, member));
+}
