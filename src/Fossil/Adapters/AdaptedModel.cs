@@ -87,6 +87,7 @@ public sealed partial class AdaptedModel : IDisposable
         CheckNotDisposed();
         var adapter = Find(adapterName);
         if (IsMerged(adapterName)) throw new AdapterStateException($"The adapter '{adapterName}' is merged into the base. Call Unmerge() before deleting it, or MergeAndUnload() to keep it there.");
+        if (adapter.ChangesBase) CheckNothingMerged($"delete '{adapterName}', which gives the base weights back what it took,");
         Remove(adapter);
         ApplyState();
     }
@@ -197,7 +198,7 @@ public sealed partial class AdaptedModel : IDisposable
         for (var i = 0; i < settings.Length; i++) adapter.Layers.Add(method.CreateLayer(targets[i], adapterName, settings[i]));
 
         foreach (var layer in adapter.Layers) TargetTable.CheckFree(layer.Target);
-
+        if (adapter.ChangesBase) CheckNothingMerged($"attach '{adapterName}', which takes its start out of the base weights,");
         adapters.Add(adapter);
         AddTrainedBase(adapter);
         foreach (var layer in adapter.Layers)
@@ -215,6 +216,7 @@ public sealed partial class AdaptedModel : IDisposable
         ForgetTrainedBase(adapter);
         foreach (var layer in adapter.Layers)
         {
+            if (!IsMerged(adapter.Name)) layer.RestoreBase();
             layer.RemoveParameters();
             layer.Target.RemoveLayer(layer);
             if (layer.Target.Layers.Count == 0) TargetTable.Remove(layer.Target);

@@ -29,6 +29,14 @@ public abstract class AdapterLayer(AdaptedTarget target, string adapterName)
     /// <summary>Whether several layers of this kind act one after the other on the weight (Bat), instead of adding up.</summary>
     public virtual bool Chains => false;
 
+    /// <summary>Whether creating the parameters changes the base weight (PiSSA). Such an adapter neither comes nor goes while others are merged into the weight.</summary>
+    public virtual bool ChangesBase => false;
+
+    /// <summary>Gives the base weight back what creating the parameters took out of it.</summary>
+    public virtual void RestoreBase()
+    {
+    }
+
     /// <summary>Creates and registers the parameters with their initial values.</summary>
     /// <param name="trainable">Whether they require a gradient.</param>
     /// <param name="device">The device of the base weight.</param>

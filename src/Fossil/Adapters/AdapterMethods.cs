@@ -1,11 +1,12 @@
 using Fossil.Methods.Fossil;
+using Fossil.Methods.Lora;
 
 namespace Fossil.Adapters;
 
 /// <summary>The methods that there are. A new one is a folder under Methods and a line here.</summary>
 internal static class AdapterMethods
 {
-    private static readonly AdapterMethod[] All = [FossilMethod.Instance];
+    private static readonly AdapterMethod[] All = [FossilMethod.Instance, LoraMethod.Instance];
 
     /// <summary>The method of a configuration.</summary>
     /// <exception cref="AdapterCombinationException">No method takes it.</exception>

@@ -17,6 +17,9 @@ internal sealed class AttachedAdapter(string name, AdapterConfig config)
     /// <summary>Whether <see cref="Config"/> says everything: attributes can give targets different settings, for which PEFT's file has no place.</summary>
     public bool HasOneConfig { get; init; } = true;
 
+    /// <summary>Whether attaching it changed the base weights (PiSSA).</summary>
+    public bool ChangesBase => Layers.Exists(layer => layer.ChangesBase);
+
     /// <summary>Whether the user froze it, or it was loaded for use only.</summary>
     public bool IsFrozen { get; set; }
 }

@@ -14,22 +14,6 @@ public class GoldenFossilLayerTests
     {
         using var scope = NewDisposeScope();
         using var layer = GoldenLayerModel.Create(GoldenCases.Layer(name));
-        var x = layer.Tensor("x").requires_grad_(true);
-        using var y = layer.Model.forward(x);
-        y.backward([layer.Tensor("grad_y")]);
-
-        Assert.Equal(layer.Case.BaseDtype, y.dtype);
-        layer.Check("y", y.detach(), 1e-6);
-        layer.Check("grad_x", x.grad!, 5e-6);
-        foreach (var (adapter, _) in layer.Case.Adapters) layer.Check($"{adapter}.grad_miss_block", layer.Parameter(adapter, "miss_block").grad!, 5e-6);
-
-        layer.Adapted.Merge();
-        layer.CheckMergedWeight();
-        using var noGrad = no_grad();
-        layer.CheckMergedOutput(layer.Model.forward(x));
-
-        layer.Adapted.Unmerge();
-        var original = layer.Tensor("weight_after_attach");
-        Assert.True(Distance.Relative(layer.Model.proj.weight, original) <= (layer.Case.BaseDtype == ScalarType.Float32 ? 1e-5 : 8e-3));
+        layer.CheckAgainstPeft();
     }
 }

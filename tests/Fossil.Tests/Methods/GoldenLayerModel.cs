@@ -35,6 +35,9 @@ internal sealed class GoldenLayerModel : IDisposable
 
     public AdaptedModel Adapted { get; } = null!;
 
+    /// <summary>The case with the values that its parameters start with.</summary>
+    public static GoldenLayerModel CreateInitial(GoldenLayer golden) => new(golden);
+
     /// <summary>The case with the trained values of its parameters, which the file names ADAPTER.KIND.</summary>
     public static GoldenLayerModel Create(GoldenLayer golden)
     {
@@ -65,6 +68,31 @@ internal sealed class GoldenLayerModel : IDisposable
         if (Case.BaseDtype != ScalarType.Float32) tolerance = Math.Max(1e-6, 1.1 * Distance.Relative(Tensor($"peft.{name}"), truth));
         var distance = Distance.Relative(actual, truth);
         Assert.True(distance <= tolerance, $"{name} is {distance:E2} from the truth; {tolerance:E2} is allowed.");
+    }
+
+    /// <summary>Output, gradients, merged weight, merged output and the weight after unmerging, each against the golden data.</summary>
+    public void CheckAgainstPeft()
+    {
+        var x = Tensor("x").requires_grad_(true);
+        using var y = Model.forward(x);
+        y.backward([Tensor("grad_y")]);
+
+        Assert.Equal(Case.BaseDtype, y.dtype);
+        Check("y", y.detach(), 1e-6);
+        Check("grad_x", x.grad!, 5e-6);
+        foreach (var layer in Adapted.Targets[0].Layers)
+        {
+            foreach (var (name, parameter) in layer.Parameters()) Check($"{layer.AdapterName}.grad_{name.Kind}", parameter.grad!, 5e-6);
+        }
+
+        Adapted.Merge();
+        CheckMergedWeight();
+        using var noGrad = no_grad();
+        CheckMergedOutput(Model.forward(x));
+
+        Adapted.Unmerge();
+        var original = Tensor("weight_after_attach");
+        Assert.True(Distance.Relative(Model.proj.weight, original) <= (Case.BaseDtype == ScalarType.Float32 ? 1e-5 : 8e-3));
     }
 
     /// <summary>In bfloat16 the merged weight can be no closer than the truth rounded to bfloat16.</summary>

@@ -64,7 +64,7 @@ internal sealed class BatCall(Tensor input, Tensor weight, Tensor? bias, Tensor[
         }
 
         gradients[0] = inputGradient?.view(savedInput.shape);
-        gradients[2] = Needs[2] ? flatGrad.sum(0) : null;
+        gradients[2] = Needs[2] ? flatGrad.sum(dim: 0) : null;
         if (gradient is null) return gradients;
         for (var level = count - 1; level >= 0; level--)
         {

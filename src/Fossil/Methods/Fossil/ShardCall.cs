@@ -130,13 +130,13 @@ internal sealed class ShardCall : AdapterCall
         }
 
         for (var i = 0; i < layers.Length; i++) shardGradients[i] = shardGradients[i]?.to(savedShards[i]!.dtype);
-        return [inputGradient, needsBias ? grad.sum(0) : null, needsOutput ? gradOutput.alias() : null, .. shardGradients];
+        return [inputGradient, needsBias ? grad.sum(dim: 0) : null, needsOutput ? gradOutput.alias() : null, .. shardGradients];
     }
 
     /// <summary>Adds the tiled gradients of the shard sums; as in PEFT their sum is rounded to the input's dtype before it is added to that of the base.</summary>
     private void AddSumGradients(Tensor inputGradient, Tensor[] sumGradients)
     {
-        if (sums is [{ Dropout: 0 } only])
+        if (sums is [{ Dropout.IsNone: true } only])
         {
             ShardOperations.AddTiled(inputGradient, sumGradients[0].to(inputDtype).to(sumGradients[0].dtype), only.ShardSize);
             return;

@@ -7,20 +7,19 @@ namespace Fossil.Methods.Fossil;
 /// <param name="ShardSize">r.</param>
 /// <param name="Start">The first row of the flattened input.</param>
 /// <param name="Count">How many rows.</param>
-/// <param name="Dropout">Probability of an input element to be dropped before the sum.</param>
-/// <param name="Seed">Seed of the dropout mask.</param>
-internal readonly record struct ShardSumKey(int ShardSize, long Start, long Count, double Dropout, long Seed)
+/// <param name="Dropout">What is dropped of the input before the sum.</param>
+internal readonly record struct ShardSumKey(int ShardSize, long Start, long Count, DropoutMask Dropout)
 {
     /// <summary>S (rows, r) of <paramref name="input"/> (rows, in).</summary>
     public Tensor Compute(Tensor input)
     {
-        if (Dropout == 0) return ShardOperations.ShardSum(input, ShardSize);
+        if (Dropout.IsNone) return ShardOperations.ShardSum(input, ShardSize);
 
         // The factor 1/(1-p) goes to the sum: there it is in float32, and cheaper.
         using var scope = NewDisposeScope();
         var part = input.narrow(0, Start, Count);
-        var sum = ShardOperations.ShardSum(part * Mask(part), ShardSize);
-        return sum.mul_(1 / (1 - Dropout)).MoveToOuterDisposeScope();
+        var sum = ShardOperations.ShardSum(part * Dropout.For(part), ShardSize);
+        return sum.mul_(Dropout.Scale).MoveToOuterDisposeScope();
     }
 
     /// <summary>The rows of the sum that <paramref name="term"/> uses.</summary>
@@ -39,7 +38,7 @@ internal readonly record struct ShardSumKey(int ShardSize, long Start, long Coun
     /// <summary>Adds the tiled gradient of the sum to the gradient of the input (rows, in).</summary>
     public void AddTiled(Tensor inputGradient, Tensor sumGradient)
     {
-        if (Dropout == 0)
+        if (Dropout.IsNone)
         {
             ShardOperations.AddTiled(inputGradient, sumGradient, ShardSize);
             return;
@@ -48,13 +47,7 @@ internal readonly record struct ShardSumKey(int ShardSize, long Start, long Coun
         using var scope = NewDisposeScope();
         var part = inputGradient.narrow(0, Start, Count);
         var tiled = zeros(part.shape, dtype: sumGradient.dtype, device: part.device);
-        ShardOperations.AddTiled(tiled, sumGradient * (1 / (1 - Dropout)), ShardSize);
-        part.add_(tiled.mul_(Mask(part)));
-    }
-
-    private Tensor Mask(Tensor like)
-    {
-        using var generator = new Generator((ulong)Seed, like.device);
-        return empty(like.shape, dtype: ScalarType.Bool, device: like.device).bernoulli_(1 - Dropout, generator);
+        ShardOperations.AddTiled(tiled, sumGradient * Dropout.Scale, ShardSize);
+        part.add_(tiled.mul_(Dropout.For(part)));
     }
 }

@@ -1,0 +1,138 @@
+using Fossil.Adapters;
+using Fossil.Autograd;
+using Fossil.Kernels;
+using static TorchSharp.torch;
+
+namespace Fossil.Methods.Lora;
+
+/// <summary>
+/// One forward pass of a target with a DoRA adapter. With g = m / ‖W + s·B A‖, u = x Wᵀ and l = s·(x Aᵀ) Bᵀ: y = g ⊙ (u + l) + b, where the base is part of the
+/// function; otherwise what the adapter adds to a given output, (g − 1) ⊙ u + g ⊙ l. The norm is a constant in the backward pass.
+/// </summary>
+internal sealed class DoraCall : AdapterCall
+{
+    private readonly long[] inputShape;
+    private readonly long rows;
+    private readonly double scale;
+    private readonly DropoutMask dropout;
+    private readonly bool isWhole;
+    private readonly ScalarType accumulator;
+
+    // Set for the forward pass only: autograd keeps what the backward pass needs.
+    private Tensor? input;
+    private Tensor? weight;
+    private Tensor? bias;
+    private Tensor? addend;
+    private Tensor? factorA;
+    private Tensor? factorB;
+    private Tensor? magnitude;
+
+    private DoraCall(Tensor input, Tensor weight, Tensor? bias, Tensor? addend, DoraLayer layer, DropoutMask dropout)
+    {
+        (this.input, this.weight, this.bias, this.addend) = (input, weight, bias, addend);
+        (factorA, factorB, magnitude) = (layer.A, layer.B, layer.Magnitude);
+        this.dropout = dropout;
+        isWhole = addend is null;
+        scale = layer.Scale;
+        inputShape = input.shape;
+        rows = ShardOperations.Rows(inputShape);
+        accumulator = ShardOperations.Accumulator(input.dtype);
+    }
+
+    public override IReadOnlyList<Tensor?> Inputs => [input, weight, bias, addend, factorA, factorB, magnitude];
+
+    /// <summary>The target's output with <paramref name="layer"/>.</summary>
+    public static Tensor Run(AdaptedTarget target, Tensor input, DoraLayer layer)
+    {
+        // With dropout the base sees x and the adapter's two products see what is left of it, so that they are no longer one product.
+        var dropout = DropoutMask.Draw(layer.Config.Dropout, target.Module);
+        if (dropout.IsNone && LoraMethod.FrozenLinear(target) is { } linear)
+            return AdapterFunction.Run(new DoraCall(input, linear.weight, linear.bias, null, layer, dropout));
+
+        using var output = target.Module.forward(input);
+        return AdapterFunction.Run(new DoraCall(input, target.Weight, null, output, layer, dropout));
+    }
+
+    /// <summary><paramref name="output"/> plus what <paramref name="layer"/> adds to the base's.</summary>
+    public static Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, DoraLayer layer) =>
+        AdapterFunction.Run(new DoraCall(input, target.Weight, null, output, layer, DropoutMask.Draw(layer.Config.Dropout, target.Module)));
+
+    public override Tensor Forward()
+    {
+        var flatInput = Flat(input!);
+        var norm = DoraNorm.Compute(weight!, factorA!, factorB!, scale);
+        var direct = nn.functional.linear(Kept(flatInput), weight!);
+        var hidden = LoraFactor.Hidden(flatInput, [FactorOf(factorA!)])[0];
+        var output = empty([.. inputShape[..^1], weight!.shape[0]], dtype: flatInput.dtype, device: flatInput.device);
+        var (flatOutput, flatAddend) = (Flat(output), addend is null ? null : Flat(addend));
+        var gain = magnitude!.to(accumulator) / norm;
+        var (directGain, offset) = (isWhole ? gain : gain - 1, bias?.to(accumulator));
+        var transposed = factorB!.to(accumulator).t();
+        foreach (var (start, count) in ShardOperations.Blocks(flatOutput, accumulator))
+        {
+            using var block = NewDisposeScope();
+            var sum = hidden.narrow(0, start, count).mm(transposed).mul_(gain);
+            sum.add_(direct.narrow(0, start, count) * (directGain * dropout.Scale));
+            if (offset is not null) sum.add_(offset);
+            if (flatAddend is not null) sum.add_(flatAddend.narrow(0, start, count));
+            flatOutput.narrow(0, start, count).copy_(sum);
+        }
+
+        Save(input);
+        Save(weight);
+        SaveOwned(direct);
+        SaveOwned(hidden);
+        SaveOwned(norm);
+        Save(factorA);
+        Save(factorB);
+        Save(magnitude);
+        return output;
+    }
+
+    public override Tensor?[] Backward(Tensor gradOutput, IReadOnlyList<Tensor?> saved)
+    {
+        var (flatInput, baseWeight, direct, hidden, norm) = (Flat(saved[0]!), saved[1]!, saved[2]!, saved[3]!, saved[4]!);
+        var (a, b, m) = (saved[5]!, saved[6]!, saved[7]!);
+        var grad = Flat(gradOutput);
+        var wideB = b.to(accumulator);
+        var gain = m.to(accumulator) / norm;
+        var directGain = (isWhole ? gain : gain - 1) * dropout.Scale;
+
+        var directGradient = empty_like(direct);
+        var hiddenGradient = empty_like(hidden);
+        var (gradB, gradMagnitude) = (zeros_like(wideB), zeros_like(norm));
+        foreach (var (start, count) in ShardOperations.Blocks(grad, accumulator))
+        {
+            using var block = NewDisposeScope();
+            var (outer, inner) = (grad.narrow(0, start, count).to(accumulator), hidden.narrow(0, start, count));
+            var combined = inner.mm(wideB.t()).add_(direct.narrow(0, start, count) * dropout.Scale);
+            gradMagnitude.add_(combined.mul_(outer).sum(dim: 0).div_(norm));
+            var scaled = outer * gain;
+            gradB.addmm_(scaled.t(), inner);
+            hiddenGradient.narrow(0, start, count).addmm_(scaled, wideB, beta: 0);
+            directGradient.narrow(0, start, count).copy_(outer * directGain);
+        }
+
+        var inputGradient = Needs[0] ? directGradient.mm(baseWeight) : null;
+        if (inputGradient is not null && !dropout.IsNone) inputGradient.mul_(dropout.For(flatInput));
+        var gradA = LoraFactor.Gradients(flatInput, [FactorOf(a)], [hiddenGradient], inputGradient, [Needs[4]])[0];
+        return
+        [
+            inputGradient?.view(inputShape),
+            Needs[1] ? directGradient.t().mm(Kept(flatInput)) : null,
+            Needs[2] ? grad.sum(dim: 0) : null,
+            Needs[3] ? gradOutput.alias() : null,
+            gradA?.to(a.dtype),
+            Needs[5] ? gradB.to(b.dtype) : null,
+            Needs[6] ? gradMagnitude.to(m.dtype) : null,
+        ];
+    }
+
+    internal override void ReleaseInputs() => input = weight = bias = addend = factorA = factorB = magnitude = null;
+
+    private LoraFactor FactorOf(Tensor a) => new(a.to(accumulator), scale, dropout);
+
+    private Tensor Flat(Tensor tensor) => tensor.reshape(rows, tensor.shape[^1]).contiguous();
+
+    private Tensor Kept(Tensor flatInput) => dropout.IsNone ? flatInput : flatInput * dropout.For(flatInput);
+}

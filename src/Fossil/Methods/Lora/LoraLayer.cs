@@ -1,0 +1,103 @@
+using Fossil.Adapters;
+using static TorchSharp.torch;
+
+namespace Fossil.Methods.Lora;
+
+/// <summary>LoRA (arXiv 2106.09685; PEFT: <c>tuners/lora/layer.py</c>): y = x Wᵀ + b + s·(x Aᵀ) Bᵀ with A (r, in), B (out, r), s = alpha / r, or alpha / √r where rank-stabilised.</summary>
+internal class LoraLayer : AdapterLayer
+{
+    /// <summary>A (r, in).</summary>
+    public static readonly AdapterParameterName FactorA = new("lora_A", "lora_A.weight", InModule: true);
+
+    /// <summary>B (out, r).</summary>
+    public static readonly AdapterParameterName FactorB = new("lora_B", "lora_B.weight", InModule: true);
+
+    private static readonly AdapterParameterName[] Factors = [FactorA, FactorB];
+
+    // What PiSSA took out of the base weight.
+    private (Tensor A, Tensor B)? taken;
+
+    public LoraLayer(AdaptedTarget target, string adapterName, LoraConfig config)
+        : base(target, adapterName)
+    {
+        Config = config;
+        Rank = TargetSelector.PatternValue(config.RankPattern, target.Path, config.Rank);
+        var alpha = TargetSelector.PatternValue(config.AlphaPattern, target.Path, config.Alpha);
+        Scale = config.UseRslora ? alpha / Math.Sqrt(Rank) : alpha / Rank;
+        if (!config.InitLoraWeights.IsPissa) return;
+        var largest = Math.Min(target.InFeatures, target.OutFeatures);
+        if (Rank > largest)
+            throw new ConfigurationException("r", config.Path, $"PiSSA cannot take {Rank} singular values out of '{target.Path}', which has {largest}. Choose a smaller rank.");
+        if (Scale == 0) throw new ConfigurationException("lora_alpha", config.Path, "PiSSA divides by alpha, which is 0. Choose another.");
+    }
+
+    public LoraConfig Config { get; }
+
+    /// <summary>r, of this target.</summary>
+    public int Rank { get; }
+
+    /// <summary>s, of this target.</summary>
+    public double Scale { get; }
+
+    public Tensor A => Parameter(FactorA);
+
+    public Tensor B => Parameter(FactorB);
+
+    public override AdapterMethod Method => LoraMethod.Instance;
+
+    public override IReadOnlyList<AdapterParameterName> ParameterNames => Factors;
+
+    public override bool ChangesBase => Config.InitLoraWeights.IsPissa;
+
+    /// <summary>The factors that PiSSA took out of the base weight, which the adapter started from; null for other initialisations.</summary>
+    public (Tensor A, Tensor B)? Taken => taken;
+
+    public override void CreateParameters(bool trainable, Device device)
+    {
+        var (a, b) = Initial(device);
+        Create(FactorA, a, trainable);
+        Create(FactorB, b, trainable);
+    }
+
+    public override void MergeInto(Tensor weight, AdapterValues values) => AddProduct(weight, values, Scale);
+
+    public override void UnmergeFrom(Tensor weight, AdapterValues values) => AddProduct(weight, values, -Scale);
+
+    public override (Tensor A, Tensor B)? LoraFactors(AdapterValues values) => (values[FactorA.Kind].alias(), values[FactorB.Kind] * Scale);
+
+    public override void RestoreBase()
+    {
+        if (taken is not { } factors) return;
+        Pissa.PutBack(Target.Weight, factors.A, factors.B, Scale);
+        factors.A.Dispose();
+        factors.B.Dispose();
+        taken = null;
+    }
+
+    /// <summary>weight += scale · B A.</summary>
+    protected static void AddProduct(Tensor weight, AdapterValues values, double scale)
+    {
+        using var scaled = values[FactorB.Kind] * scale;
+        weight.addmm_(scaled, values[FactorA.Kind]);
+    }
+
+    /// <summary>The values that A and B start with; PiSSA takes them out of the base weight.</summary>
+    private (Tensor A, Tensor B) Initial(Device device)
+    {
+        var initialization = Config.InitLoraWeights;
+        if (initialization.IsPissa)
+        {
+            var (first, second) = Pissa.TakeOut(Target.Weight, Rank, Scale, initialization.Iterations);
+            taken = (first.clone().DetachFromDisposeScope(), second.clone().DetachFromDisposeScope());
+            return (first, second);
+        }
+
+        var a = empty(Rank, Target.InFeatures, dtype: ScalarType.Float32, device: device);
+        var b = zeros(Target.OutFeatures, Rank, dtype: ScalarType.Float32, device: device);
+        if (initialization == LoraInitialization.Gaussian) return (nn.init.normal_(a, 0, 1.0 / Rank), b);
+
+        // As nn.Linear starts: uniform up to 1/√in.
+        nn.init.kaiming_uniform_(a, a: Math.Sqrt(5));
+        return (a, initialization == LoraInitialization.Random ? nn.init.kaiming_uniform_(b, a: Math.Sqrt(5)) : b);
+    }
+}

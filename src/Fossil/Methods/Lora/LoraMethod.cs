@@ -1,0 +1,50 @@
+using Fossil.Adapters;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Fossil.Methods.Lora;
+
+/// <summary>LoRA, rank-stabilised LoRA, DoRA and PiSSA (<c>peft_type</c> "LORA").</summary>
+internal sealed class LoraMethod : AdapterMethod
+{
+    public static readonly LoraMethod Instance = new();
+
+    public override string PeftType => LoraConfig.PeftTypeName;
+
+    public override bool Accepts(AdapterConfig config) => config is LoraConfig;
+
+    public override AdapterLayer CreateLayer(AdaptedTarget target, string adapterName, AdapterConfig config)
+    {
+        var lora = (LoraConfig)config;
+        return lora.UseDora ? new DoraLayer(target, adapterName, lora) : new LoraLayer(target, adapterName, lora);
+    }
+
+    public override Tensor Forward(AdaptedTarget target, Tensor input, IReadOnlyList<AdapterLayer> layers)
+    {
+        // DoRA scales the base's output, so it comes while that is still by itself; the others add to what there is.
+        var first = layers.OfType<DoraLayer>().FirstOrDefault();
+        if (first is null) return LoraCall.Run(target, input, LoraCall.Terms(layers, input));
+        var output = DoraCall.Run(target, input, first);
+        if (layers.Count == 1) return output;
+        using (output) return AddTo(output, target, input, [.. layers.Where(layer => layer != first)]);
+    }
+
+    public override Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, IReadOnlyList<AdapterLayer> layers)
+    {
+        AdapterLayer[] plain = [.. layers.Where(layer => layer is not DoraLayer)];
+        var result = plain.Length > 0 ? LoraCall.AddTo(output, input, LoraCall.Terms(plain, input)) : output;
+        foreach (var layer in layers.OfType<DoraLayer>())
+        {
+            var previous = result;
+            result = DoraCall.AddTo(previous, target, input, layer);
+            if (!ReferenceEquals(previous, output)) previous.Dispose();
+        }
+        return result;
+    }
+
+    public override Tensor ForwardRows(AdaptedTarget target, Tensor input, IReadOnlyList<RowRun> runs) =>
+        runs.Any(run => run.Layer is DoraLayer) ? base.ForwardRows(target, input, runs) : LoraCall.Run(target, input, LoraCall.Terms(runs, input));
+
+    /// <summary>The base layer, if its product with the weight can be part of the adapter's own function.</summary>
+    public static Linear? FrozenLinear(AdaptedTarget target) => target.Module is Linear { weight.requires_grad: false } linear ? linear : null;
+}

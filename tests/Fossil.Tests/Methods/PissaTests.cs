@@ -1,0 +1,85 @@
+using Fossil.TestData;
+using Fossil.Tests.Adapters;
+using static TorchSharp.torch;
+
+namespace Fossil.Tests.Methods;
+
+public class PissaTests
+{
+    [Theory]
+    [InlineData(null, 48, 64)]
+    [InlineData(8, 48, 64)]
+    [InlineData(8, 64, 48)]
+    [InlineData(0, 64, 48)]
+    public void Base_and_adapter_together_are_the_weight_that_was(int? iterations, int outFeatures, int inFeatures)
+    {
+        using var scope = NewDisposeScope();
+        using var model = new OneLinear(inFeatures, outFeatures);
+        var x = randn(3, inFeatures);
+        var (before, weight) = (model.forward(x).detach(), model.proj.weight.detach().clone());
+        using var adapted = model.AttachAdapters(Config(iterations));
+        Assert.True(Distance.Relative(model.proj.weight.detach(), weight) > 0.1);
+        Assert.True(Distance.Relative(model.forward(x).detach(), before) < 1e-5);
+        adapted.Merge();
+        Assert.True(Distance.Relative(model.proj.weight.detach(), weight) < 1e-5);
+    }
+
+    [Fact]
+    public void The_randomised_decomposition_comes_close_to_the_exact_one()
+    {
+        using var scope = NewDisposeScope();
+        using var exact = new OneLinear(96, 64);
+        using var randomised = new OneLinear(96, 64);
+        using var noGrad = no_grad();
+
+        // Singular values that fall off, as those of trained weights do.
+        manual_seed(1);
+        var (left, right) = (linalg.qr(randn(64, 48)).Q, linalg.qr(randn(96, 48)).Q);
+        exact.proj.weight.copy_((left * pow(tensor(0.7f), arange(48))).mm(right.t()));
+        randomised.proj.weight.copy_(exact.proj.weight);
+        using var first = exact.AttachAdapters(Config(null));
+        using var second = randomised.AttachAdapters(Config(16));
+        Assert.True(Distance.Relative(randomised.proj.weight, exact.proj.weight) < 1e-3);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Removing_the_adapter_gives_the_base_its_weight_back(bool useDora)
+    {
+        using var scope = NewDisposeScope();
+        using var model = new OneLinear(64, 48);
+        var weight = model.proj.weight.detach().clone();
+        var adapted = model.AttachAdapters(new FossilConfig { ShardSize = 8 }, "other");
+        adapted.AddAdapter("pissa", Config(null) with { UseDora = useDora });
+        Assert.True(Distance.Relative(model.proj.weight.detach(), weight) > 0.1);
+        adapted.DeleteAdapter("pissa");
+        Assert.True(Distance.Relative(model.proj.weight.detach(), weight) < 1e-6);
+        adapted.AddAdapter("pissa", Config(4));
+        adapted.Dispose();
+        Assert.True(Distance.Relative(model.proj.weight.detach(), weight) < 1e-5);
+    }
+
+    [Fact]
+    public void It_neither_comes_nor_goes_while_others_are_merged()
+    {
+        using var model = new OneLinear(64, 48);
+        using var adapted = model.AttachAdapters(Config(null), "pissa");
+        adapted.AddAdapter("other", new FossilConfig { ShardSize = 8 });
+        adapted.Merge(["other"]);
+        Assert.Throws<AdapterStateException>(() => adapted.AddAdapter("second", Config(null)));
+        Assert.Throws<AdapterStateException>(() => adapted.DeleteAdapter("pissa"));
+    }
+
+    [Fact]
+    public void A_rank_that_the_weight_does_not_have_is_refused_before_anything_changes()
+    {
+        using var model = new OneLinear(64, 4);
+        using var weight = model.proj.weight.detach().clone();
+        Assert.Equal("r", Assert.Throws<ConfigurationException>(() => model.AttachAdapters(Config(null))).Field);
+        Assert.True(Distance.Relative(model.proj.weight.detach(), weight) == 0);
+    }
+
+    private static LoraConfig Config(int? iterations) =>
+        new() { Rank = 8, Alpha = 16, InitLoraWeights = iterations is { } count ? LoraInitialization.PissaWithIterations(count) : LoraInitialization.Pissa };
+}
