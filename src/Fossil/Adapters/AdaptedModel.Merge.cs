@@ -112,7 +112,21 @@ public sealed partial class AdaptedModel
 
             below = [.. below, layer];
         }
+
+        CheckWhatStaysActive(target, [.. below]);
         return layers;
+    }
+
+    /// <summary>An active adapter that depends on the weight and stays unmerged sees the merged weight: that is right only if those merged act before it anyway.</summary>
+    private void CheckWhatStaysActive(AdaptedTarget target, IReadOnlyList<AdapterLayer> merged)
+    {
+        var staying = active.Select(target.FindLayer).OfType<AdapterLayer>().Where(layer => layer.DependsOnWeight && !merged.Contains(layer));
+        foreach (var layer in staying)
+        {
+            if (merged.FirstOrDefault(other => !(layer.Chains && other.Chains) || active.IndexOf(other.AdapterName) > active.IndexOf(layer.AdapterName)) is not { } early) continue;
+            throw new AdapterCombinationException(
+                $"The change that '{layer.AdapterName}' makes to '{target.Path}' depends on the weight, and it is active: with '{early.AdapterName}' merged it would act on another weight than now. Merge '{layer.AdapterName}' too, or deactivate it first.");
+        }
     }
 
     private static void CheckFinite(AdaptedTarget target, IReadOnlyList<AdapterLayer> layers)

@@ -54,7 +54,7 @@ public sealed partial class AdaptedModel : IDisposable
         var adapted = new AdaptedModel(model);
         try
         {
-            adapted.AddFirst(config ?? new FossilConfig(), adapterName);
+            adapted.AddFirst(config, adapterName);
         }
         catch
         {
@@ -176,15 +176,16 @@ public sealed partial class AdaptedModel : IDisposable
         disposed = true;
     }
 
-    private void AddFirst(AdapterConfig config, string adapterName)
+    private void AddFirst(AdapterConfig? config, string adapterName)
     {
-        Create(adapterName, config);
+        // Without a configuration the attributes choose not only the targets but also their settings.
+        Create(adapterName, config ?? new FossilConfig(), fromAttributes: config is null);
         active = [adapterName];
         foreach (var (_, parameter) in Model.named_parameters()) parameter.requires_grad = false;
         ApplyState();
     }
 
-    private AttachedAdapter Create(string adapterName, AdapterConfig config)
+    private AttachedAdapter Create(string adapterName, AdapterConfig config, bool fromAttributes = false)
     {
         if (string.IsNullOrWhiteSpace(adapterName) || adapterName.Contains('.')) throw new AdapterNameException($"'{adapterName}' cannot name an adapter: a name is not empty and has no dot, because it becomes part of parameter names.");
         if (adapters.Any(adapter => adapter.Name == adapterName)) throw new AdapterNameException($"There is an adapter '{adapterName}' already. Choose another name, or delete it first.");
@@ -192,7 +193,7 @@ public sealed partial class AdaptedModel : IDisposable
 
         var method = AdapterMethods.For(config);
         var targets = TargetChoice.Select(finder, config);
-        var settings = targets.Select(target => config.TargetModules is null ? method.FromDefaults(config, target.Defaults) : config).ToArray();
+        var settings = targets.Select(target => fromAttributes ? method.FromDefaults(config, target.Defaults) : config).ToArray();
         var adapter = new AttachedAdapter(adapterName, TargetChoice.Resolve(finder, settings[0])) { IsFrozen = config.InferenceMode, HasOneConfig = settings.All(settings[0].Equals) };
         // All layers are checked before the first is changed.
         for (var i = 0; i < settings.Length; i++) adapter.Layers.Add(method.CreateLayer(targets[i], adapterName, settings[i]));

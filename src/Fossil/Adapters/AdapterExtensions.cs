@@ -18,7 +18,7 @@ public static class AdapterExtensions
 
     /// <summary>Freezes the model and adds an adapter of any method (PEFT: <c>get_peft_model</c>).</summary>
     /// <param name="model">A model of which some class is marked with <see cref="FossilAdaptAttribute"/>.</param>
-    /// <param name="config">The method and its settings. Without <see cref="AdapterConfig.TargetModules"/> the attributes choose targets and shard sizes.</param>
+    /// <param name="config">The method and its settings. Without <see cref="AdapterConfig.TargetModules"/> the attributes choose the targets; the other settings are the configuration's.</param>
     /// <param name="adapterName">The adapter's name.</param>
     /// <inheritdoc cref="AttachAdapters(nn.Module)"/>
     public static AdaptedModel AttachAdapters(this nn.Module model, AdapterConfig config, string adapterName = AdaptedModel.DefaultAdapterName) =>

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using static TorchSharp.torch;
 
 namespace Fossil.Kernels;
 
@@ -19,6 +20,9 @@ internal static class KernelChoice
             $"No kernels were generated for shard size {shardSize}, so it runs through libtorch's operations, which is slower. To generate them, name the size in an attribute: [FossilAdapt(…, ShardSize = {shardSize})].");
     }
 
-    /// <summary>The kernels for <paramref name="shardSize"/>; null where libtorch's operations are to be used.</summary>
-    public static IShardKernels? For(int shardSize) => Generated.GetValueOrDefault(shardSize);
+    /// <summary>What makes the shard sum of a tensor of <paramref name="dtype"/>; null for libtorch's operations.</summary>
+    public static IShardKernels? ForShardSum(int shardSize, ScalarType dtype) => Generated.GetValueOrDefault(shardSize);
+
+    /// <summary>What adds the tiled gradient to a tensor of <paramref name="dtype"/>; null for libtorch's operations.</summary>
+    public static IShardKernels? ForAddTiled(int shardSize, ScalarType dtype) => Generated.GetValueOrDefault(shardSize);
 }

@@ -25,11 +25,14 @@ internal static class ShardOperations
     /// <param name="input">(rows, in), contiguous.</param>
     /// <param name="shardSize">r.</param>
     /// <returns>(rows, r), float32 or float64.</returns>
-    public static Tensor ShardSum(Tensor input, int shardSize)
+    public static Tensor ShardSum(Tensor input, int shardSize) => ShardSum(input, shardSize, KernelChoice.ForShardSum(shardSize, input.dtype));
+
+    /// <summary>As <see cref="ShardSum(Tensor, int)"/>, with the given kernels, or none.</summary>
+    internal static Tensor ShardSum(Tensor input, int shardSize, IShardKernels? kernels)
     {
         var accumulator = Accumulator(input.dtype);
         var sum = empty(input.shape[0], shardSize, dtype: accumulator, device: input.device);
-        if (KernelChoice.For(shardSize)?.TryShardSum(input, sum) == true) return sum;
+        if (kernels?.TryShardSum(input, sum) == true) return sum;
 
         using var scope = NewDisposeScope();
         foreach (var (start, count) in Blocks(input, accumulator))
@@ -48,9 +51,13 @@ internal static class ShardOperations
     /// <param name="inputGradient">(rows, in), contiguous rows; updated in place.</param>
     /// <param name="shardGradient">(rows, r), float32 or float64.</param>
     /// <param name="shardSize">r.</param>
-    public static void AddTiled(Tensor inputGradient, Tensor shardGradient, int shardSize)
+    public static void AddTiled(Tensor inputGradient, Tensor shardGradient, int shardSize) =>
+        AddTiled(inputGradient, shardGradient, shardSize, KernelChoice.ForAddTiled(shardSize, inputGradient.dtype));
+
+    /// <summary>As <see cref="AddTiled(Tensor, Tensor, int)"/>, with the given kernels, or none.</summary>
+    internal static void AddTiled(Tensor inputGradient, Tensor shardGradient, int shardSize, IShardKernels? kernels)
     {
-        if (KernelChoice.For(shardSize)?.TryAddTiled(shardGradient, inputGradient) == true) return;
+        if (kernels?.TryAddTiled(shardGradient, inputGradient) == true) return;
 
         using var scope = NewDisposeScope();
         foreach (var (start, count) in Blocks(inputGradient, shardGradient.dtype))

@@ -129,8 +129,8 @@ public class AttachTests
         try
         {
             using var model = new TinyModel();
-            using var adapted = model.AttachAdapters(new FossilConfig { ShardSize = 2, TargetModules = ["q_proj"] });
-            adapted.AddAdapter("second", new FossilConfig { ShardSize = 2, TargetModules = ["v_proj"] });
+            using var adapted = model.AttachAdapters(new FossilConfig { ShardSize = 13, AllowPadding = true, TargetModules = ["q_proj"] });
+            adapted.AddAdapter("second", new FossilConfig { ShardSize = 13, AllowPadding = true, TargetModules = ["v_proj"] });
             model.Loss(TinyModel.Tokens()).backward();
         }
         finally
@@ -138,7 +138,7 @@ public class AttachTests
             FossilWarnings.Handler = handler;
         }
 
-        Assert.Single(warnings, warning => warning.Contains("shard size 2", StringComparison.Ordinal));
+        Assert.Single(warnings, warning => warning.Contains("shard size 13", StringComparison.Ordinal));
     }
 
     [Fact]

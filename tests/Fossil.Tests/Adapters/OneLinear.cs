@@ -26,5 +26,8 @@ internal sealed class OneLinear : nn.Module<Tensor, Tensor>, IFossilAdaptable
 
     public override Tensor forward(Tensor input) => AdapterDispatch.Forward(proj, input);
 
+    /// <summary>The base alone. (A call of <c>proj.forward</c> in a test is rewired too.)</summary>
+    public Tensor Base(Tensor input) => nn.functional.linear(input, proj.weight, proj.bias);
+
     public void CollectAdapterTargets(AdapterTargetCollector targets) => targets.Add(nameof(proj), proj, defaults, kernels);
 }
