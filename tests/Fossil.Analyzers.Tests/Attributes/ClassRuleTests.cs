@@ -76,4 +76,21 @@ public class ClassRuleTests
     [InlineData(LanguageVersion.CSharp14, "Layer")]
     public Task Old_language_versions(LanguageVersion version, string name) => Verify.Reports<LanguageVersionTooOld>(
         Layer("[FossilAdapt(\"up\")]").Replace("class Layer", $"class {name}", StringComparison.Ordinal), version: version);
+
+    [Theory]
+    [InlineData("Linear", "Linear(64, 64)", false)]
+    [InlineData("Module<Tensor, Tensor>", "ReLU()", false)]
+    [InlineData("ModuleList<Linear>", "new()", false)]
+    [InlineData("Sequential", "Sequential((\"a\", Linear(1, 1)))", true)]
+    [InlineData("Conv2d[]", "[Conv2d(3, 3, kernel_size: 1)]", true)]
+    [InlineData("Dropout", "Dropout(0.5)", true)]
+    [InlineData("Embedding", "Embedding(10, 10)", true)]
+    public Task Targets_without_a_matrix(string type, string value, bool isWrong) => Verify.Reports<TargetWithoutMatrix>($$"""
+        [FossilAdapt({{(isWrong ? "{|FOSSIL036:\"up\"|}" : "\"up\"")}})]
+        public partial class Layer() : Module<Tensor, Tensor>("Layer")
+        {
+            private readonly {{type}} up = {{value}};
+            public override Tensor forward(Tensor x) => x;
+        }
+        """);
 }

@@ -78,4 +78,9 @@ public class AdaptedModelUseTests
     public Task The_fix_gives_the_optimizer_the_adapters_parameters() => Verify.Fixes<AdaptedModelUseAnalyzer, TrainableParametersFix>(
         Program("using var adapted = model.AttachAdapters(); using var optimizer = optim.SGD(/* kept */ {|FOSSIL028:model.parameters()|}, 0.1);"),
         Program("using var adapted = model.AttachAdapters(); using var optimizer = optim.SGD(/* kept */ adapted.TrainableParameters(), 0.1);"));
+
+    [Fact]
+    public Task The_fix_keeps_the_adapted_model() => Verify.Fixes<AdaptedModelUseAnalyzer, KeepAdaptedModelFix>(
+        Program("/* kept */ {|FOSSIL034:model.AttachAdapters()|}; // kept"),
+        Program("/* kept */ using var adapted = model.AttachAdapters(); // kept"));
 }

@@ -1,0 +1,50 @@
+using System.Collections.Immutable;
+using Fossil.CodeModel;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.Diagnostics;
+
+namespace Fossil.Analyzers.Attributes;
+
+/// <summary>FOSSIL036: a target whose type has no matrix that an adapter could change.</summary>
+[DiagnosticAnalyzer(LanguageNames.CSharp)]
+public sealed class TargetWithoutMatrix : DiagnosticAnalyzer
+{
+    internal const string Id = "FOSSIL036";
+
+    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Target has no matrix to adapt",
+        "Target '{0}' of '{1}' is a {2}, which has no weight of shape (out, in) applied to its input: AttachAdapters will refuse it; name the Linear layers instead",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Warning,
+        "An adapter changes the matrix of a linear map. Of TorchSharp's own layers, that is Linear; activations, dropout, convolutions, embeddings, norms and Sequential have none.");
+
+    /// <inheritdoc/>
+    public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
+
+    /// <inheritdoc/>
+    public override void Initialize(AnalysisContext context)
+    {
+        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
+        context.EnableConcurrentExecution();
+        context.RegisterCompilationStartAction(start =>
+        {
+            if (WellKnownTypes.From(start.Compilation) is { } types) start.RegisterSymbolAction(symbol => Analyze(symbol, types), SymbolKind.NamedType);
+        });
+    }
+
+    private static void Analyze(SymbolAnalysisContext context, WellKnownTypes types)
+    {
+        var type = (INamedTypeSymbol)context.Symbol;
+        if (AdaptedClassParser.Parse(type, types, context.CancellationToken) is not { } parsed) return;
+        foreach (var target in parsed.Targets)
+        {
+            if (TargetMembers.Find(type, target.Member) is not { } member || TargetMembers.ReadableType(member) is not { } memberType) continue;
+            // Module<Tensor, Tensor> itself says nothing, and a custom layer may have a matrix.
+            if (TargetMembers.ModuleType(memberType, types) is not INamedTypeSymbol { TypeKind: TypeKind.Class, IsAbstract: false } layer) continue;
+            if (layer.ContainingAssembly?.Name != WellKnownNames.TorchSharpAssembly || WellKnownTypes.Same(layer, types.Linear)) continue;
+            var location = AttributeSyntaxLocator.Locate(type, types, new ParseProblem(default, target.AttributeIndex, target.TargetIndex, null, []), context.CancellationToken);
+            context.ReportDiagnostic(Diagnostic.Create(Descriptor, location, target.Member, type.Name, layer.Name));
+        }
+    }
+}
