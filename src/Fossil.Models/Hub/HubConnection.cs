@@ -1,0 +1,223 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
+
+namespace Fossil.Models.Hub;
+
+/// <summary>What the hub says about a file.</summary>
+/// <param name="Commit">The commit that the revision is.</param>
+/// <param name="ETag">The hash of the content: SHA-256 of large files, git's hash of others.</param>
+/// <param name="Size">Bytes.</param>
+/// <param name="Location">Where the content is.</param>
+internal sealed record HubFile(string Commit, string ETag, long Size, Uri Location);
+
+/// <summary>Requests to the hub: redirects, tokens, retries and errors.</summary>
+internal sealed class HubConnection : IDisposable
+{
+    private const int MostRedirects = 5;
+    private const int MostListBytes = 64 << 20;
+
+    private readonly HubOptions options;
+    private readonly HttpClient client;
+
+    public HubConnection(HubOptions options)
+    {
+        this.options = options;
+
+        // Redirects are followed here, so that the token goes to no other host. Timeouts are per answer and per read, not per file.
+        client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, AutomaticDecompression = DecompressionMethods.None, ConnectTimeout = options.Timeout })
+        {
+            Timeout = System.Threading.Timeout.InfiniteTimeSpan,
+        };
+        client.DefaultRequestHeaders.UserAgent.Add(new ProductInfoHeaderValue("Fossil.Gen", typeof(HubConnection).Assembly.GetName().Version?.ToString(3) ?? "0"));
+    }
+
+    /// <summary>The files of a revision.</summary>
+    public Task<(string Commit, IReadOnlyList<string> Files)> ListAsync(string modelId, string revision, CancellationToken cancellationToken) =>
+        RetryAsync<(string, IReadOnlyList<string>)>(
+            async () =>
+            {
+                using var response = await SendAsync(HttpMethod.Get, Address($"api/models/{modelId}/revision/{Uri.EscapeDataString(revision)}"), null, cancellationToken).ConfigureAwait(false);
+                CheckStatus(response, modelId, revision, null);
+                using var timeout = TimeoutOf(cancellationToken);
+                await using var stream = await response.Content.ReadAsStreamAsync(timeout.Token).ConfigureAwait(false);
+                try
+                {
+                    using var document = JsonDocument.Parse(await ReadAtMostAsync(stream, MostListBytes, timeout.Token).ConfigureAwait(false));
+                    var commit = document.RootElement.GetProperty("sha").GetString();
+                    var files = document.RootElement.GetProperty("siblings").EnumerateArray().Select(file => file.GetProperty("rfilename").GetString()!).ToArray();
+                    return HubCache.IsCommit(commit ?? string.Empty) ? (commit!, files) : throw Senseless($"its list of the files of {modelId} names no commit");
+                }
+                catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException)
+                {
+                    throw Senseless($"its list of the files of {modelId} is no such list", exception);
+                }
+            },
+            cancellationToken);
+
+    /// <summary>What the hub says about a file, without fetching it.</summary>
+    public Task<HubFile> DescribeAsync(string modelId, string revision, string fileName, CancellationToken cancellationToken) =>
+        RetryAsync(
+            async () =>
+            {
+                var path = string.Join('/', fileName.Split('/').Select(Uri.EscapeDataString));
+                var address = Address($"{modelId}/resolve/{Uri.EscapeDataString(revision)}/{path}");
+                for (var redirects = 0; ; redirects++)
+                {
+                    using var response = await SendAsync(HttpMethod.Head, address, null, cancellationToken, follow: false).ConfigureAwait(false);
+                    CheckStatus(response, modelId, revision, fileName, allowRedirect: true);
+                    var location = Redirect(response, address);
+
+                    // A renamed model is a redirect on the hub itself; the content of a large file one to elsewhere, with all that is asked here.
+                    if (location is not null && Header(response, "X-Linked-Etag") is null && redirects < MostRedirects && IsSameHost(location))
+                    {
+                        address = location;
+                        continue;
+                    }
+
+                    var etag = (Header(response, "X-Linked-Etag") ?? Header(response, "ETag"))?.Replace("W/", string.Empty, StringComparison.Ordinal).Trim('"');
+                    var commit = Header(response, "X-Repo-Commit");
+                    var size = Header(response, "X-Linked-Size") ?? Header(response, "Content-Length");
+                    if (commit is null || !HubCache.IsCommit(commit)) throw Senseless($"it names no commit for {fileName}");
+                    if (etag is null || etag.Length is 0 or > 128 || !etag.All(char.IsAsciiLetterOrDigit)) throw Senseless($"it names no hash for {fileName}");
+                    if (!long.TryParse(size, out var bytes) || bytes < 0) throw Senseless($"it names no size for {fileName}");
+                    return new HubFile(commit, etag, bytes, location ?? address);
+                }
+            },
+            cancellationToken);
+
+    /// <summary>The content from a byte on. The answer may begin at the first byte all the same, with status 200.</summary>
+    public async Task<HttpResponseMessage> OpenAsync(Uri location, long from, CancellationToken cancellationToken)
+    {
+        var response = await SendAsync(HttpMethod.Get, location, from > 0 ? new RangeHeaderValue(from, null) : null, cancellationToken).ConfigureAwait(false);
+        if (response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable) return response;
+        try
+        {
+            CheckStatus(response, location.ToString(), null, null);
+            return response;
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Tries again where the connection broke or the server had an error, which may pass.</summary>
+    public async Task<T> RetryAsync<T>(Func<Task<T>> action, CancellationToken cancellationToken)
+    {
+        var delay = options.RetryDelay;
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                return await action().ConfigureAwait(false);
+            }
+            catch (Exception exception) when (IsPassing(exception, cancellationToken))
+            {
+                if (tries >= options.Retries)
+                {
+                    throw exception as HubException ?? new HubException(HubError.ConnectionFailed, $"{options.Endpoint} cannot be reached, or the connection breaks again and again: {exception.Message} Try again later; what has arrived is kept.", exception);
+                }
+            }
+
+            await Task.Delay(delay, cancellationToken).ConfigureAwait(false);
+            delay *= 2;
+        }
+    }
+
+    /// <summary>A token that ends waiting after the timeout.</summary>
+    public CancellationTokenSource TimeoutOf(CancellationToken cancellationToken)
+    {
+        var source = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        source.CancelAfter(options.Timeout);
+        return source;
+    }
+
+    /// <summary>Reads from an answer. A broken connection is an <see cref="HttpRequestException"/>, to be told apart from errors of the disk.</summary>
+    public static async Task<int> ReadAsync(Stream stream, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await stream.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
+        }
+        catch (IOException exception)
+        {
+            throw new HttpRequestException(exception.Message, exception);
+        }
+    }
+
+    public void Dispose() => client.Dispose();
+
+    private static bool IsPassing(Exception exception, CancellationToken cancellationToken) =>
+        exception is HubException { Error: HubError.ServerError } or HttpRequestException
+        || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested);
+
+    private static string? Header(HttpResponseMessage response, string name) =>
+        response.Headers.TryGetValues(name, out var values) || response.Content.Headers.TryGetValues(name, out values) ? values.FirstOrDefault() : null;
+
+    private static async Task<MemoryStream> ReadAtMostAsync(Stream stream, int most, CancellationToken cancellationToken)
+    {
+        var memory = new MemoryStream();
+        var buffer = new byte[1 << 16];
+        while (await ReadAsync(stream, buffer, cancellationToken).ConfigureAwait(false) is > 0 and var count)
+        {
+            if (memory.Length + count > most) throw Senseless($"an answer is longer than {most} bytes");
+            memory.Write(buffer, 0, count);
+        }
+
+        memory.Position = 0;
+        return memory;
+    }
+
+    private static HubException Senseless(string problem, Exception? exception = null) => new(HubError.InvalidResponse, $"The hub's answer makes no sense: {problem}. Is HF_ENDPOINT a hub?", exception);
+
+    private Uri Address(string path) => new($"{options.Endpoint.ToString().TrimEnd('/')}/{path}");
+
+    private bool IsSameHost(Uri address) => address.Host == options.Endpoint.Host && address.Port == options.Endpoint.Port && address.Scheme == options.Endpoint.Scheme;
+
+    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, Uri address, RangeHeaderValue? range, CancellationToken cancellationToken, bool follow = true)
+    {
+        for (var redirects = 0; ; redirects++)
+        {
+            using var request = new HttpRequestMessage(method, address);
+            request.Headers.Range = range;
+            if (options.Token is not null && IsSameHost(address)) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", options.Token);
+            using var timeout = TimeoutOf(cancellationToken);
+            var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, timeout.Token).ConfigureAwait(false);
+            if (!follow || Redirect(response, address) is not { } location) return response;
+            response.Dispose();
+            if (redirects >= MostRedirects) throw Senseless($"it redirects more than {MostRedirects} times");
+            address = location;
+        }
+    }
+
+    /// <summary>Where a redirect leads; null where the answer is none.</summary>
+    private static Uri? Redirect(HttpResponseMessage response, Uri address)
+    {
+        if ((int)response.StatusCode is not (301 or 302 or 303 or 307 or 308) || response.Headers.Location is not { } location) return null;
+        var target = new Uri(address, location);
+        return target.Scheme == "https" || (target.Scheme == "http" && address.Scheme == "http")
+            ? target
+            : throw Senseless($"it redirects to {target}, which is less safe than {address.Scheme}");
+    }
+
+    private void CheckStatus(HttpResponseMessage response, string what, string? revision, string? fileName, bool allowRedirect = false)
+    {
+        var status = (int)response.StatusCode;
+        if (response.IsSuccessStatusCode || (allowRedirect && status is >= 300 and < 400)) return;
+        var code = Header(response, "X-Error-Code");
+        var said = Header(response, "X-Error-Message") is { } message ? $" The hub says: {message}" : string.Empty;
+        var token = options.Token is null ? "Set HF_TOKEN to a token that may read it." : "Check that the token in HF_TOKEN may read it.";
+        throw (status, code) switch
+        {
+            (_, "GatedRepo") or (403, _) => new HubException(HubError.GatedRepository, $"{what} is open only to those who were granted access (status {status}). Accept its conditions on {options.Endpoint}, and: {token}{said}"),
+            (_, "RevisionNotFound") => new HubException(HubError.RevisionNotFound, $"{what} has no revision '{revision}'.{said}"),
+            (_, "EntryNotFound") => new HubException(HubError.FileNotFound, $"{what} has no file '{fileName}' in revision '{revision}'.{said}"),
+            (401, not "RepoNotFound") when options.Token is not null => new HubException(HubError.Unauthorized, $"The hub refuses the token for {what}. Is the token in HF_TOKEN still valid?{said}"),
+            (401 or 404, _) => new HubException(HubError.RepositoryNotFound, $"There is no {what} on {options.Endpoint}, or it is private. Check the name. {token}{said}"),
+            (408 or 429 or >= 500, _) => new HubException(HubError.ServerError, $"The hub answers with status {status} again and again. Try again later.{said}"),
+            _ => new HubException(HubError.InvalidResponse, $"The hub answers a request for {what} with status {status}.{said}"),
+        };
+    }
+}

@@ -1,0 +1,24 @@
+using Fossil.Models.Hub;
+using static TorchSharp.torch;
+
+namespace Fossil.Models;
+
+// Models by their id on the hub.
+public sealed partial class LlamaForCausalLM
+{
+    /// <summary>Loads a decoder from the hub, by way of the cache that huggingface_hub uses too.</summary>
+    /// <param name="modelId">E.g. <c>HuggingFaceTB/SmolLM2-135M-Instruct</c>.</param>
+    /// <param name="dtype">dtype of the parameters whatever the files hold; float32 where null.</param>
+    /// <param name="device">Device of the parameters; the CPU where null.</param>
+    /// <param name="revision">A branch, a tag, or the hash of a commit.</param>
+    /// <param name="options">Where the hub and the cache are; what the environment asks for where null.</param>
+    /// <param name="progress">Is told how far each file is.</param>
+    /// <param name="cancellationToken">Ends the fetching; what has arrived is kept.</param>
+    /// <exception cref="HubException">Something could not be fetched.</exception>
+    /// <exception cref="CheckpointException">What was fetched is no decoder of this family.</exception>
+    public static async Task<LlamaForCausalLM> FromHubAsync(string modelId, ScalarType? dtype = null, Device? device = null, string revision = "main", HubOptions? options = null, IProgress<HubProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        using var client = new HubClient(options);
+        return FromPretrained(await client.DownloadModelAsync(modelId, revision, progress, cancellationToken).ConfigureAwait(false), dtype, device);
+    }
+}
