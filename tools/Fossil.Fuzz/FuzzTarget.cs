@@ -11,6 +11,8 @@ internal abstract class FuzzTarget
     {
         ["safetensors"] = new SafetensorsTarget(),
         ["adapter_config"] = new AdapterConfigTarget(),
+        ["gguf"] = new GgufTarget(),
+        ["tokenizer"] = new TokenizerTarget(),
     };
 
     /// <summary>Names of the files that are taken as seeds where there are golden data.</summary>

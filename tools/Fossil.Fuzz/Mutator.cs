@@ -10,6 +10,8 @@ internal static class Mutator
     private static readonly string[] Numbers =
         ["0", "1", "-1", "7", "64", "4294967296", "9223372036854775807", "9223372036854775808", "18446744073709551615", "18446744073709551616", "1e3", "0.5", "1e999", "null", "\"8\""];
 
+    private static readonly ulong[] BinaryNumbers = [0, 1, 8, 12, 31, 32, 255, int.MaxValue, 1UL << 31, uint.MaxValue, 1UL << 32, 1UL << 40, long.MaxValue, 1UL << 63, ulong.MaxValue - 31, ulong.MaxValue];
+
     private static readonly string[] Fragments =
         ["{", "}", "[", "]", ",", ":", "\"", "\\", "\\ud800", "\\u0000", "null", "true", "[[[[[[[[", "{\"a\":{\"a\":{\"a\":", "\"dtype\":\"F64\"", "\"shape\":[]", "\"data_offsets\":[0,0]", "\"__metadata__\":{}", "\"F4\"", "\"BF16\"", "(a+)+b", "\"all-linear\""];
 
@@ -32,7 +34,7 @@ internal static class Mutator
         // Most of what can be damaged is in the header, which comes first.
         var at = random.Next(2) == 0 ? random.Next(bytes.Count) : random.Next(Math.Min(bytes.Count, 512));
         var length = Math.Min(random.Next(1, 64), bytes.Count - at);
-        switch (random.Next(11))
+        switch (random.Next(12))
         {
             case 0: bytes[at] ^= (byte)(1 << random.Next(8)); break;
             case 1: bytes[at] = (byte)random.Next(256); break;
@@ -45,7 +47,15 @@ internal static class Mutator
             case 8: ReplaceLength(bytes, random); break;
             case 9: Splice(bytes, seeds[random.Next(seeds.Count)], at, random); break;
             case 10: bytes.AddRange(new byte[random.Next(1, 64)]); break;
+            case 11: ReplaceBinary(bytes, at, random); break;
         }
+    }
+
+    /// <summary>Puts a number in four or eight bytes where one may stand.</summary>
+    private static void ReplaceBinary(List<byte> bytes, int at, Random random)
+    {
+        var number = BitConverter.GetBytes(BinaryNumbers[random.Next(BinaryNumbers.Length)]).AsSpan(0, random.Next(2) == 0 ? 4 : 8);
+        for (var i = 0; i < number.Length && at + i < bytes.Count; i++) bytes[at + i] = number[i];
     }
 
     /// <summary>Puts another number where one stands in the text.</summary>

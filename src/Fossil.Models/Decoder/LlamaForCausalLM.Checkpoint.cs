@@ -61,21 +61,6 @@ public sealed partial class LlamaForCausalLM
         }
     }
 
-    /// <summary>Writes the model as a Hugging Face folder: <c>config.json</c> and <c>model.safetensors</c>.</summary>
-    /// <param name="folder">The folder; made where it does not exist.</param>
-    /// <param name="dtype">dtype of the tensors in the file; the parameters' own where null.</param>
-    public void SavePretrained(string folder, ScalarType? dtype = null)
-    {
-        ArgumentException.ThrowIfNullOrEmpty(folder);
-        Directory.CreateDirectory(folder);
-        using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        var parameters = CheckpointParameters();
-        var stored = dtype ?? parameters.Values.First().dtype;
-        SafetensorsWriter.Save(Path.Combine(folder, SingleFile), parameters.Select(p => (p.Key, p.Value.to(stored))), [new("format", "pt")]);
-        Config.Save(Path.Combine(folder, LlamaConfig.FileName), NameOf(stored));
-    }
-
     /// <summary>The base parameters by their names in a checkpoint; those of adapters, which belong to their own files, are left out.</summary>
     private Dictionary<string, Parameter> CheckpointParameters() =>
         named_parameters()

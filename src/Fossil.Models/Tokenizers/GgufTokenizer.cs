@@ -6,9 +6,14 @@ namespace Fossil.Models.Tokenizers;
 /// <summary>Reads the vocabulary in a GGUF file's metadata.</summary>
 internal static class GgufTokenizer
 {
-    private const string Prefix = "tokenizer.ggml.";
+    /// <summary>What the keys begin with.</summary>
+    public const string Prefix = "tokenizer.ggml.";
 
-    private enum TokenType
+    /// <summary>The name of byte-level BPE.</summary>
+    public const string ByteLevelModel = "gpt2";
+
+    /// <summary>What a token is.</summary>
+    public enum TokenType
     {
         Normal = 1,
         Unknown = 2,
@@ -36,7 +41,7 @@ internal static class GgufTokenizer
     private static TokenizerDefinition Read(GgufMetadata metadata, string path)
     {
         var model = metadata.GetString(Prefix + "model");
-        if (model != "gpt2") throw new TokenizerException(path, $"the vocabulary is of the kind '{model}'; only byte-level BPE ('gpt2') is supported, not SentencePiece.");
+        if (model != ByteLevelModel) throw new TokenizerException(path, $"the vocabulary is of the kind '{model}'; only byte-level BPE ('{ByteLevelModel}') is supported, not SentencePiece.");
         var pre = metadata.FindString(Prefix + "pre") ?? "default";
         var named = NamedPreTokenizer.Find(pre) ?? throw new TokenizerException(path, $"the vocabulary's pre-tokenizer is '{pre}'; supported are {NamedPreTokenizer.Names}.");
         var tokens = metadata.FindStrings(Prefix + "tokens") ?? throw new TokenizerException(path, "the file has no vocabulary.");

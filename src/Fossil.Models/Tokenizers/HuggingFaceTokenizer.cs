@@ -10,6 +10,9 @@ internal static class HuggingFaceTokenizer
     public const string ConfigFileName = "tokenizer_config.json";
     public const string TemplateFileName = "chat_template.jinja";
 
+    /// <summary>The files of a folder that belong to its tokenizer.</summary>
+    public static readonly string[] FileNames = [FileName, ConfigFileName, TemplateFileName, "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model"];
+
     /// <summary>Reads a folder's tokenizer.</summary>
     /// <exception cref="TokenizerException">A file is missing, malformed, or of another kind of tokenizer.</exception>
     public static TokenizerDefinition Read(string folder)
@@ -19,7 +22,7 @@ internal static class HuggingFaceTokenizer
         var configPath = Path.Combine(folder, ConfigFileName);
         var templatePath = Path.Combine(folder, TemplateFileName);
         using var document = Parse(path);
-        var definition = Read(document.RootElement, path);
+        var definition = Read(document.RootElement, path) with { SourceFolder = folder };
         if (File.Exists(configPath))
         {
             using var config = Parse(configPath);

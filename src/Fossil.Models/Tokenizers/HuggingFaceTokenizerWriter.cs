@@ -1,7 +1,6 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Fossil.Serialization;
 
 namespace Fossil.Models.Tokenizers;
 
@@ -10,15 +9,21 @@ internal static class HuggingFaceTokenizerWriter
 {
     private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>Writes both files into a folder.</summary>
-    /// <exception cref="AtomicWriteException">A file could not be written.</exception>
-    public static void Save(string folder, TokenizerDefinition definition)
+    /// <summary>The files of a tokenizer: copies of those it was loaded from, or new ones where it comes from a GGUF file.</summary>
+    public static IReadOnlyList<(string Name, Action<Stream> Write)> Files(TokenizerDefinition definition)
     {
-        Write(Path.Combine(folder, HuggingFaceTokenizer.FileName), Tokenizer(definition));
-        Write(Path.Combine(folder, HuggingFaceTokenizer.ConfigFileName), Config(definition));
+        if (definition.SourceFolder is not { } source) return [(HuggingFaceTokenizer.FileName, Writer(Tokenizer(definition))), (HuggingFaceTokenizer.ConfigFileName, Writer(Config(definition)))];
+        return
+        [
+            .. HuggingFaceTokenizer.FileNames.Where(name => File.Exists(Path.Combine(source, name))).Select(name => (name, (Action<Stream>)(stream =>
+            {
+                using var file = File.OpenRead(Path.Combine(source, name));
+                file.CopyTo(stream);
+            }))),
+        ];
     }
 
-    private static void Write(string path, JsonObject json) => AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, json, Readable));
+    private static Action<Stream> Writer(JsonObject json) => stream => JsonSerializer.Serialize(stream, json, Readable);
 
     private static JsonObject Tokenizer(TokenizerDefinition definition)
     {

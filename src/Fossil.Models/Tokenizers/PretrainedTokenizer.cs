@@ -133,7 +133,7 @@ public sealed class PretrainedTokenizer
 
     private void EncodePart(string text, List<int> ids)
     {
-        foreach (var word in preTokenizer.Split(Definition.NormalizeC ? text.Normalize(NormalizationForm.FormC) : text))
+        foreach (var word in preTokenizer.Split(Definition.NormalizeC ? CanonicalComposition.Normalize(text) : text))
         {
             var spelling = ByteLevelAlphabet.Spell(word);
             if (Definition.IgnoreMerges && Definition.Vocabulary.TryGetValue(spelling, out var id) && !special.Contains(id)) ids.Add(id);

@@ -8,6 +8,9 @@ internal sealed record TokenizerDefinition
     /// <summary>The file, for messages.</summary>
     public required string Path { get; init; }
 
+    /// <summary>The Hugging Face folder that it comes from; null where it comes from elsewhere.</summary>
+    public string? SourceFolder { get; init; }
+
     /// <summary>The tokens that merges make, spelled in <see cref="ByteLevelAlphabet"/>, with their ids.</summary>
     public required IReadOnlyDictionary<string, int> Vocabulary { get; init; }
 

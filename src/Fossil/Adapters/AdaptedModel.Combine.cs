@@ -85,4 +85,15 @@ public sealed partial class AdaptedModel
         using var conversion = LoraConversion.Of(adapter, rank, energy);
         AdapterFile.SaveFolder(folder, conversion.Config, [.. conversion.Tensors, .. TrainedBaseOf(adapter).Select(parameter => (parameter.FileName, parameter.ValuesOf(adapterName)))]);
     }
+
+    /// <summary>An adapter's conversion to LoRA, for the file formats of other libraries.</summary>
+    /// <exception cref="AdapterCombinationException">A rank or share is needed or does not fit, or the adapter trains parameters of the base, which no LoRA can carry.</exception>
+    internal LoraConversion OpenLoraConversion(string adapterName, int? rank, double? energy)
+    {
+        CheckNotDisposed();
+        var adapter = Find(adapterName);
+        return TrainedBaseOf(adapter).FirstOrDefault() is { } trained
+            ? throw new AdapterCombinationException($"'{adapterName}' trains '{trained.FileName.ParameterPath}' of the base model too, which a LoRA alone cannot carry. Merge it and export the model instead.")
+            : LoraConversion.Of(adapter, rank, energy);
+    }
 }

@@ -55,7 +55,8 @@ public static class SafetensorsWriter
         return entries;
     }
 
-    private static void WriteTensor(Stream stream, Tensor tensor)
+    /// <summary>Writes the bytes of a tensor of any device and layout.</summary>
+    internal static void WriteTensor(Stream stream, Tensor tensor)
     {
         using var scope = NewDisposeScope();
         var flat = tensor.detach().cpu().contiguous().view(-1);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Fossil.Models.Tests.Gguf;
 using Fossil.Models.Tokenizers;
+using Fossil.Serialization;
 
 namespace Fossil.Models.Tests.Tokenizers;
 
@@ -74,7 +75,7 @@ public sealed class TokenizerSmolLM2Tests
     {
         using var folder = new TestData.TemporaryFolder();
         TestData.DataFolders.RequireModels();
-        HuggingFaceTokenizerWriter.Save(folder.Path, Tokenizer.Value.Definition);
+        AtomicFolder.Write(folder.Path, HuggingFaceTokenizerWriter.Files(Tokenizer.Value.Definition));
         var loaded = PretrainedTokenizer.FromPretrained(folder.Path);
         Assert.Equal(Tokenizer.Value.ChatTemplate, loaded.ChatTemplate);
         Assert.Equal((Tokenizer.Value.BosTokenId, Tokenizer.Value.EosTokenId, Tokenizer.Value.PadTokenId, Tokenizer.Value.UnkTokenId), (loaded.BosTokenId, loaded.EosTokenId, loaded.PadTokenId, loaded.UnkTokenId));

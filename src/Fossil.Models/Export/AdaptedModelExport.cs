@@ -1,0 +1,106 @@
+using Fossil.Adapters;
+using Fossil.Models.Gguf;
+using Fossil.Models.Tokenizers;
+using Fossil.Serialization;
+using static TorchSharp.torch;
+
+namespace Fossil.Models.Export;
+
+/// <summary>Writes adapted decoders and their adapters for other programs.</summary>
+public static class AdaptedModelExport
+{
+    private const string NameOfA = "lora_A.weight";
+
+    /// <summary>
+    /// Writes an adapter as a GGUF LoRA, which llama.cpp, Ollama and LLamaSharp load beside the base model. FOSSIL Balance, padded and Mini lose nothing: A is
+    /// the 0/1 matrix that sums the chunks, B is the transposed shard, alpha is r. The rows of B of q and k are interleaved as the base's are.
+    /// </summary>
+    /// <param name="adapted">The adapted <see cref="LlamaForCausalLM"/>.</param>
+    /// <param name="path">The file.</param>
+    /// <param name="adapterName">The adapter.</param>
+    /// <param name="name">The name that the file shall state; that of the file where null.</param>
+    /// <param name="rank">For adapters that are no LoRA (Bat, DoRA): how many singular values to keep.</param>
+    /// <param name="energy">Instead of a rank: the smallest one that keeps this share, from 0 to 1, of the sum of their squares.</param>
+    /// <exception cref="ExportException">The model is no <see cref="LlamaForCausalLM"/>.</exception>
+    /// <exception cref="AdapterCombinationException">A rank or share is needed or does not fit, or the adapter trains parameters of the base.</exception>
+    /// <exception cref="AtomicWriteException">The file could not be written; what was there before still is.</exception>
+    public static void SaveGgufLora(this AdaptedModel adapted, string path, string adapterName = AdaptedModel.DefaultAdapterName, string? name = null, int? rank = null, double? energy = null)
+    {
+        ArgumentNullException.ThrowIfNull(adapted);
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        var config = ModelOf(adapted).Config;
+        using var conversion = adapted.OpenLoraConversion(adapterName, rank, energy);
+        var ranks = conversion.Tensors.Where(entry => entry.Name.Name == NameOfA).Select(entry => entry.Tensor.shape[0]).Distinct().ToArray();
+
+        // llama.cpp scales by alpha / rank, and by nothing where alpha is 0: the only value that fits several ranks.
+        var alpha = ranks.Length == 1 ? ranks[0] : 0f;
+        var metadata = new GgufMetadata
+        {
+            ["general.architecture"] = GgufValue.Of(GgufModelWriter.Architecture(config)),
+            ["general.type"] = GgufValue.Of("adapter"),
+            ["adapter.type"] = GgufValue.Of("lora"),
+            ["adapter.lora.alpha"] = GgufValue.Of(alpha),
+            ["general.name"] = GgufValue.Of(name ?? NameOf(path)),
+        };
+        GgufWriter.Save(path, metadata, [.. conversion.Tensors.OrderBy(entry => entry.Name.Module, StringComparer.Ordinal).ThenBy(entry => entry.Name.Name, StringComparer.Ordinal).Select(entry => Source(entry.Name, entry.Tensor, config))]);
+    }
+
+    /// <summary>Writes the model with its active adapters merged into it as a Hugging Face folder. The model itself stays as it is.</summary>
+    /// <param name="adapted">The adapted <see cref="LlamaForCausalLM"/>.</param>
+    /// <param name="folder">The folder; made where it does not exist.</param>
+    /// <param name="dtype">dtype of the tensors in the file; the parameters' own where null.</param>
+    /// <param name="tokenizer">The tokenizer to write beside it; none where null.</param>
+    /// <param name="maxShardBytes">Bytes of tensors in one file, from which on several are written.</param>
+    /// <exception cref="ExportException">The model is no <see cref="LlamaForCausalLM"/>.</exception>
+    /// <exception cref="AtomicWriteException">The files could not be written; what was there before still is.</exception>
+    public static void SaveMergedPretrained(this AdaptedModel adapted, string folder, ScalarType? dtype = null, PretrainedTokenizer? tokenizer = null, long maxShardBytes = LlamaForCausalLM.DefaultMaxShardBytes) =>
+        WithMerged(adapted, model => model.SavePretrained(folder, dtype, tokenizer, maxShardBytes));
+
+    /// <summary>Writes the model with its active adapters merged into it as a GGUF file. The model itself stays as it is.</summary>
+    /// <param name="adapted">The adapted <see cref="LlamaForCausalLM"/>.</param>
+    /// <param name="path">The file.</param>
+    /// <param name="type">How matrices are stored: F32, F16, BF16 or Q8_0.</param>
+    /// <param name="tokenizer">The tokenizer to put into the file; none where null.</param>
+    /// <param name="metadata">Further metadata to carry over, e.g. that of the GGUF file that the model comes from.</param>
+    /// <exception cref="ExportException">The model is no <see cref="LlamaForCausalLM"/>, a weight is beyond what F16 can hold, or GGUF has no name for the tokenizer's pre-tokenizer.</exception>
+    /// <exception cref="AtomicWriteException">The file could not be written; what was there before still is.</exception>
+    public static void SaveMergedGguf(this AdaptedModel adapted, string path, GgufTensorType type = GgufTensorType.F16, PretrainedTokenizer? tokenizer = null, GgufMetadata? metadata = null) =>
+        WithMerged(adapted, model => model.SaveGguf(path, type, tokenizer, metadata));
+
+    private static void WithMerged(AdaptedModel adapted, Action<LlamaForCausalLM> save)
+    {
+        ArgumentNullException.ThrowIfNull(adapted);
+        var model = ModelOf(adapted);
+        if (adapted.MergedAdapters.Count > 0)
+        {
+            save(model);
+            return;
+        }
+
+        // With the base kept aside, unmerging restores its very bits.
+        adapted.Merge(keepBase: true);
+        try
+        {
+            save(model);
+        }
+        finally
+        {
+            adapted.Unmerge();
+        }
+    }
+
+    private static LlamaForCausalLM ModelOf(AdaptedModel adapted) => adapted.Model as LlamaForCausalLM
+        ?? throw new ExportException($"The adapted model is a {adapted.Model.GetType().Name}. Only {nameof(LlamaForCausalLM)} can be exported in this form.");
+
+    // "miss-r16.lora.gguf" is miss-r16.
+    private static string NameOf(string path) => Path.GetFileName(path).Split('.')[0];
+
+    private static GgufTensorSource Source(AdapterTensorName name, Tensor factor, LlamaConfig config)
+    {
+        var weight = name.Module + ".weight";
+        var gguf = GgufNames.ToGguf(weight) ?? throw new ExportException($"GGUF has no name for the adapted module '{name.Module}'.");
+        return name.Name == NameOfA
+            ? new GgufTensorSource(gguf + ".lora_a", GgufTensorType.F32, factor.shape, factor.alias)
+            : new GgufTensorSource(gguf + ".lora_b", GgufTensorType.F32, factor.shape, () => GgufModelWriter.Interleave(factor, GgufNames.InterleavedHeads(weight, config)));
+    }
+}
