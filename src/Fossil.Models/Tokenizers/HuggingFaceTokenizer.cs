@@ -48,7 +48,12 @@ internal static class HuggingFaceTokenizer
         var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
         var vocabularyJson = model.Member("vocab", path);
         if (vocabularyJson.ValueKind != JsonValueKind.Object) throw new TokenizerException(path, "'vocab' is no object.");
-        foreach (var entry in vocabularyJson.EnumerateObject()) vocabulary[entry.Name] = entry.Value.AsId(entry.Name, path);
+        foreach (var entry in vocabularyJson.EnumerateObject())
+        {
+            var token = TokenizerJson.NameOf(entry, path);
+            vocabulary[token] = entry.Value.AsId(token, path);
+        }
+
         var added = root.Optional("added_tokens") is null ? [] : root.List("added_tokens", path).Select(token => ReadAdded(token, path)).ToArray();
         var (prefix, suffix) = root.Optional("post_processor") is { } processor ? ReadPostProcessor(processor, path) : ([], []);
         return new TokenizerDefinition
