@@ -1,4 +1,5 @@
 using Fossil.Adapters;
+using Fossil.Methods.Lora;
 using Fossil.Serialization;
 using static TorchSharp.torch;
 
@@ -23,8 +24,37 @@ public sealed partial class AdaptedModel
                 $"The attributes give the targets of '{adapterName}' different settings, but adapter_config.json has one shard size and variant for all. Use one setting, or attach an adapter for each group of targets: AddAdapter(name, new FossilConfig {{ TargetModules = …, ShardSize = … }}).");
         }
 
+        if (adapter.Config is LoraConfig { InitLoraWeights.Iterations: not null })
+            FossilWarnings.Report($"'{adapterName}' starts from a randomised decomposition, which takes another part out of the weights each time: loaded from '{folder}', it will not fit the base. Use SavePissaAsLora.");
+
         // As PEFT: what is saved is for use, until somebody loads it to train on.
         AdapterFile.SaveFolder(folder, adapter.Config with { InferenceMode = true }, TensorsOf(adapter).Select(entry => (entry.Name, entry.Tensor)));
+    }
+
+    /// <summary>
+    /// Writes a PiSSA adapter as a plain LoRA adapter for the base weights as they were before it was attached (PEFT: <c>save_pretrained</c> with <c>path_initial_model_for_weight_conversion</c>).
+    /// <see cref="SavePretrained"/> writes it as it is, for a base that gives up the same part of its weights again.
+    /// </summary>
+    /// <param name="folder">The folder, made where it is missing.</param>
+    /// <param name="adapterName">Which adapter.</param>
+    /// <param name="pathInitialModelForWeightConversion">The folder that it was saved to before it was trained, as PEFT wants it; null to use what the adapter remembers.</param>
+    /// <exception cref="AdapterNameException">There is no such adapter.</exception>
+    /// <exception cref="AdapterCombinationException">It is no PiSSA adapter.</exception>
+    /// <exception cref="AtomicWriteException">The files could not be written; what was there before still is.</exception>
+    public void SavePissaAsLora(string folder, string adapterName = DefaultAdapterName, string? pathInitialModelForWeightConversion = null)
+    {
+        CheckNotDisposed();
+        var adapter = Find(adapterName);
+        if (adapter.Config is not LoraConfig config) throw new AdapterCombinationException($"'{adapterName}' is of the method {adapter.Config.PeftType}, not a PiSSA adapter. Use SaveAsLora.");
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        using var initial = pathInitialModelForWeightConversion is null ? null : AdapterFile.Open(pathInitialModelForWeightConversion);
+        (AdapterTensorName, Tensor)[] tensors =
+        [
+            .. adapter.Layers.SelectMany(layer => PissaConversion.Tensors(layer, initial)),
+            .. TrainedBaseOf(adapter).Select(parameter => (parameter.FileName, parameter.ValuesOf(adapterName))),
+        ];
+        AdapterFile.SaveFolder(folder, PissaConversion.Config(config) with { InferenceMode = true }, tensors);
     }
 
     /// <summary>Adds an adapter from a folder that PEFT or <see cref="SavePretrained"/> wrote. It is inactive until <see cref="SetAdapter"/> names it.</summary>

@@ -60,6 +60,50 @@ public class PissaTests
         Assert.True(Distance.Relative(model.proj.weight.detach(), weight) < 1e-5);
     }
 
+    [Theory]
+    [InlineData(false, true)]
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    public void Saved_as_LoRA_it_does_for_the_original_base_what_it_did_for_the_residual(bool useRslora, bool fromFolder)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var folder = new TemporaryFolder();
+        using var model = new OneLinear(64, 48);
+        using var original = new OneLinear(64, 48);
+        original.proj.weight.copy_(model.proj.weight);
+        original.proj.bias!.copy_(model.proj.bias!);
+        using var adapted = model.AttachAdapters(Config(4) with { UseRslora = useRslora, RankPattern = new Dictionary<string, int> { ["proj"] = 6 } });
+        adapted.SavePretrained(folder["initial"]);
+        foreach (var (_, parameter) in adapted.Targets[0].Layers[0].Parameters()) parameter.add_(randn_like(parameter) * 0.1);
+        adapted.SavePissaAsLora(folder["lora"], pathInitialModelForWeightConversion: fromFolder ? folder["initial"] : null);
+
+        using var loaded = original.LoadPretrained(folder["lora"]);
+        var config = Assert.IsType<LoraConfig>(loaded.GetConfig());
+        Assert.Equal((16, LoraInitialization.Default, 12), (config.Rank, config.InitLoraWeights, config.RankPattern["proj"]));
+        var x = randn(3, 64);
+        Assert.True(Distance.Relative(original.forward(x), model.forward(x)) < 1e-5);
+        Assert.Throws<AdapterCombinationException>(() => loaded.SavePissaAsLora(folder["again"]));
+    }
+
+    [Fact]
+    public void Saved_as_it_is_and_loaded_on_the_original_base_it_takes_the_same_part_again()
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var folder = new TemporaryFolder();
+        using var model = new OneLinear(64, 48);
+        using var original = new OneLinear(64, 48);
+        original.proj.weight.copy_(model.proj.weight);
+        original.proj.bias!.copy_(model.proj.bias!);
+        using var adapted = model.AttachAdapters(Config(null));
+        foreach (var (_, parameter) in adapted.Targets[0].Layers[0].Parameters()) parameter.add_(randn_like(parameter) * 0.1);
+        adapted.SavePretrained(folder.Path);
+        using var loaded = original.LoadPretrained(folder.Path);
+        var x = randn(3, 64);
+        Assert.True(Distance.Relative(original.forward(x), model.forward(x)) < 1e-5);
+    }
+
     [Fact]
     public void It_neither_comes_nor_goes_while_others_are_merged()
     {
