@@ -31,6 +31,7 @@ public readonly struct EquatableArray<T> : IEquatable<EquatableArray<T>>, IReadO
     /// <inheritdoc/>
     public bool Equals(EquatableArray<T> other)
     {
+        if (ReferenceEquals(items, other.items)) return true;
         if (Count != other.Count) return false;
         for (var i = 0; i < Count; i++)
         {

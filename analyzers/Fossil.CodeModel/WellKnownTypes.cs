@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.CodeAnalysis;
 
 namespace Fossil.CodeModel;
@@ -5,6 +6,9 @@ namespace Fossil.CodeModel;
 /// <summary>The symbols of one compilation behind <see cref="WellKnownNames"/>. Lives as long as the compilation: never part of a model.</summary>
 public sealed class WellKnownTypes
 {
+    // One look-up of the names for all classes of a compilation; an edit makes a new compilation. Null is a result as well.
+    private static readonly ConditionalWeakTable<Compilation, StrongBox<WellKnownTypes?>> Cache = new();
+
     private WellKnownTypes(INamedTypeSymbol adaptAttribute, INamedTypeSymbol tensor, INamedTypeSymbol module, INamedTypeSymbol unaryModule)
     {
         AdaptAttribute = adaptAttribute;
@@ -42,7 +46,10 @@ public sealed class WellKnownTypes
     public INamedTypeSymbol? Linear { get; private set; }
 
     /// <summary>The types, or null where the compilation references TorchSharp or the run-time library incompletely: then there is nothing to do.</summary>
-    public static WellKnownTypes? From(Compilation compilation)
+    public static WellKnownTypes? From(Compilation compilation) =>
+        Cache.GetValue(compilation, static key => new StrongBox<WellKnownTypes?>(Find(key))).Value;
+
+    private static WellKnownTypes? Find(Compilation compilation)
     {
         if (compilation.GetTypeByMetadataName(WellKnownNames.AdaptAttribute) is not { } attribute
             || compilation.GetTypeByMetadataName(WellKnownNames.Tensor) is not { } tensor

@@ -1,8 +1,8 @@
 using Fossil.CodeModel;
 using Fossil.Generators.CallSites;
+using Fossil.Generators.Declarations;
 using Fossil.Generators.Emission;
 using Microsoft.CodeAnalysis;
-using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Fossil.Generators;
 
@@ -20,10 +20,10 @@ public sealed class FossilGenerator : IIncrementalGenerator
             .Select(static (pair, _) => GenerationOptions.From(pair.Left, pair.Right))
             .WithTrackingName(TrackingNames.Options);
 
-        var classes = context.SyntaxProvider
-            .ForAttributeWithMetadataName(WellKnownNames.AdaptAttribute, static (node, _) => node is TypeDeclarationSyntax, Parse)
-            .Where(static model => model is { CanEmit: true })
-            .Select(static (model, _) => model!)
+        var reader = new AdaptedClassReader();
+        var classes = context.CompilationProvider
+            .SelectMany((compilation, cancellationToken) => reader.Read(compilation, cancellationToken))
+            .Where(static model => model.CanEmit)
             .WithTrackingName(TrackingNames.AdaptedClasses);
 
         // File names are told apart without regard to case, class names are not.
@@ -60,16 +60,5 @@ public sealed class FossilGenerator : IIncrementalGenerator
             .SelectMany(static (pair, cancellationToken) => pair.Right.CanIntercept ? CallSiteFinder.Find(pair.Left, cancellationToken) : [])
             .WithTrackingName(TrackingNames.CallSites);
         context.RegisterImplementationSourceOutput(callSites, static (output, file) => output.AddSource(file.HintName, InterceptorEmitter.Emit(file)));
-    }
-
-    private static AdaptedClass? Parse(GeneratorAttributeSyntaxContext context, CancellationToken cancellationToken)
-    {
-        if (context.TargetSymbol is not INamedTypeSymbol type || WellKnownTypes.From(context.SemanticModel.Compilation) is not { } types) return null;
-
-        // A class with attributes on several of its parts comes here once for each part; the first one speaks for all.
-        var first = AdaptedClassParser.AdaptAttributes(type, types).FirstOrDefault()?.ApplicationSyntaxReference;
-        var isFirst = context.Attributes.Any(attribute =>
-            attribute.ApplicationSyntaxReference is { } reference && reference.SyntaxTree == first?.SyntaxTree && reference.Span == first.Span);
-        return isFirst ? AdaptedClassParser.Parse(type, types, cancellationToken) : null;
     }
 }

@@ -70,6 +70,13 @@ internal static class GeneratorHarness
 
     public static Generated Run(string source) => Run(Compile(source));
 
+    /// <summary>A driver as an editor has it: outputs that only a build needs do not run.</summary>
+    public static GeneratorDriver EditorDriver(CSharpParseOptions parseOptions, bool track) => CSharpGeneratorDriver.Create(
+        [new FossilGenerator().AsSourceGenerator()],
+        parseOptions: parseOptions,
+        optionsProvider: new BuildProperties("Fossil.Generated"),
+        driverOptions: new GeneratorDriverOptions(IncrementalGeneratorOutputKind.Implementation, track));
+
     private sealed class BuildProperties(string interceptorsNamespaces) : AnalyzerConfigOptionsProvider
     {
         public override AnalyzerConfigOptions GlobalOptions { get; } = new Properties(interceptorsNamespaces);

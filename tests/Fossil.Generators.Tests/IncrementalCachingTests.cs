@@ -91,6 +91,40 @@ public class IncrementalCachingTests
     }
 
     [Fact]
+    public void AConstantInAnotherFileReRunsTheClassThatUsesIt()
+    {
+        var second = Edit(
+            [First.Replace("ShardSize = 32", "ShardSize = Sizes.Shard"), Second, "public static class Sizes { public const int Shard = 32; public static int Other = 1; }"],
+            2,
+            "Shard = 32",
+            "Shard = 16");
+
+        Assert.Equal([IncrementalStepRunReason.Modified, IncrementalStepRunReason.Cached], Reasons(second, TrackingNames.AdaptedClasses));
+        Assert.Equal(["First.Fossil.g.cs", "ShardKernels16.Code.g.cs", "ShardKernels16.g.cs"], ChangedFiles(second));
+    }
+
+    [Fact]
+    public void ABaseClassInAnotherFileReRunsTheClassThatDerivesFromIt()
+    {
+        var second = Edit(
+            ["public class Base() : Module(\"b\") { protected Linear p = Linear(8, 8); }", "[FossilAdapt(\"p\", ShardSize = 8)] public partial class Derived : Base { }"],
+            0,
+            "Linear p = Linear(8, 8);",
+            "Linear[] p = [];");
+
+        Assert.Equal([IncrementalStepRunReason.Modified], Reasons(second, TrackingNames.AdaptedClasses));
+        Assert.Equal(["Derived.Fossil.g.cs"], ChangedFiles(second));
+    }
+
+    [Fact]
+    public void AnAliasInAnotherFileMakesTheAttribute()
+    {
+        var second = Edit([First.Replace("FossilAdapt", "Adapt"), "global using Nothing = System.Int32;"], 1, "Nothing = System.Int32", "Adapt = Fossil.FossilAdaptAttribute");
+
+        Assert.Contains("First.Fossil.g.cs", ChangedFiles(second));
+    }
+
+    [Fact]
     public void RemovingTheAttributeRemovesItsFiles()
     {
         var second = Edit(1, "[FossilAdapt(\"up\", ShardSize = 64)]", "");
@@ -100,9 +134,11 @@ public class IncrementalCachingTests
     }
 
     /// <summary>The results before and after replacing <paramref name="old"/> in one of the files.</summary>
-    private static Runs Edit(int file, string old, string edited)
+    private static Runs Edit(int file, string old, string edited) => Edit([First, Second, Unrelated], file, old, edited);
+
+    private static Runs Edit(string[] sources, int file, string old, string edited)
     {
-        var compilation = GeneratorHarness.Compile([First, Second, Unrelated]);
+        var compilation = GeneratorHarness.Compile(sources);
         var driver = GeneratorHarness.Driver().RunGenerators(compilation);
         var before = Assert.Single(driver.GetRunResult().Results);
 
