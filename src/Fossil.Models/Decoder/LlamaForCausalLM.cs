@@ -1,6 +1,7 @@
 // The Llama family in one file, to be read from top to bottom: norm, attention, feed-forward, layer, model, language model.
 // Module names are Hugging Face's (model.layers.0.self_attn.q_proj …), so that checkpoints load by name.
 using Fossil.Models.Kernels;
+using Fossil.Training;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -172,7 +173,7 @@ public sealed class LlamaDecoderLayer : Module
 }
 
 /// <summary>Embedding, layers, last norm: token ids (batch, tokens) to hidden states (batch, tokens, hidden_size).</summary>
-public sealed class LlamaModel : Module
+public sealed class LlamaModel : Module, ISupportsGradientCheckpointing
 {
     private readonly TokenEmbedding embed_tokens;
     private readonly ModuleList<LlamaDecoderLayer> layers;
@@ -192,6 +193,9 @@ public sealed class LlamaModel : Module
 
     internal TokenEmbedding Embedding => embed_tokens;
 
+    /// <inheritdoc/>
+    public bool GradientCheckpointing { get; set; }
+
     internal Tensor forward(Tensor ids, Tensor? attentionMask, KeyValueCache? cache)
     {
         using var scope = NewDisposeScope();
@@ -199,13 +203,18 @@ public sealed class LlamaModel : Module
         var context = AttentionMasks.CreateContext(config, rotary, x, attentionMask, cache);
         foreach (var layer in layers)
         {
-            var next = layer.forward(x, context);
+            var next = GradientCheckpointing && training && cache is null ? Recomputed(layer, x, context) : layer.forward(x, context);
             x.Dispose();
             x = next;
         }
         cache?.Advance(ids.shape[1]);
         return norm.forward(x).MoveToOuterDisposeScope();
     }
+
+    /// <summary>The layer without its activations: the backward pass computes them again.</summary>
+    private static Tensor Recomputed(LlamaDecoderLayer layer, Tensor x, AttentionContext context) => ActivationCheckpoint.Run(
+        (input, shared) => layer.forward(input, new AttentionContext(shared[0]!, shared[1]!, shared[2], shared[3], Cache: null)),
+        x, context.Cos, context.Sin, context.Mask, context.WindowMask);
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

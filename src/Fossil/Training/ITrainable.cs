@@ -10,8 +10,8 @@ public interface ITrainable
     /// <summary>The module, for its training mode.</summary>
     nn.Module Module { get; }
 
-    /// <summary>The parameters that change, with names that stay the same from run to run.</summary>
-    IReadOnlyList<(string Name, Parameter Parameter)> TrainableParameters { get; }
+    /// <summary>The parameters that change, as they are now, with names that stay the same from run to run.</summary>
+    IReadOnlyList<(string Name, Parameter Parameter)> TrainableParameters();
 
     /// <summary>Writes the values of the parameters into a folder.</summary>
     void Save(string folder);
@@ -30,19 +30,19 @@ public sealed class TrainableModule(nn.Module module) : ITrainable
     public nn.Module Module { get; } = module;
 
     /// <inheritdoc/>
-    public IReadOnlyList<(string Name, Parameter Parameter)> TrainableParameters { get; } =
-        module.named_parameters().Where(named => named.parameter.requires_grad).ToList();
+    public IReadOnlyList<(string Name, Parameter Parameter)> TrainableParameters() =>
+        [.. Module.named_parameters().Where(named => named.parameter.requires_grad)];
 
     /// <inheritdoc/>
     public void Save(string folder) =>
-        SafetensorsWriter.Save(Path.Combine(folder, FileName), TrainableParameters.Select(named => (named.Name, (Tensor)named.Parameter)), [new("format", "pt")]);
+        SafetensorsWriter.Save(Path.Combine(folder, FileName), TrainableParameters().Select(named => (named.Name, (Tensor)named.Parameter)), [new("format", "pt")]);
 
     /// <inheritdoc/>
     public void Load(string folder)
     {
         using var file = SafetensorsFile.Open(Path.Combine(folder, FileName));
         using var withoutGradient = no_grad();
-        foreach (var (name, parameter) in TrainableParameters)
+        foreach (var (name, parameter) in TrainableParameters())
         {
             using var value = file.Load(name);
             if (!value.shape.SequenceEqual(parameter.shape))
@@ -53,6 +53,24 @@ public sealed class TrainableModule(nn.Module module) : ITrainable
             parameter.copy_(value);
         }
     }
+}
+
+/// <summary>An adapter of a model: a checkpoint of it is an adapter folder, as Hugging Face PEFT reads it.</summary>
+/// <param name="adapted">The model with its adapters, of which this one is active.</param>
+/// <param name="adapterName">The adapter that is trained.</param>
+public sealed class TrainableAdapter(AdaptedModel adapted, string adapterName = AdaptedModel.DefaultAdapterName) : ITrainable
+{
+    /// <inheritdoc/>
+    public nn.Module Module => adapted.Model;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<(string Name, Parameter Parameter)> TrainableParameters() => adapted.TrainableParameters();
+
+    /// <inheritdoc/>
+    public void Save(string folder) => adapted.SaveValues(folder, adapterName);
+
+    /// <inheritdoc/>
+    public void Load(string folder) => adapted.LoadValues(folder, adapterName);
 }
 
 /// <summary>A module that can recompute activations in its backward pass instead of keeping them.</summary>

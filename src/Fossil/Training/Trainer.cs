@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Fossil.Training;
@@ -26,7 +27,21 @@ public sealed partial class Trainer<TBatch>(
 {
     private readonly List<TrainerCallback> callbacks = [.. callbacks ?? []];
     private readonly CheckpointStore? store = arguments.OutputDirectory is null ? null : new(arguments.OutputDirectory);
+    private IReadOnlyList<(string Name, Parameter Parameter)> parameters = [];
     private string? lastCheckpoint;
+
+    /// <summary>Trains the default adapter of a model.</summary>
+    /// <inheritdoc cref="Trainer{TBatch}(ITrainable, Func{TBatch, Tensor}, TrainingArguments, ITrainingData{TBatch}, ITrainingData{TBatch}, IEnumerable{TrainerCallback})"/>
+    public Trainer(
+        AdaptedModel model,
+        Func<TBatch, Tensor> loss,
+        TrainingArguments arguments,
+        ITrainingData<TBatch> data,
+        ITrainingData<TBatch>? evaluationData = null,
+        IEnumerable<TrainerCallback>? callbacks = null)
+        : this(new TrainableAdapter(model), loss, arguments, data, evaluationData, callbacks)
+    {
+    }
 
     /// <summary>Takes the steps of the run, or the rest of them.</summary>
     /// <param name="resume">Whether to continue from the newest checkpoint of the output folder; without one the run begins.</param>
@@ -137,7 +152,7 @@ public sealed partial class Trainer<TBatch>(
                 state.TokensSeen += batch.Tokens;
             }
 
-            var norm = GradientClipping.ClipGradNorm(model.TrainableParameters.Select(named => named.Parameter), arguments.MaxGradNorm);
+            var norm = GradientClipping.ClipGradNorm(parameters.Select(named => named.Parameter), arguments.MaxGradNorm);
             if (double.IsFinite(mean) && double.IsFinite(norm))
             {
                 optimizer.step();
@@ -192,7 +207,9 @@ public sealed partial class Trainer<TBatch>(
 
     private FusedAdamW CreateOptimizer()
     {
-        var decay = model.TrainableParameters.ToLookup(named => !ParameterNames.IsExcludedFromWeightDecay(named.Name));
+        parameters = model.TrainableParameters();
+        if (parameters.Count == 0) throw new TrainingArgumentException($"{model.Module.GetType().Name} has no parameter that requires a gradient: attach an adapter, or unfreeze one.");
+        var decay = parameters.ToLookup(named => !ParameterNames.IsExcludedFromWeightDecay(named.Name));
         return new([(decay[true], arguments.WeightDecay), (decay[false], 0)], arguments.LearningRate, arguments.AdamBeta1, arguments.AdamBeta2, arguments.AdamEpsilon);
     }
 

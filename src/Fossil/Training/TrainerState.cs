@@ -7,13 +7,14 @@ namespace Fossil.Training;
 /// <param name="Loss">Mean loss of the steps since the last report; NaN where all were skipped.</param>
 /// <param name="LearningRate">Learning rate of the last step.</param>
 /// <param name="GradientNorm">Norm of the gradients of the last step, before clipping.</param>
+/// <param name="StepSeconds">Seconds a step, since the last report.</param>
 /// <param name="TokensPerSecond">Tokens without padding per second, since the last report.</param>
 /// <param name="SecondsElapsed">Seconds since the run, or its resumption, began.</param>
 /// <param name="SecondsLeft">Seconds that the rest takes at the mean speed so far.</param>
 /// <param name="MemoryBytes">Resident memory of the process.</param>
 public sealed record TrainingLog(
     int Step, int TotalSteps, double Epoch, double Loss, double LearningRate, double GradientNorm,
-    double TokensPerSecond, double SecondsElapsed, double SecondsLeft, long MemoryBytes);
+    double StepSeconds, double TokensPerSecond, double SecondsElapsed, double SecondsLeft, long MemoryBytes);
 
 /// <summary>One evaluation.</summary>
 /// <param name="Step">Steps taken.</param>

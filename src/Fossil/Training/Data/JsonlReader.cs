@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace Fossil.Training;
 
 /// <summary>One turn of a conversation.</summary>
-/// <param name="Role"><c>system</c>, <c>user</c>, <c>assistant</c> or <c>tool</c>.</param>
+/// <param name="Role"><c>system</c>, <c>user</c> or <c>assistant</c>.</param>
 /// <param name="Content">The text.</param>
 public sealed record ConversationTurn(string Role, string Content)
 {
@@ -24,7 +24,7 @@ public sealed record JsonlExample(long Line, IReadOnlyList<ConversationTurn> Tur
 public static class JsonlReader
 {
     private const int QuotedCharacters = 40;
-    private static readonly string[] Roles = ["system", "user", "assistant", "tool"];
+    private static readonly string[] Roles = ["system", "user", "assistant"];
 
     /// <summary>Reads a file.</summary>
     /// <exception cref="TrainingDataException">A line is not of these forms, or the file holds none; it names file and line.</exception>

@@ -1,0 +1,48 @@
+using System.Text.Json;
+using Fossil.Serialization;
+
+/// <summary>What one method gave with one seed.</summary>
+internal sealed record RunResult
+{
+    private static readonly JsonSerializerOptions Json = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+
+    public required string Method { get; init; }
+
+    public required int Seed { get; init; }
+
+    public required int Steps { get; init; }
+
+    public required long TrainableParameters { get; init; }
+
+    /// <summary>Seconds that attaching the adapter took.</summary>
+    public required double InitSeconds { get; init; }
+
+    /// <summary>The loss of each step.</summary>
+    public required double[] Losses { get; init; }
+
+    /// <summary>Median over the steps.</summary>
+    public required double TokensPerSecond { get; init; }
+
+    /// <summary>Median over the steps.</summary>
+    public required double StepSeconds { get; init; }
+
+    /// <summary>Largest resident memory of the process up to the end of the training.</summary>
+    public required double PeakMemoryGigabytes { get; init; }
+
+    public required int Correct { get; init; }
+
+    public required int Questions { get; init; }
+
+    public required double HamletPerplexity { get; init; }
+
+    public double ScorePercent => 100.0 * Correct / Questions;
+
+    /// <summary>Mean loss of the last 20 steps; null without training.</summary>
+    public double? LastLoss => Losses.Length == 0 ? null : Losses.TakeLast(20).Average();
+
+    public static string PathIn(string folder, string method, int seed) => Path.Combine(folder, $"{method}-seed{seed}", "result.json");
+
+    public static RunResult? TryLoad(string path) => File.Exists(path) ? JsonSerializer.Deserialize<RunResult>(File.ReadAllBytes(path), Json) : null;
+
+    public void Save(string path) => AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, this, Json));
+}

@@ -1,0 +1,31 @@
+using Fossil.Serialization;
+
+namespace Fossil;
+
+/// <content>The values of an adapter that is being trained.</content>
+public sealed partial class AdaptedModel
+{
+    /// <summary>
+    /// Writes the adapter's tensors, and its configuration where one says everything: with different settings on different targets the tensors alone,
+    /// which <see cref="LoadValues"/> puts back into the same adapter.
+    /// </summary>
+    internal void SaveValues(string folder, string adapterName)
+    {
+        CheckNotDisposed();
+        var adapter = Find(adapterName);
+        if (adapter.HasOneConfig)
+        {
+            SavePretrained(folder, adapterName);
+            return;
+        }
+
+        SafetensorsWriter.Save(Path.Combine(folder, WeightsFileName), [.. TensorsOf(adapter).Select(entry => (entry.Key, entry.Tensor))], [new("format", "pt")]);
+    }
+
+    /// <summary>Reads the tensors that <see cref="SaveValues"/> wrote into the adapter's own parameters.</summary>
+    internal void LoadValues(string folder, string adapterName)
+    {
+        CheckNotDisposed();
+        Load(Find(adapterName), folder);
+    }
+}
