@@ -19,13 +19,14 @@ public sealed partial class AdaptedModel
             return;
         }
 
-        SafetensorsWriter.Save(Path.Combine(folder, WeightsFileName), [.. TensorsOf(adapter).Select(entry => (entry.Key, entry.Tensor))], [new("format", "pt")]);
+        AtomicFile.Write(Path.Combine(folder, AdapterFile.FileName), stream => AdapterFile.Write(stream, TensorsOf(adapter).Select(entry => (entry.Name, entry.Tensor))));
     }
 
     /// <summary>Reads the tensors that <see cref="SaveValues"/> wrote into the adapter's own parameters.</summary>
     internal void LoadValues(string folder, string adapterName)
     {
         CheckNotDisposed();
-        Load(Find(adapterName), folder);
+        using var weights = AdapterFile.Open(folder);
+        Load(Find(adapterName), weights);
     }
 }

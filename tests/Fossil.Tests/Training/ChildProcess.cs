@@ -20,6 +20,7 @@ internal static class ChildProcess
         }
 
         using var model = new TinyLanguageModel();
+        using var adapted = model.AttachAdapters();
         var options = new TrainingArguments
         {
             OutputDirectory = folder,
@@ -37,7 +38,7 @@ internal static class ChildProcess
         try
         {
             var kill = new KillAfter(int.Parse(killAfter, CultureInfo.InvariantCulture));
-            var result = new Trainer<TokenBatch>(new TrainableModule(model), model.Loss, options, TinyLanguageModel.Data(), callbacks: [kill]).Train(resume: true);
+            var result = new Trainer<TokenBatch>(adapted, model.Loss, options, TinyLanguageModel.Data(), callbacks: [kill]).Train(resume: true);
             Console.WriteLine($"{result.Outcome} {result.State.GlobalStep} {string.Join(' ', result.State.Logs.Select(log => log.Loss.ToString("R", CultureInfo.InvariantCulture)))}");
             return 0;
         }

@@ -29,7 +29,7 @@ public sealed class KilledRunTests : IDisposable
         var resumed = await ChildProcess.Run(folder.FullName);
         Assert.True(resumed.ExitCode == 0, $"{where}: {resumed.Error}");
         var (parameters, optimizer, output) = await Uninterrupted.Value;
-        Assert.True(parameters.SequenceEqual(Read(folder, "model.safetensors")), where);
+        Assert.True(parameters.SequenceEqual(Read(folder, "adapter_model.safetensors")), where);
         Assert.True(optimizer.SequenceEqual(Read(folder, "optimizer.safetensors")), where);
         Assert.Equal(output, resumed.Output);
     }
@@ -45,7 +45,7 @@ public sealed class KilledRunTests : IDisposable
         var resumed = await ChildProcess.Run(folder.FullName);
         Assert.True(resumed.ExitCode == 0, $"killed after {milliseconds} ms: {resumed.Error}");
         var (parameters, _, output) = await Uninterrupted.Value;
-        Assert.True(parameters.SequenceEqual(Read(folder, "model.safetensors")), $"killed after {milliseconds} ms");
+        Assert.True(parameters.SequenceEqual(Read(folder, "adapter_model.safetensors")), $"killed after {milliseconds} ms");
         Assert.Equal(output, resumed.Output);
         Assert.Equal(["checkpoint-36", "checkpoint-40"], folder.GetFileSystemInfos().Select(entry => entry.Name).Order());
     }
@@ -54,11 +54,11 @@ public sealed class KilledRunTests : IDisposable
     public async Task AFullDiskIsNamedAndTheRunGoesOnOnceThereIsRoom()
     {
         // A file system of its own with room for one checkpoint, mounted where only this process sees it.
-        const string Mount = "unshare -rm sh -c 'mount -t tmpfs -o size=64k tmpfs \"$0\"'";
+        const string Mount = "unshare -rm sh -c 'mount -t tmpfs -o size=32k tmpfs \"$0\"'";
         Skip.IfNot((await ChildProcess.Shell($"{Mount} {folder.FullName}")).ExitCode == 0, "mounting is not allowed here");
         var (_, output, error) = await ChildProcess.Shell(
             $"""
-            unshare -rm sh -c 'mount -t tmpfs -o size=64k tmpfs "$0" && {ChildProcess.CommandLine("$0")}; ls -A "$0"; mount -o remount,size=4m "$0" && {ChildProcess.CommandLine("$0")} && cat "$0"/checkpoint-40/model.safetensors | sha256sum' {folder.FullName}
+            unshare -rm sh -c 'mount -t tmpfs -o size=32k tmpfs "$0" && {ChildProcess.CommandLine("$0")}; ls -A "$0"; mount -o remount,size=4m "$0" && {ChildProcess.CommandLine("$0")} && cat "$0"/checkpoint-40/adapter_model.safetensors | sha256sum' {folder.FullName}
             """);
         Assert.Contains("CheckpointWriteException", error);
         Assert.Contains("No space left on device", error);
@@ -73,8 +73,8 @@ public sealed class KilledRunTests : IDisposable
         Skip.If(OperatingSystem.IsWindows(), "needs a POSIX shell");
         Assert.Equal(137, (await ChildProcess.Run(folder.FullName, killAfter: 8)).ExitCode);
 
-        // 20 blocks of 512 bytes. Without the setting the run time itself needs larger files.
-        var limited = await ChildProcess.Run(folder.FullName, prefix: "export DOTNET_EnableWriteXorExecute=0; trap '' XFSZ; ulimit -f 20;");
+        // 8 blocks of 512 bytes. Without the setting the run time itself needs larger files.
+        var limited = await ChildProcess.Run(folder.FullName, prefix: "export DOTNET_EnableWriteXorExecute=0; trap '' XFSZ; ulimit -f 8;");
         Assert.Equal(1, limited.ExitCode);
         Assert.Contains("CheckpointWriteException", limited.Error);
         Assert.Equal(["checkpoint-6"], folder.GetFileSystemInfos().Select(entry => entry.Name));
@@ -87,7 +87,7 @@ public sealed class KilledRunTests : IDisposable
         {
             var (exitCode, output, error) = await ChildProcess.Run(folder.FullName);
             Assert.True(exitCode == 0, error);
-            return (Read(folder, "model.safetensors"), Read(folder, "optimizer.safetensors"), output);
+            return (Read(folder, "adapter_model.safetensors"), Read(folder, "optimizer.safetensors"), output);
         }
         finally
         {

@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 namespace Fossil.Tests.Training;
 
 /// <summary>Predicts a token from the one before it; with dropout, so that a resumed run needs the right random numbers.</summary>
-public sealed class TinyLanguageModel : nn.Module<Tensor, Tensor>
+[FossilAdapt("up", "head", ShardSize = 8)]
+public sealed partial class TinyLanguageModel : nn.Module<Tensor, Tensor>
 {
     public const int Vocabulary = 32;
     private readonly Embedding embedding = nn.Embedding(Vocabulary, 24);
