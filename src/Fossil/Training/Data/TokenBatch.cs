@@ -32,22 +32,21 @@ public sealed class TokenBatch(Tensor inputIds, Tensor lossPositions, Tensor tar
     public long LossItems => Targets.numel();
 
     /// <summary>The mean cross entropy of logits over the whole batch.</summary>
-    /// <param name="logits">(batch, length, vocabulary), any float dtype; the loss is computed in float32.</param>
+    /// <param name="logits">(batch, length, vocabulary), any float dtype and device; the loss is computed in float32.</param>
     /// <returns>A scalar, float32.</returns>
     public Tensor Loss(Tensor logits)
     {
-        using var flat = logits.reshape(-1, logits.shape[^1]);
-        using var selected = flat.index_select(0, LossPositions);
-        return LossAtPositions(selected);
+        using var scope = NewDisposeScope();
+        return LossAtPositions(logits.reshape(-1, logits.shape[^1]).index_select(0, LossPositions.to(logits.device))).MoveToOuterDisposeScope();
     }
 
     /// <summary>The mean cross entropy of logits at <see cref="LossPositions"/> alone.</summary>
-    /// <param name="logits">(positions, vocabulary), any float dtype; the loss is computed in float32.</param>
+    /// <param name="logits">(positions, vocabulary), any float dtype and device; the loss is computed in float32.</param>
     /// <returns>A scalar, float32.</returns>
     public Tensor LossAtPositions(Tensor logits)
     {
-        using var precise = logits.to(ScalarType.Float32);
-        return nn.functional.cross_entropy(precise, Targets);
+        using var scope = NewDisposeScope();
+        return nn.functional.cross_entropy(logits.to(ScalarType.Float32), Targets.to(logits.device)).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
