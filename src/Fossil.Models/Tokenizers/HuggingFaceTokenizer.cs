@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Unicode;
 
 namespace Fossil.Models.Tokenizers;
 
@@ -48,11 +49,7 @@ internal static class HuggingFaceTokenizer
         var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
         var vocabularyJson = model.Member("vocab", path);
         if (vocabularyJson.ValueKind != JsonValueKind.Object) throw new TokenizerException(path, "'vocab' is no object.");
-        foreach (var entry in vocabularyJson.EnumerateObject())
-        {
-            var token = TokenizerJson.NameOf(entry, path);
-            vocabulary[token] = entry.Value.AsId(token, path);
-        }
+        foreach (var entry in vocabularyJson.EnumerateObject()) vocabulary[entry.Name] = entry.Value.AsId(entry.Name, path);
 
         var added = root.Optional("added_tokens") is null ? [] : root.List("added_tokens", path).Select(token => ReadAdded(token, path)).ToArray();
         var (prefix, suffix) = root.Optional("post_processor") is { } processor ? ReadPostProcessor(processor, path) : ([], []);
@@ -163,12 +160,29 @@ internal static class HuggingFaceTokenizer
     {
         try
         {
-            using var stream = File.OpenRead(path);
-            return JsonDocument.Parse(stream);
+            var bytes = File.ReadAllBytes(path);
+            if (!Utf8.IsValid(bytes)) throw new TokenizerException(path, "this is not UTF-8.");
+            var start = bytes.AsSpan().StartsWith("\uFEFF"u8) ? 3 : 0;
+            CheckStrings(bytes.AsSpan(start));
+            return JsonDocument.Parse(bytes.AsMemory(start));
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw new TokenizerException(path, $"a string is no Unicode text: {exception.Message}", exception);
         }
         catch (JsonException exception)
         {
             throw new TokenizerException(path, $"this is not JSON: {exception.Message}", exception);
+        }
+    }
+
+    // An escape can be half of a surrogate pair; JsonDocument would find that out only when it compares or returns the string.
+    private static void CheckStrings(ReadOnlySpan<byte> json)
+    {
+        var reader = new Utf8JsonReader(json);
+        while (reader.Read())
+        {
+            if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && reader.ValueIsEscaped) reader.GetString();
         }
     }
 }

@@ -38,8 +38,9 @@ public sealed class PretrainedTokenizer
         {
             bpe = BpeTokenizer.Create(new BpeOptions(definition.Vocabulary) { Merges = definition.Merges });
         }
-        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or FormatException or KeyNotFoundException)
+        catch (Exception exception) when (exception is not OutOfMemoryException)
         {
+            // Microsoft.ML.Tokenizers does not say what it throws when merges and vocabulary contradict each other.
             throw new TokenizerException(definition.Path, $"the merges do not fit the vocabulary: {exception.Message}", exception);
         }
     }

@@ -18,10 +18,7 @@ internal static class TokenizerJson
 
     /// <summary>The element as a string.</summary>
     public static string AsText(this JsonElement element, string name, string path) =>
-        element.ValueKind == JsonValueKind.String ? Decode(() => element.GetString()!, path) : throw new TokenizerException(path, $"'{name}' is no string.");
-
-    /// <summary>The name of an object's member.</summary>
-    public static string NameOf(JsonProperty member, string path) => Decode(() => member.Name, path);
+        element.ValueKind == JsonValueKind.String ? element.GetString()! : throw new TokenizerException(path, $"'{name}' is no string.");
 
     /// <summary>The element as an id.</summary>
     public static int AsId(this JsonElement element, string name, string path) =>
@@ -39,17 +36,4 @@ internal static class TokenizerJson
     /// <summary>An array that must be there.</summary>
     public static JsonElement.ArrayEnumerator List(this JsonElement parent, string name, string path) =>
         parent.Member(name, path) is { ValueKind: JsonValueKind.Array } list ? list.EnumerateArray() : throw new TokenizerException(path, $"'{name}' is no list.");
-
-    // JSON is read without its strings being looked at, which may be no UTF-8, or halves of surrogate pairs.
-    private static string Decode(Func<string> read, string path)
-    {
-        try
-        {
-            return read();
-        }
-        catch (InvalidOperationException exception)
-        {
-            throw new TokenizerException(path, $"a string is no Unicode text: {exception.Message}", exception);
-        }
-    }
 }
