@@ -92,7 +92,7 @@ internal sealed partial class Interpreter
         switch (method.Name)
         {
             case "Range" when values is [Constant { Content: int start }, Constant { Content: int count }] && count is >= 0 and <= MaxIterations:
-                return Sequence([.. Enumerable.Range(start, count).Select(number => new Constant(number, values[0].From.And(values[1].From)))], true, method.ReturnType);
+                return Sequence([.. Enumerable.Range(start, count).Select(number => new Constant(number, new Provenance(values[0].From.And(values[1].From).Depth, null)))], true, method.ReturnType);
             case "Range":
                 return Sequence([NotFollowed], false, method.ReturnType);
             case "Repeat" when values is [var repeated, Constant { Content: int count }] && count is >= 0 and <= MaxIterations:
@@ -133,7 +133,8 @@ internal sealed partial class Interpreter
         {
             if (state is null || IsExhausted) break;
             var position = sequence.HasExactItems ? Known(index++) : (Value)NotFollowed;
-            items.Add(Apply(selector, [item.KnownBy(source.From), position]));
+            // What is wrong with an element is wrong in the lambda, not in the argument that brought the collection.
+            items.Add(Apply(selector, [item.KnownBy(new Provenance(source.From.Depth, null)), position]));
         }
         return Sequence(items.ToImmutable(), sequence.HasExactItems, null);
     }

@@ -16,7 +16,7 @@ namespace Fossil.Analyzers.Tests.Fuzzing;
 /// </summary>
 public class NeverThrowsTests(ITestOutputHelper output)
 {
-    private const int DefaultPrograms = 300;
+    private const int DefaultPrograms = 200;
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     [Fact]
