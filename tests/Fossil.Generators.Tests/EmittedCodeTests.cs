@@ -36,4 +36,51 @@ public class EmittedCodeTests
             generated.Files.Keys.Order(StringComparer.Ordinal));
         foreach (var (name, text) in generated.Files) Snapshots.Match(text.Replace(generated.Compilation.AssemblyName!, "Consumer"), $"SelfAttention.{name}");
     }
+
+    [Fact]
+    public void AHierarchyOfNestedGenericClasses()
+    {
+        var generated = GeneratorHarness.Run("""
+            namespace My.Models;
+
+            public static partial class Blocks<T>
+            {
+                [FossilAdapt("up", "down", ShardSize = 3, Dropout = 0.05)]
+                [FossilAdapt("experts", ShardSize = 8, Variant = FossilVariant.Bat)]
+                public abstract partial class FeedForward<TGate> : Module<Tensor, Tensor> where TGate : Module<Tensor, Tensor>, new()
+                {
+                    protected readonly Linear up = Linear(12, 24), down = Linear(24, 12);
+                    protected readonly ModuleList<Linear> experts = ModuleList<Linear>();
+                    protected readonly TGate gate = new();
+                    protected FeedForward() : base("block") { RegisterComponents(); }
+                    public override Tensor forward(Tensor x)
+                    {
+                        var p = x.shape[0] > 1 ? up : experts[0];
+                        return down.forward(p.forward(x)) * gate.call(x);
+                    }
+                }
+
+                [FossilAdapt(nameof(gate), ShardSize = 3, Variant = FossilVariant.Mini, MiniSize = 4, AllowPadding = true)]
+                public sealed partial class Gated<TGate> : FeedForward<TGate> where TGate : Module<Tensor, Tensor>, new()
+                {
+                    public Tensor? Maybe(TGate? other, Tensor x) => other?.forward(x);
+                }
+            }
+            """);
+
+        Assert.Empty(generated.Problems);
+        foreach (var (name, text) in generated.Files.Where(file => !file.Key.Contains("Kernels", StringComparison.Ordinal))) Snapshots.Match(text, $"Hierarchy.{name.Replace('`', '_')}");
+    }
+
+    /// <summary>A chunk that is narrower than a vector; one that no vector divides, with more vectors than registers.</summary>
+    [Theory]
+    [InlineData(3)]
+    [InlineData(300)]
+    public void KernelsOf(int shardSize)
+    {
+        var generated = GeneratorHarness.Run($$"""[FossilAdapt("p", ShardSize = {{shardSize}})] partial class M() : Module("m") { Linear p = Linear(600, 8); }""");
+
+        Assert.Empty(generated.Problems);
+        Snapshots.Match(generated.Files[$"ShardKernels{shardSize}.Code.g.cs"], $"Kernels.{shardSize}");
+    }
 }
