@@ -1,4 +1,3 @@
-using Fossil.CodeModel;
 using Fossil.Generators.CallSites;
 using Fossil.Generators.Declarations;
 using Fossil.Generators.Emission;
