@@ -23,14 +23,16 @@ var command = new RootCommand("Pre-trains a byte-level decoder on Shakespeare.")
 {
     data, output, resume, width, layers, steps, minutes, start, batch, length, rate, muonRate, every, seed, threads,
 };
-command.SetAction((parsed, cancel) =>
+command.SetAction(async (parsed, cancel) =>
 {
     if (parsed.GetValue(threads) is { } count) torch.set_num_threads(count);
     var options = new PretrainOptions(
         parsed.GetValue(data)!.FullName, parsed.GetValue(output)!.FullName, parsed.GetValue(resume)?.FullName, parsed.GetValue(width), parsed.GetValue(layers),
         parsed.GetValue(steps), parsed.GetValue(minutes), parsed.GetValue(start), parsed.GetValue(batch), parsed.GetValue(length), parsed.GetValue(rate),
         parsed.GetValue(muonRate), parsed.GetValue(every), parsed.GetValue(seed));
-    Pretraining.Run(options, cancel);
-    return Task.FromResult(0);
+    // On a thread of its own: this one has to hear Ctrl-C.
+    await Task.Run(() => Pretraining.Run(options, cancel), CancellationToken.None);
+    return 0;
 });
-return await command.Parse(args).InvokeAsync();
+// Ctrl-C lets the step end and the model be saved, however long that takes.
+return await command.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = Timeout.InfiniteTimeSpan });

@@ -2,16 +2,16 @@ using Fossil.Models;
 using static TorchSharp.torch;
 
 /// <summary>A text as token ids, the last part of it held out.</summary>
-internal sealed class Corpus(long[] train, long[] heldOut)
+internal sealed class Corpus(int[] train, int[] heldOut)
 {
-    public long[] Train => train;
+    public int[] Train => train;
 
-    public long[] HeldOut => heldOut;
+    public int[] HeldOut => heldOut;
 
     /// <summary>Splits each file on its own, so that the held-out part is made of all of them.</summary>
-    public static Corpus FromFiles(IEnumerable<string> paths, Func<string, long[]> encode, double heldOutShare)
+    public static Corpus FromFiles(IEnumerable<string> paths, Func<string, int[]> encode, double heldOutShare)
     {
-        List<long> train = [], heldOut = [];
+        List<int> train = [], heldOut = [];
         foreach (var path in paths.Order(StringComparer.Ordinal))
         {
             var ids = encode(File.ReadAllText(path));
@@ -25,9 +25,8 @@ internal sealed class Corpus(long[] train, long[] heldOut)
     /// <summary>Random windows of the training part, (batch, length).</summary>
     public Tensor Sample(Random random, int batch, int length)
     {
-        var ids = new long[batch * length];
-        for (var row = 0; row < batch; row++) Train.AsSpan(random.Next(Train.Length - length), length).CopyTo(ids.AsSpan(row * length));
-        return tensor(ids, [batch, length]);
+        using var ids = tensor([.. Enumerable.Range(0, batch).SelectMany(_ => new ArraySegment<int>(Train, random.Next(Train.Length - length), length))], [batch, length]);
+        return ids.to(int64);
     }
 
     /// <summary>
@@ -47,8 +46,8 @@ internal sealed class Corpus(long[] train, long[] heldOut)
             using var scope = NewDisposeScope();
             var rows = Math.Min(batch, windows - first);
             // A window overlaps the next by one token, so that every token is predicted once.
-            var ids = Enumerable.Range(first, rows).SelectMany(w => HeldOut.AsSpan((int)((long)w * all / windows) * length, length + 1).ToArray()).ToArray();
-            var window = tensor(ids, [rows, length + 1]);
+            var ids = Enumerable.Range(first, rows).SelectMany(w => new ArraySegment<int>(HeldOut, (int)((long)w * all / windows) * length, length + 1));
+            var window = tensor([.. ids], [rows, length + 1]).to(int64);
             sum += model.loss(window, window).item<float>() * (double)rows;
         }
         return sum / windows;

@@ -9,12 +9,12 @@ public static class ByteTokenizer
     public const int VocabSize = 256;
 
     /// <summary>The ids of <paramref name="text"/>.</summary>
-    public static long[] Encode(string text)
+    public static int[] Encode(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        return [.. Encoding.UTF8.GetBytes(text).Select(b => (long)b)];
+        return [.. Encoding.UTF8.GetBytes(text).Select(b => (int)b)];
     }
 
     /// <summary>The text of <paramref name="ids"/>; bytes that are no UTF-8 become U+FFFD.</summary>
-    public static string Decode(IEnumerable<long> ids) => Encoding.UTF8.GetString([.. ids.Select(id => checked((byte)id))]);
+    public static string Decode(IEnumerable<int> ids) => Encoding.UTF8.GetString([.. ids.Select(id => checked((byte)id))]);
 }

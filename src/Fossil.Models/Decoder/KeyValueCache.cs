@@ -27,17 +27,6 @@ public sealed class KeyValueCache(int layers) : IDisposable
     /// <summary>Called once a forward pass has appended to every layer.</summary>
     internal void Advance(long tokens) => Length += tokens;
 
-    /// <summary>Keeps only the sequences at <paramref name="rows"/> (int64, 1-D) of the batch, in that order.</summary>
-    public void Select(Tensor rows)
-    {
-        ArgumentNullException.ThrowIfNull(rows);
-        for (var layer = 0; layer < layers; layer++)
-        {
-            Replace(ref keys[layer], old => old.index_select(0, rows));
-            Replace(ref values[layer], old => old.index_select(0, rows));
-        }
-    }
-
     private Tensor Store(ref Tensor? buffer, Tensor added, long length)
     {
         using var scope = NewDisposeScope();
@@ -52,14 +41,6 @@ public sealed class KeyValueCache(int layers) : IDisposable
         }
         buffer.narrow(2, Length, shape[2]).copy_(added);
         return buffer.narrow(2, 0, length).MoveToOuterDisposeScope();
-    }
-
-    private static void Replace(ref Tensor? buffer, Func<Tensor, Tensor> change)
-    {
-        if (buffer is null) return;
-        var changed = change(buffer).DetachFromDisposeScope();
-        buffer.Dispose();
-        buffer = changed;
     }
 
     /// <inheritdoc/>

@@ -288,6 +288,17 @@ public sealed partial class LlamaForCausalLM : Module<Tensor, Tensor>
         return CrossEntropyCall.Run(logits, labels.narrow(1, 1, last).reshape(-1)).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Mean cross-entropy in nats over the positions that a batch of a <see cref="Trainer{TBatch}"/> marks; logits are computed for these alone. A float32 scalar.</summary>
+    /// <param name="batch">Sequences and what is learned of them.</param>
+    public Tensor loss(TokenBatch batch)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        using var scope = NewDisposeScope();
+        var hidden = model.forward(batch.InputIds, attentionMask: null, cache: null);
+        var logits = Logits(hidden.view(-1, hidden.shape[2]).index_select(0, batch.LossPositions));
+        return CrossEntropyCall.Run(logits, batch.Targets).MoveToOuterDisposeScope();
+    }
+
     private Tensor Logits(Tensor hidden) =>
         lm_head is null ? functional.linear(hidden, model.Embedding.Weight) : lm_head.forward(hidden);
 

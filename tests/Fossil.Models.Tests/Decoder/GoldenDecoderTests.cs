@@ -78,6 +78,19 @@ public sealed class GoldenDecoderTests
     }
 
     [SkippableTheory, MemberData(nameof(Architectures))]
+    public void Greedy_text_is_transformers_text(string architecture)
+    {
+        using var scope = NewDisposeScope();
+        var (model, reference) = Open(architecture);
+        var expected = reference.Load("greedy");
+        const int prompt = 12;
+        int[][] rows = [.. Enumerable.Range(0, (int)expected.shape[0]).Select(row => expected[row].data<long>().Select(id => (int)id).ToArray())];
+        var texts = model.Generate(rows.Select(row => row[..prompt]).ToArray(), new GenerationOptions { MaxNewTokens = rows[0].Length - prompt, StopTokens = [] });
+
+        Assert.Equal(rows.Select(row => row[prompt..]), texts);
+    }
+
+    [SkippableTheory, MemberData(nameof(Architectures))]
     public void A_saved_model_loads_back_to_the_same_logits(string architecture)
     {
         using var scope = NewDisposeScope();

@@ -1,0 +1,102 @@
+using static TorchSharp.torch;
+
+namespace Fossil.Models;
+
+// Continuing texts.
+public sealed partial class LlamaForCausalLM
+{
+    /// <summary>Continues each prompt, all at once; every text is the one that its prompt would give alone.</summary>
+    /// <param name="prompts">Token ids of the prompts, of any lengths; shorter ones are padded on the left.</param>
+    /// <param name="options">How to choose tokens; greedy where null.</param>
+    /// <param name="onToken">Called with the prompt's index and the token as soon as one is chosen.</param>
+    /// <param name="cancellation">Ends all texts where they are.</param>
+    /// <returns>For each prompt the tokens after it.</returns>
+    /// <exception cref="ArgumentException">There is no prompt, one is empty, or an id is not in the vocabulary.</exception>
+    public IReadOnlyList<IReadOnlyList<int>> Generate(
+        IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions? options = null, Action<int, int>? onToken = null, CancellationToken cancellation = default)
+    {
+        options ??= new GenerationOptions();
+        options.Validate();
+        CheckPrompts(prompts);
+        var stops = (options.StopTokens ?? Config.EosTokenIds).ToHashSet();
+        var texts = prompts.Select(_ => new List<int>()).ToArray();
+        var samplers = prompts.Select(prompt => new TokenSampler(options, prompt)).ToArray();
+        var running = new bool[prompts.Count];
+        Array.Fill(running, true);
+
+        using var noGrad = no_grad();
+        using var cache = new KeyValueCache(Config.NumHiddenLayers);
+        var (next, mask) = Pad(prompts);
+        try
+        {
+            for (var step = 0; step < options.MaxNewTokens && running.Contains(true) && !cancellation.IsCancellationRequested; step++)
+            {
+                using var scope = NewDisposeScope();
+                var logits = forward(next, mask, cache, last_only: true).to(float32).cpu().flatten().data<float>().ToArray();
+                var chosen = new long[prompts.Count];
+                for (var row = 0; row < chosen.Length; row++)
+                {
+                    // A finished text keeps its place in the batch and feeds any token.
+                    if (!running[row]) continue;
+                    var token = samplers[row].Next(logits.AsSpan(row * Config.VocabSize, Config.VocabSize));
+                    chosen[row] = token;
+                    texts[row].Add(token);
+                    running[row] = !stops.Contains(token);
+                    onToken?.Invoke(row, token);
+                }
+                Replace(ref next, tensor(chosen, [chosen.Length, 1], device: next.device));
+                if (mask is not null) Replace(ref mask, cat([mask, ones(chosen.Length, 1, dtype: int64, device: mask.device)], dim: 1));
+            }
+        }
+        finally
+        {
+            next.Dispose();
+            mask?.Dispose();
+        }
+        return texts;
+
+        static void Replace(ref Tensor tensor, Tensor value)
+        {
+            tensor.Dispose();
+            tensor = value.DetachFromDisposeScope();
+        }
+    }
+
+    /// <summary>Continues one prompt.</summary>
+    /// <param name="prompt">Token ids.</param>
+    /// <param name="options">How to choose tokens; greedy where null.</param>
+    /// <param name="onToken">Called with each token as soon as it is chosen.</param>
+    /// <param name="cancellation">Ends the text where it is.</param>
+    /// <returns>The tokens after the prompt.</returns>
+    /// <exception cref="ArgumentException">The prompt is empty, or an id is not in the vocabulary.</exception>
+    public IReadOnlyList<int> Generate(IReadOnlyList<int> prompt, GenerationOptions? options = null, Action<int>? onToken = null, CancellationToken cancellation = default) =>
+        Generate([prompt], options, onToken is null ? null : (_, token) => onToken(token), cancellation)[0];
+
+    private (Tensor Ids, Tensor? Mask) Pad(IReadOnlyList<IReadOnlyList<int>> prompts)
+    {
+        var (device, longest) = (model.Embedding.Weight.device, prompts.Max(prompt => prompt.Count));
+        var ids = new long[prompts.Count * longest];
+        var mask = new long[ids.Length];
+        for (var row = 0; row < prompts.Count; row++)
+        {
+            var start = (row + 1) * longest - prompts[row].Count;
+            for (var i = 0; i < prompts[row].Count; i++) (ids[start + i], mask[start + i]) = (prompts[row][i], 1);
+        }
+        return (tensor(ids, [prompts.Count, longest], device: device).DetachFromDisposeScope(),
+            mask.Contains(0) ? tensor(mask, [prompts.Count, longest], device: device).DetachFromDisposeScope() : null);
+    }
+
+    private void CheckPrompts(IReadOnlyList<IReadOnlyList<int>> prompts)
+    {
+        ArgumentNullException.ThrowIfNull(prompts);
+        if (prompts.Count == 0) throw new ArgumentException("There is no prompt to continue.", nameof(prompts));
+        for (var row = 0; row < prompts.Count; row++)
+        {
+            if (prompts[row].Count == 0) throw new ArgumentException($"Prompt {row} is empty: begin with a token, such as the model's bos_token_id.", nameof(prompts));
+            foreach (var id in prompts[row])
+            {
+                if (id < 0 || id >= Config.VocabSize) throw new ArgumentException($"Prompt {row} has the token {id}, but the vocabulary has {Config.VocabSize}.", nameof(prompts));
+            }
+        }
+    }
+}
