@@ -63,9 +63,7 @@ public sealed partial class LlamaForCausalLM
 
     /// <summary>The base parameters by their names in a checkpoint; those of adapters, which belong to their own files, are left out.</summary>
     private Dictionary<string, Parameter> CheckpointParameters() =>
-        named_parameters()
-            .Where(p => p.name.EndsWith(".weight", StringComparison.Ordinal) || p.name.EndsWith(".bias", StringComparison.Ordinal))
-            .ToDictionary(p => p.name, p => p.parameter, StringComparer.Ordinal);
+        named_parameters().Where(p => ownNames.Contains(p.name)).ToDictionary(p => p.name, p => p.parameter, StringComparer.Ordinal);
 
     private void Fill(IReadOnlyCollection<CheckpointTensor> sources, string origin)
     {

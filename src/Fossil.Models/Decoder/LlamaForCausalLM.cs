@@ -232,6 +232,7 @@ public sealed partial class LlamaForCausalLM : Module<Tensor, Tensor>
 {
     private readonly LlamaModel model;
     private readonly Linear? lm_head;
+    private readonly HashSet<string> ownNames;
 
     /// <summary>Creates a decoder with fresh weights: normal with <see cref="LlamaConfig.InitializerRange"/>, biases 0, norms 1.</summary>
     /// <param name="config">The architecture.</param>
@@ -250,6 +251,7 @@ public sealed partial class LlamaForCausalLM : Module<Tensor, Tensor>
         // With tied embeddings there is no module here: one Parameter registered under two names breaks Module.to.
         if (!config.TieWordEmbeddings) lm_head = Projection.Create(config.HiddenSize, config.VocabSize, false, dtype, device);
         RegisterComponents();
+        ownNames = named_parameters().Select(p => p.name).ToHashSet(StringComparer.Ordinal);
         if (initialize) InitializeWeights();
     }
 
