@@ -1,0 +1,36 @@
+using Fossil;
+using Fossil.Models;
+using Fossil.Models.Tokenizers;
+using static TorchSharp.torch;
+
+/// <summary>The model's files, and what all measurements share.</summary>
+internal sealed record Base(string Folder)
+{
+    public static readonly string[] Projections = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+
+    private string Gguf => Path.Combine(Folder, "SmolLM2-135M-Instruct.Q4_1.gguf");
+
+    public string Reference => Path.Combine(Folder, "reference", "reference.json");
+
+    public static Base In(DirectoryInfo models) => new(Path.Combine(models.FullName, "SmolLM2-135M-Instruct"));
+
+    public LlamaForCausalLM Load(ScalarType dtype) => LlamaForCausalLM.FromGguf(Gguf, dtype);
+
+    /// <summary>The tokens of Paradise Lost.</summary>
+    public int[] Text() => PretrainedTokenizer.FromGguf(Gguf).Encode(File.ReadAllText(SampleData.Find("data/paradise_lost.txt")));
+
+    public static FossilConfig Config(int shardSize, FossilVariant variant = FossilVariant.Balance) =>
+        new() { ShardSize = shardSize, Variant = variant, TargetModules = [.. Projections] };
+
+    public static Tensor Batch(int[] tokens, int start, int rows, int length)
+    {
+        using var ids = tensor(tokens.AsSpan(start, rows * length).ToArray(), [rows, length]);
+        return ids.to(int64);
+    }
+
+    public static double Median(IEnumerable<double> seconds)
+    {
+        var sorted = seconds.Order().ToArray();
+        return sorted[sorted.Length / 2];
+    }
+}
