@@ -17,7 +17,7 @@ public sealed class RMSNorm : Module<Tensor, Tensor>
     internal RMSNorm(int size, double eps, ScalarType dtype, Device? device) : base(nameof(RMSNorm))
     {
         this.eps = eps;
-        weight = new Parameter(empty(size, dtype: dtype, device: device));
+        weight = Projection.Allocate([size], dtype, device);
         RegisterComponents();
     }
 
@@ -32,7 +32,7 @@ public sealed class TokenEmbedding : Module<Tensor, Tensor>
 
     internal TokenEmbedding(int count, int size, ScalarType dtype, Device? device) : base(nameof(TokenEmbedding))
     {
-        weight = new Parameter(empty(count, size, dtype: dtype, device: device));
+        weight = Projection.Allocate([count, size], dtype, device);
         RegisterComponents();
     }
 
@@ -316,9 +316,17 @@ public sealed partial class LlamaForCausalLM : Module<Tensor, Tensor>
     }
 }
 
-/// <summary>Linear layers whose weights are allocated, not filled: a checkpoint or the initialisation writes them.</summary>
+/// <summary>Parameters and linear layers that are allocated, not filled: a checkpoint or the initialisation writes them.</summary>
 internal static class Projection
 {
     public static Linear Create(int inputs, int outputs, bool bias, ScalarType dtype, Device? device) =>
-        Linear(new Parameter(empty(outputs, inputs, dtype: dtype, device: device)), bias ? new Parameter(empty(outputs, dtype: dtype, device: device)) : null);
+        Linear(Allocate([outputs, inputs], dtype, device), bias ? Allocate([outputs], dtype, device) : null);
+
+    /// <summary>A parameter that outlives the dispose scope in which the model is made.</summary>
+    public static Parameter Allocate(long[] shape, ScalarType dtype, Device? device)
+    {
+        var parameter = new Parameter(empty(shape, dtype: dtype, device: device));
+        parameter.DetachFromDisposeScope();
+        return parameter;
+    }
 }

@@ -74,6 +74,7 @@ internal sealed class CrossEntropyCall(Tensor logits, long[] targets, long count
 
     private readonly struct Kernel<T>(KernelMatrix logits, long[] targets, float[] losses, bool gradient, float scale) : IRowKernel where T : unmanaged
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(long first, long end)
         {
             for (var row = first; row < end; row++)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Fossil.Autograd;
 using Fossil.CompilerServices;
@@ -49,6 +50,7 @@ internal sealed class GatedCall(Tensor gate, Tensor up) : AdapterCall
 
     private readonly struct ForwardKernel<T>(KernelMatrix gate, KernelMatrix up, KernelMatrix y) : IRowKernel where T : unmanaged
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(long first, long end)
         {
             for (var row = first; row < end; row++)
@@ -67,6 +69,7 @@ internal sealed class GatedCall(Tensor gate, Tensor up) : AdapterCall
 
     private readonly struct BackwardKernel<T>(KernelMatrix gate, KernelMatrix up, KernelMatrix dy, KernelMatrix dGate, KernelMatrix dUp) : IRowKernel where T : unmanaged
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(long first, long end)
         {
             for (var row = first; row < end; row++)

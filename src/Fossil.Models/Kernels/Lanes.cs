@@ -5,7 +5,10 @@ using static TorchSharp.torch;
 
 namespace Fossil.Models.Kernels;
 
-/// <summary>Sixteen elements at a time of float32 (<see cref="float"/>) or bfloat16 (<see cref="ushort"/>) memory, computed in float32.</summary>
+/// <summary>
+/// Sixteen elements at a time of float32 (<see cref="float"/>) or bfloat16 (<see cref="ushort"/>) memory, computed in float32. Loops over them are compiled with
+/// full optimisation at once: before it tiers up, vector code is slower by an order of magnitude, and a short fine-tuning would not see the end of that.
+/// </summary>
 internal static class Lanes
 {
     /// <summary>Elements of a vector.</summary>

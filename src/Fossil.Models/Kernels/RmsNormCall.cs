@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Fossil.Autograd;
 using Fossil.CompilerServices;
@@ -69,6 +70,7 @@ internal sealed class RmsNormCall(Tensor x, Tensor weight, double eps) : Adapter
 
     private readonly struct ForwardKernel<T>(KernelMatrix x, KernelMatrix weight, KernelMatrix y, KernelMatrix scale, double eps) : IRowKernel where T : unmanaged
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(long first, long end)
         {
             var size = (nuint)x.Columns;
@@ -92,6 +94,7 @@ internal sealed class RmsNormCall(Tensor x, Tensor weight, double eps) : Adapter
 
     private readonly struct BackwardKernel<T>(KernelMatrix x, KernelMatrix weight, KernelMatrix dy, KernelMatrix dx, KernelMatrix scale) : IRowKernel where T : unmanaged
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(long first, long end)
         {
             var size = (nuint)x.Columns;
@@ -120,6 +123,7 @@ internal sealed class RmsNormCall(Tensor x, Tensor weight, double eps) : Adapter
     /// <summary>Its "rows" are blocks of sixteen columns.</summary>
     private readonly struct WeightKernel<T>(KernelMatrix x, KernelMatrix dy, KernelMatrix dw, KernelMatrix scale) : IRowKernel where T : unmanaged
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(long first, long end)
         {
             for (var block = first; block < end; block++)

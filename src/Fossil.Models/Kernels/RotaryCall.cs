@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Fossil.Autograd;
 using Fossil.CompilerServices;
 using static TorchSharp.torch;
@@ -80,6 +81,7 @@ internal sealed class RotaryCall(Tensor x, Tensor? cos, Tensor? sin, int repeat)
 
     private readonly struct ForwardKernel<T>(KernelMatrix x, KernelMatrix y, Angles angles, int size, int repeat) : IRowKernel where T : unmanaged
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(long first, long end)
         {
             var half = (nuint)size / 2;
@@ -112,6 +114,7 @@ internal sealed class RotaryCall(Tensor x, Tensor? cos, Tensor? sin, int repeat)
 
     private readonly struct BackwardKernel<T>(KernelMatrix dy, KernelMatrix dx, Angles angles, int size, int repeat) : IRowKernel where T : unmanaged
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(long first, long end)
         {
             var half = (nuint)size / 2;

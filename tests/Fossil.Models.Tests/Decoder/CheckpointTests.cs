@@ -22,6 +22,19 @@ public sealed class CheckpointTests
         Assert.True(loaded.forward(ids).equal(model.forward(ids)).all().item<bool>());
     }
 
+    [Fact]
+    public void A_model_made_inside_a_dispose_scope_outlives_it()
+    {
+        LlamaForCausalLM model;
+        using (NewDisposeScope()) model = TinyModels.Create();
+        using (model)
+        using (NewDisposeScope())
+        {
+            Assert.Equal([1, 5, 96], model.forward(TinyModels.Tokens(1, 5)).shape);
+            Assert.Equal(21, model.named_parameters().Count());
+        }
+    }
+
     [Theory]
     [InlineData(ScalarType.Float16)]
     [InlineData(ScalarType.BFloat16)]
