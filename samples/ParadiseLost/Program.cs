@@ -10,7 +10,7 @@ var output = new Option<DirectoryInfo>("--output") { Description = "Folder for a
 var variant = new Option<FossilVariant>("--variant") { Description = "Form of shard sharing", DefaultValueFactory = _ => FossilVariant.Balance };
 var shardSize = new Option<int>("--shard-size") { Description = "Shard size r", DefaultValueFactory = _ => 64 };
 var steps = new Option<int>("--steps") { Description = "Optimizer steps", DefaultValueFactory = _ => 150 };
-var rate = new Option<double>("--learning-rate") { Description = "Highest learning rate", DefaultValueFactory = _ => 5e-3 };
+var rate = new Option<double>("--learning-rate") { Description = "Highest learning rate", DefaultValueFactory = _ => 2e-3 };
 var batch = new Option<int>("--batch") { Description = "Windows per step", DefaultValueFactory = _ => 8 };
 var length = new Option<int>("--length") { Description = "Tokens per window", DefaultValueFactory = _ => 256 };
 var dtype = new Option<BaseDtype>("--dtype") { Description = "dtype of the frozen base", DefaultValueFactory = _ => BaseDtype.Float32 };
