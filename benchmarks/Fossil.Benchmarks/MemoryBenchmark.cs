@@ -5,8 +5,8 @@ namespace Fossil.Benchmarks;
 /// <summary>What stays allocated between forward and backward pass, beside the output: measured as the process's resident memory over many layers.</summary>
 internal static class MemoryBenchmark
 {
-    private const int Layers = 48;
-    private const long Rows = 4096;
+    private const int Layers = 16;
+    private const long Rows = 2048;
     private const long InFeatures = 1024;
     private const long OutFeatures = 1024;
 

@@ -1,8 +1,10 @@
 using Fossil.Benchmarks;
 
-// dotnet run -c Release --project benchmarks/Fossil.Benchmarks -- [layer] [memory] [dispatch] [kernels]
+// dotnet run -c Release --project benchmarks/Fossil.Benchmarks -- [processor-time] [layer] [memory] [dispatch] [kernels]
 string[] all = ["layer", "memory", "dispatch", "kernels"];
-foreach (var name in args.Length == 0 ? all : args)
+Timing.ProcessorTime = args.Contains("processor-time");
+string[] chosen = [.. args.Where(name => name != "processor-time")];
+foreach (var name in chosen.Length == 0 ? all : chosen)
 {
     switch (name)
     {

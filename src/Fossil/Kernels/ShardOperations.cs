@@ -25,7 +25,7 @@ internal static class ShardOperations
     /// <param name="input">(rows, in), contiguous.</param>
     /// <param name="shardSize">r.</param>
     /// <returns>(rows, r), float32 or float64.</returns>
-    public static Tensor ShardSum(Tensor input, int shardSize) => ShardSum(input, shardSize, KernelChoice.ForShardSum(shardSize, input.dtype));
+    public static Tensor ShardSum(Tensor input, int shardSize) => ShardSum(input, shardSize, KernelChoice.For(shardSize));
 
     /// <summary>As <see cref="ShardSum(Tensor, int)"/>, with the given kernels, or none.</summary>
     internal static Tensor ShardSum(Tensor input, int shardSize, IShardKernels? kernels)
@@ -52,7 +52,7 @@ internal static class ShardOperations
     /// <param name="shardGradient">(rows, r), float32 or float64.</param>
     /// <param name="shardSize">r.</param>
     public static void AddTiled(Tensor inputGradient, Tensor shardGradient, int shardSize) =>
-        AddTiled(inputGradient, shardGradient, shardSize, KernelChoice.ForAddTiled(shardSize, inputGradient.dtype));
+        AddTiled(inputGradient, shardGradient, shardSize, KernelChoice.For(shardSize));
 
     /// <summary>As <see cref="AddTiled(Tensor, Tensor, int)"/>, with the given kernels, or none.</summary>
     internal static void AddTiled(Tensor inputGradient, Tensor shardGradient, int shardSize, IShardKernels? kernels)
