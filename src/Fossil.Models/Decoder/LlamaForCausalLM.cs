@@ -291,14 +291,15 @@ public sealed partial class LlamaForCausalLM : Module<Tensor, Tensor>
     }
 
     /// <summary>Mean cross-entropy in nats over the positions that a batch of a <see cref="Trainer{TBatch}"/> marks; logits are computed for these alone. A float32 scalar.</summary>
-    /// <param name="batch">Sequences and what is learned of them.</param>
+    /// <param name="batch">Sequences and what is learned of them, on any device.</param>
     public Tensor loss(TokenBatch batch)
     {
         ArgumentNullException.ThrowIfNull(batch);
         using var scope = NewDisposeScope();
-        var hidden = model.forward(batch.InputIds, attentionMask: null, cache: null);
-        var logits = Logits(hidden.view(-1, hidden.shape[2]).index_select(0, batch.LossPositions));
-        return CrossEntropyCall.Run(logits, batch.Targets).MoveToOuterDisposeScope();
+        var device = model.Embedding.Weight.device;
+        var hidden = model.forward(batch.InputIds.to(device), attentionMask: null, cache: null);
+        var logits = Logits(hidden.view(-1, hidden.shape[2]).index_select(0, batch.LossPositions.to(device)));
+        return CrossEntropyCall.Run(logits, batch.Targets.to(device)).MoveToOuterDisposeScope();
     }
 
     private Tensor Logits(Tensor hidden) =>

@@ -1,4 +1,3 @@
-using Fossil.Adapters;
 using Fossil.Models.Gguf;
 using Fossil.Models.Tokenizers;
 using Fossil.Serialization;
