@@ -5,7 +5,7 @@ namespace Fossil.Kernels;
 /// <summary>Which code runs the shard sum and the tiled gradient of a shard size: generated kernels or libtorch's operations.</summary>
 /// <remarks>
 /// Measured for r from 1 to 256 (docs/performance.md): the generated kernels take 0.26 to 0.69 times libtorch's time for the sum in float32, 0.12 to 0.22 in bfloat16,
-/// and 0.03 to 0.70 for the tiled gradient. There is no size at which libtorch wins, so the kernels run wherever they were generated and their launch stub takes the tensors.
+/// and 0.02 to 0.70 for the tiled gradient. There is no size at which libtorch wins, so the kernels run wherever they were generated and their launch stub takes the tensors.
 /// </remarks>
 internal static class KernelChoice
 {

@@ -8,7 +8,7 @@ namespace Fossil.Kernels;
 /// </summary>
 internal static class ShardOperations
 {
-    private const long BlockElements = 1 << 18;
+    private const long BlockElements = 1 << 20;
 
     /// <summary>The dtype that sums over <paramref name="dtype"/> are made in.</summary>
     public static ScalarType Accumulator(ScalarType dtype) => dtype == ScalarType.Float64 ? dtype : ScalarType.Float32;
