@@ -1,4 +1,3 @@
-using Fossil.Adapters;
 using Fossil.Models.Export;
 using Fossil.Models.Gguf;
 using Fossil.Models.Tests.Gguf;

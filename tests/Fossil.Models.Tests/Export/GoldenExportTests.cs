@@ -1,9 +1,7 @@
 using System.Text.Json;
-using Fossil.Adapters;
 using Fossil.Models.Export;
 using Fossil.Models.Gguf;
 using Fossil.TestData;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Tests.Export;

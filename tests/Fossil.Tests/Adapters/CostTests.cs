@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Fossil.CompilerServices;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Fossil.Tests.Adapters;

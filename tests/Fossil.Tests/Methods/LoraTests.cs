@@ -1,7 +1,6 @@
 using CsCheck;
 using Fossil.TestData;
 using Fossil.Tests.Adapters;
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
