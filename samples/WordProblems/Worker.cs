@@ -10,9 +10,9 @@ internal static class Worker
     private const int WarmupSteps = 10, SaveSteps = 50;
 
     /// <returns>Whether the run came to its end; otherwise the same command goes on from its last checkpoint.</returns>
-    public static bool Run(Method method, int seed, RunOptions options, CancellationToken cancel)
+    public static bool Run(Method method, int seed, RunOptions options, string output, CancellationToken cancel)
     {
-        var path = RunResult.PathIn(options.Output, method.Key, seed);
+        var path = RunResult.PathIn(output, method.Key, seed);
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         using var model = LlamaForCausalLM.FromGguf(options.Model, ScalarType.BFloat16);
         var problems = new WordProblems(options.Model);
@@ -34,18 +34,15 @@ internal static class Worker
         {
             Method = method.Key,
             Seed = seed,
-            Steps = state.GlobalStep,
+            Options = options,
             TrainableParameters = adapted?.CountParameters().Trainable ?? 0,
             InitSeconds = initSeconds,
             Losses = [.. state.Logs.Select(log => log.Loss)],
-            TokensPerSecond = Median(state.Logs.Select(log => log.TokensPerSecond)),
-            StepSeconds = Median(state.Logs.Select(log => log.StepSeconds)),
             PeakMemoryGigabytes = peak,
             Correct = correct,
-            Questions = options.Questions,
             HamletPerplexity = problems.HamletPerplexity(model),
         };
-        result.Save(path);
+        result.Save(output);
         Console.WriteLine($"{method.Title}: {result.ScorePercent:F1} % solved, perplexity on Hamlet {result.HamletPerplexity:F1}");
         return true;
     }
@@ -70,11 +67,5 @@ internal static class Worker
         Console.WriteLine(data.Report);
         TrainerCallback[] callbacks = [new ProgressWriter(every: 10), new JsonLinesLog(Path.Combine(folder, "log.jsonl")), new TensorBoardLog(Path.Combine(folder, "tensorboard"))];
         return new Trainer<TokenBatch>(adapted, model.loss, arguments, data, callbacks: callbacks).Train(resume: true, cancel).State;
-    }
-
-    private static double Median(IEnumerable<double> values)
-    {
-        var sorted = values.Order().ToList();
-        return sorted.Count == 0 ? 0 : sorted[sorted.Count / 2];
     }
 }
