@@ -30,31 +30,30 @@ internal sealed partial class Interpreter
             return CopyBack(invocation, Invoke(actual, body, receiver, null, bound));
         }
 
-        // What the base class library and TorchSharp are given, they do not change.
-        if (!IsHarmless(method)) Escape(receiver, arguments.Select(argument => argument.Value));
+        GiveToOthers(method, receiver, arguments.Select(argument => argument.Value).ToList());
         foreach (var argument in invocation.Arguments)
         {
             if (argument.Parameter?.RefKind is RefKind.Out or RefKind.Ref) Assign(argument.Value, new Unknown(UnknownReason.Call, method.Name));
         }
-        RunArguments(arguments);
         return new Unknown(UnknownReason.Call, method.Name);
+    }
+
+    /// <summary>What a method that is not followed does to its receiver and arguments.</summary>
+    private void GiveToOthers(IMethodSymbol method, Value? receiver, IReadOnlyList<Value> arguments)
+    {
+        RunByOthers(arguments);
+        // A method that is given as a delegate may be called with the other arguments.
+        if (!IsHarmless(method) || arguments.Any(argument => argument is Function { Body: null }))
+        {
+            Escape(receiver, arguments);
+            return;
+        }
+        if (receiver is not null && ChangesElements(method)) ForgetElements(receiver);
+        if (ChangesElementsOfArguments(method)) foreach (var argument in arguments) ForgetElements(argument);
     }
 
     private static bool IsBaseAccess(IOperation? instance) =>
         instance is IInstanceReferenceOperation { Syntax: Microsoft.CodeAnalysis.CSharp.Syntax.BaseExpressionSyntax };
-
-    /// <summary>A delegate that unknown code gets may be called; its effects were taken into account where it was made.</summary>
-    private void RunArguments(List<(IParameterSymbol Parameter, Value Value)> arguments)
-    {
-        if (calls.Count == 0) return;
-        foreach (var (_, value) in arguments)
-        {
-            if (value is Function { Body: not null, Home: not null } function && function.Home.Depth > 0)
-            {
-                Apply(function, function.Method.Parameters.Select(parameter => (Value)new Unknown(UnknownReason.Parameter, parameter.Name)));
-            }
-        }
-    }
 
     /// <summary>The method that runs: an override where the receiver's type is exact; null where it cannot be told.</summary>
     private static IMethodSymbol? FindOverride(IMethodSymbol method, ITypeSymbol type)
@@ -80,13 +79,6 @@ internal sealed partial class Interpreter
         return FindOverride(method, type);
     }
 
-    private static bool IsHarmless(IMethodSymbol method)
-    {
-        var assembly = method.ContainingAssembly?.Name ?? "";
-        return method.OriginalDefinition.DeclaringSyntaxReferences.IsEmpty
-            && (assembly is "TorchSharp" or WellKnownNames.RuntimeAssembly or "mscorlib" or "netstandard" || assembly.StartsWith("System", StringComparison.Ordinal));
-    }
-
     /// <summary>After a call, <c>ref</c> and <c>out</c> arguments have the values of their parameters.</summary>
     private Value CopyBack(IInvocationOperation invocation, Value result)
     {
@@ -108,9 +100,9 @@ internal sealed partial class Interpreter
         var arguments = values.Take(parameters.Length).Select((value, index) => (parameters[index], value)).ToList();
         if (body is null)
         {
-            return KnownFactory(method, arguments, function.Home is null ? null : frame.Member?.DeclaringSyntaxReferences.FirstOrDefault()?.GetSyntax(cancellationToken)) ?? NotFollowed;
+            return KnownFactory(method, arguments, rootCall) ?? NotFollowed;
         }
         if (function.Body is null && !method.IsStatic && Actual(method, function.Receiver, false) is null) return NotFollowed;
-        return Invoke(method, body, function.Receiver, function.Body is null ? null : function.Home, arguments);
+        return Invoke(method, body, function.Receiver, function.Home, arguments);
     }
 }

@@ -32,6 +32,9 @@ internal sealed partial class Interpreter
             case IBinaryOperation binary: return Binary(binary);
             case IIncrementOrDecrementOperation increment: return Increment(increment);
             case ICompoundAssignmentOperation compound: return Compound(compound);
+            case ISimpleAssignmentOperation { IsRef: true, Target: ILocalReferenceOperation rebound } assignment:
+                SetVariable(HomeOf(rebound.Local), rebound.Local, PlaceOf(assignment.Value));
+                return NotFollowed;
             case ISimpleAssignmentOperation assignment:
                 var assigned = CopyOfStruct(Evaluate(assignment.Value));
                 Assign(assignment.Target, assigned);
@@ -58,7 +61,7 @@ internal sealed partial class Interpreter
             case IInvocationOperation invocation: return Call(invocation);
             case IAwaitOperation awaited: return Evaluate(awaited.Operation);
             case IDelegateCreationOperation creation: return Evaluate(creation.Target);
-            case IMethodReferenceOperation method: return new Function(method.Method, null, null, method.Instance is { } on ? Evaluate(on) : null, Here);
+            case IMethodReferenceOperation method: return Delegate(method);
             case IAnonymousFunctionOperation lambda:
                 RunUncalled(lambda.Symbol, lambda);
                 return new Function(lambda.Symbol, lambda, frame, frame.Receiver, Here);
@@ -69,6 +72,9 @@ internal sealed partial class Interpreter
             case IObjectOrCollectionInitializerOperation initializer:
                 Initialize(initializer);
                 return NotFollowed;
+            case IAddressOfOperation address:
+                Forget(address.Reference);
+                return NotFollowed;
             case INameOfOperation or ITypeOfOperation or ISizeOfOperation or ILiteralOperation:
                 return NotFollowed;
             default:
@@ -76,13 +82,23 @@ internal sealed partial class Interpreter
         }
     }
 
+    /// <summary>A method as a value; a local function sees the variables of the current frame.</summary>
+    private Function Delegate(IMethodReferenceOperation method) =>
+        new(method.Method, null, method.Method.MethodKind == MethodKind.LocalFunction ? frame : null, method.Instance is { } on ? Evaluate(on) : null, Here);
+
     /// <summary>An operation without meaning here: its parts may still create objects or assign.</summary>
     private Value Opaque(IOperation operation)
     {
+        var isDynamic = operation is IDynamicInvocationOperation or IDynamicMemberReferenceOperation or IDynamicIndexerAccessOperation or IDynamicObjectCreationOperation;
         foreach (var child in operation.ChildOperations)
         {
-            if (child is IBlockOperation or IVariableDeclarationGroupOperation or IExpressionStatementOperation) Execute(child);
-            else Evaluate(child);
+            if (child is IBlockOperation or IVariableDeclarationGroupOperation or IExpressionStatementOperation)
+            {
+                Execute(child);
+                continue;
+            }
+            var value = Evaluate(child);
+            if (isDynamic) Escape(value, []);
         }
         return NotFollowed;
     }

@@ -21,7 +21,7 @@ internal sealed partial class Interpreter
     private Value Variable(ISymbol variable)
     {
         var home = HomeOf(variable);
-        if (state!.Variables.TryGetValue((home.Id, variable), out var value)) return value;
+        if (state!.Variables.TryGetValue((home.Id, variable), out var value)) return value is Place place ? Read(place) : value;
         // A parameter of a primary constructor that another member uses.
         if (variable is IParameterSymbol && ObjectOf(frame.Receiver) is { } receiver) return receiver.Member(variable.OriginalDefinition);
         return new Unknown(variable is IParameterSymbol ? UnknownReason.Parameter : UnknownReason.NotFollowed, variable.Name);
@@ -184,6 +184,8 @@ internal sealed partial class Interpreter
                     ExecuteBody(body);
                 }
                 state = statics.Returns.Aggregate(state, (joined, exit) => State.Join(joined, exit.State));
+                // Some code may have changed the object before this one runs.
+                if (state is not null && state.Variables[key] is Reference and var held && source.IsWrittenThrough(member.Name, cancellationToken)) Escape(held, []);
                 return 0;
             });
         }
@@ -214,7 +216,7 @@ internal sealed partial class Interpreter
         switch (target)
         {
             case ILocalReferenceOperation local:
-                SetVariable(HomeOf(local.Local), local.Local, value);
+                SetLocal(local.Local, value);
                 break;
             case IParameterReferenceOperation parameter:
                 SetParameter(parameter.Parameter, value);
@@ -227,6 +229,9 @@ internal sealed partial class Interpreter
                 break;
             case IFieldReferenceOperation { Field: { IsStatic: true } field }:
                 if (frame.Depth == int.MaxValue - 1) state.Variables = state.Variables.SetItem((StaticFrame, field.OriginalDefinition), value);
+                break;
+            case IFieldReferenceOperation { Instance: { } instance, Field.ContainingType.IsTupleType: true } reference:
+                SetTupleElement(instance, reference.Field, value);
                 break;
             case IFieldReferenceOperation { Instance: { } instance } reference:
                 SetMember(Evaluate(instance), reference.Field.OriginalDefinition, value, target);
@@ -252,6 +257,19 @@ internal sealed partial class Interpreter
                 Opaque(target);
                 break;
         }
+    }
+
+    private void SetLocal(ILocalSymbol local, Value value)
+    {
+        var home = HomeOf(local);
+        if (local.RefKind == RefKind.None || !state!.Variables.TryGetValue((home.Id, local), out var held)) SetVariable(home, local, value);
+        else foreach (var place in held.Alternatives.OfType<Place>()) Write(place, held is Place ? value : NotFollowed);
+    }
+
+    private void SetTupleElement(IOperation tuple, IFieldSymbol element, Value value)
+    {
+        if (Evaluate(tuple) is not TupleValue known || TupleIndex(element) is not { } index || index >= known.Elements.Length) return;
+        Assign(tuple, new TupleValue(known.Elements.SetItem(index, value), known.From));
     }
 
     private void SetParameter(IParameterSymbol parameter, Value value)
@@ -290,8 +308,7 @@ internal sealed partial class Interpreter
     {
         if (instance is not Reference reference || ObjectOf(reference) is not { } found)
         {
-            // Which object it is, is not known: it may be any.
-            if (state is not null && instance is Choice) Escape(instance, []);
+            ForgetEverywhere(member);
             ObserveLoose(instance, member, value, target);
             return;
         }
@@ -332,6 +349,7 @@ internal sealed partial class Interpreter
         }
         else
         {
+            if (instance is not Reference) EscapeEverywhere(definition.ContainingType);
             Escape(instance, [value]);
         }
     }

@@ -193,12 +193,7 @@ internal sealed partial class Interpreter
     private Value With(IWithOperation with)
     {
         var original = Evaluate(with.Operand);
-        if (ObjectOf(original) is not { } found)
-        {
-            Opaque(with.Initializer);
-            return original is Unknown ? original : NotFollowed;
-        }
-        var copy = Allocate(found).KnownBy(original.From);
+        var copy = Allocate(ObjectOf(original) ?? new HeapObject { Type = with.Type, IsOpen = true }).KnownBy(original.From);
         Initialize(with.Initializer, copy);
         return copy;
     }

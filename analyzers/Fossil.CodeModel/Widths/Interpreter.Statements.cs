@@ -110,8 +110,13 @@ internal sealed partial class Interpreter
         foreach (var declarator in declaration.Declarators)
         {
             var initializer = declarator.Initializer ?? declaration.Initializer;
-            var value = initializer is null ? NotFollowed : Evaluate(initializer.Value);
-            SetVariable(frame, declarator.Symbol, CopyOfStruct(value));
+            var isReference = declarator.Symbol.RefKind != RefKind.None;
+            var value = initializer is null ? NotFollowed : isReference ? PlaceOf(initializer.Value) : Evaluate(initializer.Value);
+            if (declarator.Symbol.Type is IPointerTypeSymbol && initializer is not null)
+            {
+                foreach (var pinned in initializer.Value.DescendantsAndSelf().Where(inner => inner.Type is IArrayTypeSymbol)) ForgetElements(Evaluate(pinned));
+            }
+            if (state is not null) SetVariable(frame, declarator.Symbol, isReference ? value : CopyOfStruct(value));
         }
     }
 
@@ -201,20 +206,26 @@ internal sealed partial class Interpreter
         if (items is { HasExactItems: true } && items.Items.Length <= MaxIterations)
         {
             var index = 0;
+            var isReference = IsReference(loop);
             Loop(
                 loop,
                 () => new Constant(index < items.Items.Length, collection.From),
                 () =>
                 {
-                    AssignLoopVariable(loop, items.Items[index++].KnownBy(collection.From));
+                    AssignLoopVariable(loop, isReference ? new Place(((Reference)collection).Id, null, index, Here) : items.Items[index].KnownBy(collection.From));
+                    index++;
                     Execute(loop.Body);
                 },
                 () => { });
             return;
         }
+        if (IsReference(loop)) ForgetElements(collection);
         var element = items is { HasEscaped: false, Items.Length: > 0 } ? Value.OneOf(items.Items) : NotFollowed;
         Loop(loop, () => NotFollowed, () => { AssignLoopVariable(loop, element); Execute(loop.Body); }, () => { });
     }
+
+    /// <summary>Whether the loop's variable stands for the element itself: <c>foreach (ref var x in span)</c>.</summary>
+    private static bool IsReference(IForEachLoopOperation loop) => loop.LoopControlVariable is IVariableDeclaratorOperation { Symbol.RefKind: not RefKind.None };
 
     private void AssignLoopVariable(IForEachLoopOperation loop, Value element)
     {
@@ -300,12 +311,19 @@ internal sealed partial class Interpreter
     private void ExecuteTry(ITryOperation attempt)
     {
         var before = state!.Copy();
-        Execute(attempt.Body);
+        var returned = frame.Returns.Count;
+        var within = before;
+        foreach (var inner in attempt.Body.Operations)
+        {
+            Execute(inner);
+            if (state is not null) within = State.Widen(within, state, out _);
+        }
+        foreach (var (exit, _) in frame.Returns.Skip(returned)) within = State.Widen(within, exit, out _);
         var after = state;
         foreach (var handler in attempt.Catches)
         {
             // The exception may come at any point of the body.
-            state = after is null ? before.Copy() : State.Widen(before, after, out _);
+            state = within.Copy();
             if (handler.ExceptionDeclarationOrExpression is IVariableDeclaratorOperation caught) SetVariable(frame, caught.Symbol, NotFollowed);
             Execute(handler.Handler);
             after = State.Join(after, state);
@@ -313,7 +331,7 @@ internal sealed partial class Interpreter
         state = after;
         if (attempt.Finally is { } always)
         {
-            if (state is null) { state = before; Execute(always); state = null; }
+            if (state is null) { state = within; Execute(always); state = null; }
             else Execute(always);
         }
     }

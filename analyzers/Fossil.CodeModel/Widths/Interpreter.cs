@@ -163,31 +163,6 @@ internal sealed partial class Interpreter(OperationSource source, WidthKnowledge
         }
     }
 
-    /// <summary>Code that is not followed gets these values: it may change every member that can be changed.</summary>
-    private void Escape(Value? receiver, IEnumerable<Value> arguments)
-    {
-        var seen = new HashSet<int>();
-        foreach (var value in arguments) EscapeOne(value, seen);
-        if (receiver is not null) EscapeOne(receiver, seen);
-        if (state is null) return;
-        foreach (var pair in state.Heap)
-        {
-            if (pair.Value.HasEscaped && seen.Add(pair.Key)) state.Heap = state.Heap.SetItem(pair.Key, pair.Value.Escape());
-        }
-    }
-
-    private void EscapeOne(Value value, HashSet<int> seen)
-    {
-        foreach (var alternative in value.Alternatives)
-        {
-            if (alternative is TupleValue tuple) foreach (var element in tuple.Elements) EscapeOne(element, seen);
-            if (alternative is not Reference reference || ObjectOf(reference) is not { } found || !seen.Add(reference.Id)) continue;
-            Update(reference, found.Escape());
-            foreach (var member in found.Members.Values) EscapeOne(member, seen);
-            if (found.IsSequence) foreach (var item in found.Items) EscapeOne(item, seen);
-        }
-    }
-
     private static bool Same(ISymbol? left, ISymbol? right) => WellKnownTypes.Same(left, right);
 
     /// <summary>Tells the observer the widths of each target of an object that is complete.</summary>

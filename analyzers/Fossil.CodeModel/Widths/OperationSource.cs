@@ -10,6 +10,12 @@ internal sealed class OperationSource(Compilation compilation)
     private readonly ConcurrentDictionary<SyntaxTree, SemanticModel> models = new();
     private readonly ConcurrentDictionary<SyntaxNode, IOperation?> operations = new();
 
+    private HashSet<string>? writtenNames;
+
+    /// <summary>Whether the compilation writes to an object through a member of that name.</summary>
+    public bool IsWrittenThrough(string name, CancellationToken cancellationToken) =>
+        (writtenNames ??= WrittenNames.Of(compilation, cancellationToken)).Contains(name);
+
     /// <summary>The operation of <paramref name="syntax"/>; null where the compiler has none.</summary>
     public IOperation? Of(SyntaxNode? syntax, CancellationToken cancellationToken)
     {

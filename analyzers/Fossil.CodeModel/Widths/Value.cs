@@ -135,6 +135,25 @@ internal sealed class Function(IMethodSymbol method, IOperation? body, Frame? ho
     public override bool Same(Value other) => other is Function function && SymbolEqualityComparer.Default.Equals(function.Method, Method);
 }
 
+/// <summary>Where a <c>ref</c> local points to: a variable of a call, a field of an object, or an element of a collection.</summary>
+/// <param name="home">The call or the object.</param>
+/// <param name="symbol">The variable or field; null for an element.</param>
+/// <param name="element">The element; null for a variable or field.</param>
+/// <param name="from">Where it is known from.</param>
+internal sealed class Place(int home, ISymbol? symbol, int? element, Provenance from) : Value(from)
+{
+    public int Home { get; } = home;
+
+    public ISymbol? Symbol { get; } = symbol;
+
+    public int? Element { get; } = element;
+
+    public override Value WithFrom(Provenance from) => new Place(Home, Symbol, Element, from);
+
+    public override bool Same(Value other) =>
+        other is Place place && place.Home == Home && place.Element == Element && SymbolEqualityComparer.Default.Equals(place.Symbol, Symbol);
+}
+
 /// <summary>Nothing is known.</summary>
 internal sealed class Unknown(UnknownReason reason, string? subject = null) : Value(Provenance.Independent)
 {

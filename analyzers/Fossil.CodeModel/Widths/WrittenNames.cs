@@ -1,0 +1,53 @@
+using System.Runtime.CompilerServices;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+
+namespace Fossil.CodeModel.Widths;
+
+/// <summary>
+/// The names through which a compilation writes to objects: <c>Default</c> in <c>Presets.Default.hidden = 1</c>, and <c>Sizes</c> in <c>Sizes[0]++</c>. What
+/// a static field holds is known only where no code writes through its name. A file's names are collected once, however many compilations it lives through.
+/// </summary>
+internal static class WrittenNames
+{
+    private static readonly ConditionalWeakTable<SyntaxTree, HashSet<string>> Files = new();
+
+    /// <summary>The names of <paramref name="compilation"/>.</summary>
+    public static HashSet<string> Of(Compilation compilation, CancellationToken cancellationToken)
+    {
+        var names = new HashSet<string>();
+        foreach (var tree in compilation.SyntaxTrees) names.UnionWith(Files.GetValue(tree, parsed => Collect(parsed.GetRoot(cancellationToken))));
+        return names;
+    }
+
+    private static HashSet<string> Collect(SyntaxNode root)
+    {
+        var names = new HashSet<string>();
+        foreach (var node in root.DescendantNodes())
+        {
+            switch (node)
+            {
+                case AssignmentExpressionSyntax assignment: Add(assignment.Left, names); break;
+                case PrefixUnaryExpressionSyntax prefix when prefix.Kind() is SyntaxKind.PreIncrementExpression or SyntaxKind.PreDecrementExpression or SyntaxKind.AddressOfExpression: Add(prefix.Operand, names); break;
+                case PostfixUnaryExpressionSyntax postfix when postfix.Kind() is not SyntaxKind.SuppressNullableWarningExpression: Add(postfix.Operand, names); break;
+                case ArgumentSyntax { RefKindKeyword.RawKind: not 0 } argument: Add(argument.Expression, names); break;
+                case RefExpressionSyntax reference: Add(reference.Expression, names); break;
+            }
+        }
+        return names;
+    }
+
+    /// <summary>Adds the names of the objects on the way to the member or element that is written.</summary>
+    private static void Add(ExpressionSyntax written, HashSet<string> names)
+    {
+        var owner = written switch
+        {
+            MemberAccessExpressionSyntax member => member.Expression,
+            ElementAccessExpressionSyntax element => element.Expression,
+            _ => null,
+        };
+        if (owner is not null) names.UnionWith(owner.DescendantNodesAndSelf().OfType<SimpleNameSyntax>().Select(name => name.Identifier.ValueText));
+        if (written is TupleExpressionSyntax tuple) foreach (var argument in tuple.Arguments) Add(argument.Expression, names);
+    }
+}
