@@ -8,9 +8,9 @@ internal sealed record Base(string Folder)
 {
     public static readonly string[] Projections = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
-    private string Gguf => Path.Combine(Folder, "SmolLM2-135M-Instruct.Q4_1.gguf");
+    public string Gguf => Path.Combine(Folder, "SmolLM2-135M-Instruct.Q4_1.gguf");
 
-    public string Reference => Path.Combine(Folder, "reference", "reference.json");
+    public string ReferenceFile(string name) => Path.Combine(Folder, "reference", name);
 
     public static Base In(DirectoryInfo models) => new(Path.Combine(models.FullName, "SmolLM2-135M-Instruct"));
 

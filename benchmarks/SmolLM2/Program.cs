@@ -12,6 +12,7 @@ var step = new Command("step", "Seconds of a training step, 2x128 tokens, bfloat
 step.SetAction(parsed => StepTime.Run(Base.In(parsed.GetValue(models)!)));
 var decode = new Command("decode", "Seconds a token in bfloat16, adapter unmerged and merged.");
 decode.SetAction(parsed => Decoding.Run(Base.In(parsed.GetValue(models)!)));
-var runs = new Command("runs", "The fine-tuning runs of the reference, all steps, with perplexities.");
-runs.SetAction(parsed => ReferenceRuns.Run(Base.In(parsed.GetValue(models)!)));
+var only = new Option<string>("--only") { Description = "Only the runs whose name has this part", DefaultValueFactory = _ => "" };
+var runs = new Command("runs", "The fine-tuning runs of the reference, all steps, with perplexities.") { only };
+runs.SetAction(parsed => ReferenceRuns.Run(Base.In(parsed.GetValue(models)!), parsed.GetValue(only)!) ? 0 : 1);
 return await new RootCommand("Measures SmolLM2-135M.") { models, step, decode, runs }.Parse(args).InvokeAsync();

@@ -1,38 +1,75 @@
 using System.Text.Json.Nodes;
 using Fossil;
 using Fossil.Models;
+using Fossil.Serialization;
 using static TorchSharp.torch;
 
-/// <summary>Every fine-tuning run of the reference: the largest relative difference of a loss, and the perplexities.</summary>
+/// <summary>Every fine-tuning run of the reference beside PEFT's: the largest relative difference of a loss, and the perplexities; and PEFT's own trained adapter.</summary>
 internal static class ReferenceRuns
 {
     private const int HeldOutWindows = 16, HeldOutLength = 256;
+    private static bool allWithin = true;
 
-    public static void Run(Base source)
+    /// <returns>Whether every number is within its bar.</returns>
+    public static bool Run(Base source, string only)
     {
         var tokens = source.Text();
-        foreach (var run in JsonNode.Parse(File.ReadAllBytes(source.Reference))!["runs"]!.AsArray())
+        var runs = JsonNode.Parse(File.ReadAllBytes(source.ReferenceFile("reference.json")))!["runs"]!.AsArray();
+        foreach (var run in runs)
         {
-            var name = (string)run!["name"]!;
-            if (name.StartsWith("lora", StringComparison.Ordinal)) continue;
-            var dtype = (string)run["dtype"]! == "float32" ? float32 : bfloat16;
-            using var model = source.Load(dtype);
-            var config = Base.Config(int.Parse(name[(name.IndexOf("-r", StringComparison.Ordinal) + 2)..]), name.StartsWith("bat", StringComparison.Ordinal) ? FossilVariant.Bat : FossilVariant.Balance);
-            using var adapted = model.AttachAdapters(config);
-            var start = (int)run["held_out_start"]!;
-            var before = Perplexity(model, tokens, start);
-            var worst = Train(model, adapted, tokens, run);
-            var after = Perplexity(model, tokens, start);
-            Console.WriteLine($"{name} {dtype}: losses within {worst:e1}; perplexity {before:f2} -> {after:f2}, PEFT {(double)run["perplexity_before"]!:f2} -> {(double)run["perplexity_after"]!:f2}");
+            if (((string)run!["name"]!).Contains(only, StringComparison.Ordinal)) Compare(source, tokens, run);
+        }
+        var trained = runs.First(run => (string)run!["name"]! == "miss-r16" && (string)run["dtype"]! == "float32")!;
+        using var model = source.Load(float32);
+        using var adapted = model.LoadPretrained(source.ReferenceFile("miss-r16"));
+        Console.WriteLine("miss-r16 as PEFT trained it");
+        Report("perplexity", Perplexity(model, tokens, (int)trained["held_out_start"]!), (double)trained["perplexity_after"]!, 1e-3);
+        return allWithin;
+    }
+
+    private static void Compare(Base source, int[] tokens, JsonNode run)
+    {
+        var (name, isExact) = ((string)run["name"]!, (string)run["dtype"]! == "float32");
+        var (lossBar, perplexityBar) = isExact ? (1e-4, 1e-3) : (2e-2, 1e-2);
+        Console.WriteLine($"{name}, base in {run["dtype"]}");
+        using var model = source.Load(isExact ? float32 : bfloat16);
+        using var adapted = model.AttachAdapters(Config(name));
+        if (name.StartsWith("lora", StringComparison.Ordinal)) SetStart(adapted, source.ReferenceFile($"{name}-initial.safetensors"));
+        var start = (int)run["held_out_start"]!;
+        Report("perplexity before", Perplexity(model, tokens, start), (double)run["perplexity_before"]!, perplexityBar);
+        var (worst, step) = Train(model, adapted, tokens, run);
+        Console.WriteLine($"  {run["losses"]!.AsArray().Count} losses: within {worst:0.0E-0} of PEFT's (step {step}; bar {lossBar:0E-0}){Verdict(worst <= lossBar)}");
+        Report("perplexity after", Perplexity(model, tokens, start), (double)run["perplexity_after"]!, perplexityBar);
+    }
+
+    private static AdapterConfig Config(string name)
+    {
+        var size = int.Parse(name[(name.IndexOf("-r", StringComparison.Ordinal) + 2)..]);
+        return name.Split('-')[0] switch
+        {
+            "lora" => new LoraConfig { Rank = size, Alpha = 16, TargetModules = [.. Base.Projections] },
+            "bat" => Base.Config(size, FossilVariant.Bat),
+            _ => Base.Config(size),
+        };
+    }
+
+    /// <summary>LoRA's A is random; this is the one that PEFT's run began with.</summary>
+    private static void SetStart(AdaptedModel adapted, string path)
+    {
+        using var noGrad = no_grad();
+        using var start = SafetensorsFile.Open(path);
+        foreach (var (name, parameter) in adapted.TrainableParameters())
+        {
+            if (name.Contains(".lora_A.", StringComparison.Ordinal)) start.LoadInto("base_model.model." + name.Replace(".default", "", StringComparison.Ordinal), parameter);
         }
     }
 
-    private static double Train(LlamaForCausalLM model, AdaptedModel adapted, int[] tokens, JsonNode run)
+    private static (double Worst, int Step) Train(LlamaForCausalLM model, AdaptedModel adapted, int[] tokens, JsonNode run)
     {
         model.train();
         var (batch, length, losses) = ((int)run["batch"]!, (int)run["length"]!, run["losses"]!.AsArray());
         using var optimizer = adapted.CreateOptimizer((double)run["learning_rate"]!);
-        double worst = 0;
+        var differences = new List<double>();
         for (var step = 0; step < losses.Count; step++)
         {
             using var scope = NewDisposeScope();
@@ -41,9 +78,11 @@ internal static class ReferenceRuns
             loss.backward();
             optimizer.step();
             optimizer.zero_grad();
-            worst = Math.Max(worst, Math.Abs(loss.item<float>() / (double)losses[step]! - 1));
+            differences.Add(Math.Abs((loss.item<float>() / (double)losses[step]!) - 1));
         }
-        return worst;
+        // A loss that is no number is the worst of all.
+        var worst = differences.Index().MaxBy(difference => double.IsNaN(difference.Item) ? double.PositiveInfinity : difference.Item);
+        return (worst.Item, worst.Index + 1);
     }
 
     private static double Perplexity(LlamaForCausalLM model, int[] tokens, int start)
@@ -54,9 +93,21 @@ internal static class ReferenceRuns
         for (var window = 0; window < HeldOutWindows; window++)
         {
             using var scope = NewDisposeScope();
-            var ids = Base.Batch(tokens, start + window * HeldOutLength, 1, HeldOutLength);
+            var ids = Base.Batch(tokens, start + (window * HeldOutLength), 1, HeldOutLength);
             sum += model.loss(ids, ids).item<float>();
         }
         return Math.Exp(sum / HeldOutWindows);
+    }
+
+    private static void Report(string title, double value, double peft, double bar)
+    {
+        var difference = Math.Abs((value / peft) - 1);
+        Console.WriteLine($"  {title}: {value:f4}, PEFT {peft:f4}, relative difference {difference:0.0E-0} (bar {bar:0E-0}){Verdict(difference <= bar)}");
+    }
+
+    private static string Verdict(bool isWithin)
+    {
+        allWithin &= isWithin;
+        return isWithin ? "" : "  OUTSIDE";
     }
 }

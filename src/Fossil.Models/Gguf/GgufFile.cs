@@ -1,12 +1,12 @@
-using System.IO.MemoryMappedFiles;
+using Fossil.Serialization;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Gguf;
 
 /// <summary>
-/// A GGUF file (version 2 or 3), mapped into memory and checked. Opening reads the header only; a tensor's bytes are read once, straight
-/// from the mapping into the tensor, dequantised to the wanted dtype, when it is loaded.
+/// A GGUF file (version 2 or 3), checked and read by mapping it into memory. Opening reads the header only; a tensor's bytes are mapped and
+/// read once, straight into the tensor, dequantised to the wanted dtype, when it is loaded.
 /// </summary>
 /// <remarks>
 /// Nothing in the file is trusted: a damaged or hostile file is refused by a <see cref="GgufException"/> before anything of a size that it
@@ -21,21 +21,19 @@ public sealed unsafe class GgufFile : IDisposable
     private const long PieceElements = 1 << 15;
 
     private readonly Dictionary<string, GgufTensorInfo> byName;
-    private readonly MemoryMappedFile mapping;
-    private readonly MemoryMappedViewAccessor view;
-    private readonly byte* data;
-    private bool disposed;
+    private readonly MappedFile file;
+    private readonly long dataStart;
 
-    private GgufFile(string path, MemoryMappedFile mapping, MemoryMappedViewAccessor view, byte* start, long length)
+    private GgufFile(string path, MappedFile file)
     {
         Path = path;
-        this.mapping = mapping;
-        this.view = view;
-        var header = GgufHeader.Read(start, length, path);
+        this.file = file;
+        using var view = file.Map(0, file.Length);
+        var header = GgufHeader.Read(view.Start, file.Length, path);
         Metadata = header.Metadata;
         Tensors = header.Tensors.AsReadOnly();
         byName = header.Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
-        data = start + header.DataStart;
+        dataStart = header.DataStart;
     }
 
     /// <summary>The file.</summary>
@@ -50,29 +48,13 @@ public sealed unsafe class GgufFile : IDisposable
     /// <summary>Opens and checks a file.</summary>
     /// <exception cref="GgufException">The file is not a well-formed GGUF file; <see cref="GgufException.Error"/> says why.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static GgufFile Open(string path)
-    {
-        // Delete sharing lets a writer replace the file while it is mapped here.
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
-        var length = stream.Length;
-        if (length == 0) throw new GgufException(GgufError.NotGguf, path, "the file is empty.");
-        var mapping = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
-        MemoryMappedViewAccessor? view = null;
-        byte* start = null;
-        try
+    public static GgufFile Open(string path) => MappedFile.Open(
+        path,
+        length =>
         {
-            view = mapping.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
-            view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
-            return new GgufFile(path, mapping, view, start + view.PointerOffset, length);
-        }
-        catch
-        {
-            if (start is not null) view!.SafeMemoryMappedViewHandle.ReleasePointer();
-            view?.Dispose();
-            mapping.Dispose();
-            throw;
-        }
-    }
+            if (length == 0) throw new GgufException(GgufError.NotGguf, path, "the file is empty.");
+        },
+        file => new GgufFile(path, file));
 
     /// <summary>Whether the file has a tensor of that name.</summary>
     public bool Contains(string name) => byName.ContainsKey(name);
@@ -119,7 +101,6 @@ public sealed unsafe class GgufFile : IDisposable
     public void LoadInto(string name, Tensor destination, int heads = 0)
     {
         var info = GetInfo(name);
-        ObjectDisposedException.ThrowIf(disposed, this);
         if (!destination.shape.AsSpan().SequenceEqual([.. info.Shape]))
         {
             throw new GgufException(GgufError.ShapeMismatch, Path, $"tensor '{name}' has shape [{string.Join(", ", info.Shape)}], the tensor to load into [{string.Join(", ", destination.shape)}]. Does the file belong to this model?");
@@ -127,11 +108,12 @@ public sealed unsafe class GgufFile : IDisposable
 
         var reader = Reader(info, heads);
         if (info.ByteCount == 0) return;
+        using var view = file.Map(dataStart + info.Offset, info.ByteCount);
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var isPlain = destination.device_type == DeviceType.CPU && destination.is_contiguous();
         var target = isPlain ? destination.detach() : empty(destination.shape, destination.dtype, CPU);
-        Copy(reader, target.view(-1));
+        Copy(reader, view.Start, target.view(-1));
         if (!isPlain) destination.copy_(target);
     }
 
@@ -153,14 +135,14 @@ public sealed unsafe class GgufFile : IDisposable
         }
 
         var pieceElements = heads == 0 ? PieceElements : elements / Math.Max(1, rows);
-        return new PieceReader(data + info.Offset, stored ?? ScalarType.Float32, decode, elements, pieceElements, pieceElements / blockElements * blockBytes, heads == 0 ? 0 : rows / heads);
+        return new PieceReader(stored ?? ScalarType.Float32, decode, elements, pieceElements, pieceElements / blockElements * blockBytes, heads == 0 ? 0 : rows / heads);
     }
 
-    private static void Copy(PieceReader reader, Tensor flat)
+    private static void Copy(PieceReader reader, byte* source, Tensor flat)
     {
         if (flat.dtype == reader.Dtype)
         {
-            reader.Read(0, reader.Elements, DataPointer(flat));
+            reader.Read(source, 0, reader.Elements, DataPointer(flat));
             return;
         }
 
@@ -169,7 +151,7 @@ public sealed unsafe class GgufFile : IDisposable
         for (long done = 0; done < reader.Elements; done += chunk)
         {
             var length = Math.Min(chunk, reader.Elements - done);
-            reader.Read(done, length, DataPointer(buffer));
+            reader.Read(source, done, length, DataPointer(buffer));
             using var from = buffer.narrow(0, 0, length);
             using var to = flat.narrow(0, done, length);
             using var same = to.copy_(from);
@@ -183,18 +165,11 @@ public sealed unsafe class GgufFile : IDisposable
         fixed (byte* pointer = first.bytes) return pointer;
     }
 
-    /// <summary>Unmaps the file. Tensors loaded from it stay.</summary>
-    public void Dispose()
-    {
-        if (disposed) return;
-        disposed = true;
-        view.SafeMemoryMappedViewHandle.ReleasePointer();
-        view.Dispose();
-        mapping.Dispose();
-    }
+    /// <summary>Closes the file. Tensors loaded from it stay.</summary>
+    public void Dispose() => file.Dispose();
 
     /// <summary>Reads a tensor piece by piece on all processors: runs of elements, or single rows where their order changes.</summary>
-    private sealed class PieceReader(byte* source, ScalarType dtype, GgufBlocks.Decoder? decode, long elements, long pieceElements, long pieceBytes, long headRows)
+    private sealed class PieceReader(ScalarType dtype, GgufBlocks.Decoder? decode, long elements, long pieceElements, long pieceBytes, long headRows)
     {
         public ScalarType Dtype => dtype;
 
@@ -203,7 +178,11 @@ public sealed unsafe class GgufFile : IDisposable
         public long PieceElements => pieceElements;
 
         /// <summary>Reads elements from <paramref name="first"/>, the start of a piece.</summary>
-        public void Read(long first, long count, byte* destination)
+        /// <param name="source">The tensor's bytes.</param>
+        /// <param name="first">The first element.</param>
+        /// <param name="count">How many.</param>
+        /// <param name="destination">Where they go.</param>
+        public void Read(byte* source, long first, long count, byte* destination)
         {
             var elementBytes = decode is null ? pieceBytes / pieceElements : sizeof(float);
             var firstPiece = first / pieceElements;

@@ -1,12 +1,11 @@
-using System.IO.MemoryMappedFiles;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Fossil.Serialization;
 
 /// <summary>
-/// A safetensors file, mapped into memory and checked. Opening reads the header only; a tensor's bytes are read once, straight from
-/// the mapping into the tensor, when it is loaded.
+/// A safetensors file, checked and read by mapping it into memory. Opening reads the header only; a tensor's bytes are mapped and read
+/// once, straight into the tensor, when it is loaded.
 /// </summary>
 /// <remarks>
 /// Nothing in the file is trusted: a damaged or hostile file is refused by a <see cref="SafetensorsException"/> before anything
@@ -23,22 +22,18 @@ public sealed unsafe class SafetensorsFile : IDisposable
 
     private readonly SafetensorsHeader header;
     private readonly Dictionary<string, SafetensorInfo> byName;
-    private readonly MemoryMappedFile mapping;
-    private readonly MemoryMappedViewAccessor view;
-    private readonly byte* data;
-    private bool disposed;
+    private readonly MappedFile file;
 
-    private SafetensorsFile(string path, MemoryMappedFile mapping, MemoryMappedViewAccessor view, byte* start, long length)
+    private SafetensorsFile(string path, MappedFile file)
     {
         Path = path;
-        this.mapping = mapping;
-        this.view = view;
-        var headerLength = SafetensorsHeader.ReadLength(new ReadOnlySpan<byte>(start, SafetensorsHeader.LengthBytes), length, path);
-        header = SafetensorsHeader.Parse(new ReadOnlySpan<byte>(start + SafetensorsHeader.LengthBytes, headerLength), length - SafetensorsHeader.LengthBytes - headerLength, path);
+        this.file = file;
+        using var view = file.Map(0, file.Length);
+        var headerLength = SafetensorsHeader.ReadLength(new ReadOnlySpan<byte>(view.Start, SafetensorsHeader.LengthBytes), file.Length, path);
+        header = SafetensorsHeader.Parse(new ReadOnlySpan<byte>(view.Start + SafetensorsHeader.LengthBytes, headerLength), file.Length - SafetensorsHeader.LengthBytes - headerLength, path);
         byName = header.Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
         Names = [.. header.Tensors.Select(tensor => tensor.Name)];
         Metadata = header.Metadata is { } pairs ? new Dictionary<string, string>(pairs, StringComparer.Ordinal) : null;
-        data = start + header.DataStart;
     }
 
     /// <summary>The file.</summary>
@@ -53,29 +48,13 @@ public sealed unsafe class SafetensorsFile : IDisposable
     /// <summary>Opens and checks a file.</summary>
     /// <exception cref="SafetensorsException">The file is not a well-formed safetensors file; <see cref="SafetensorsException.Error"/> says why.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static SafetensorsFile Open(string path)
-    {
-        // Delete sharing lets a writer replace the file while it is mapped here.
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
-        var length = stream.Length;
-        if (length < SafetensorsHeader.LengthBytes) SafetensorsHeader.ReadLength([], length, path);
-        var mapping = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
-        MemoryMappedViewAccessor? view = null;
-        byte* start = null;
-        try
+    public static SafetensorsFile Open(string path) => MappedFile.Open(
+        path,
+        length =>
         {
-            view = mapping.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
-            view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
-            return new SafetensorsFile(path, mapping, view, start + view.PointerOffset, length);
-        }
-        catch
-        {
-            if (start is not null) view!.SafeMemoryMappedViewHandle.ReleasePointer();
-            view?.Dispose();
-            mapping.Dispose();
-            throw;
-        }
-    }
+            if (length < SafetensorsHeader.LengthBytes) SafetensorsHeader.ReadLength([], length, path);
+        },
+        file => new SafetensorsFile(path, file));
 
     /// <summary>Whether the file has a tensor of that name.</summary>
     public bool Contains(string name) => byName.ContainsKey(name);
@@ -139,10 +118,11 @@ public sealed unsafe class SafetensorsFile : IDisposable
     internal void ReadBytes(string name, SpanAction consume)
     {
         var info = GetInfo(name);
-        ObjectDisposedException.ThrowIf(disposed, this);
+        if (info.ByteCount == 0) return;
+        using var view = Map(info);
         for (long done = 0; done < info.ByteCount; done += CopyChunk)
         {
-            consume(new ReadOnlySpan<byte>(data + info.Offset + done, (int)Math.Min(CopyChunk, info.ByteCount - done)));
+            consume(new ReadOnlySpan<byte>(view.Start + done, (int)Math.Min(CopyChunk, info.ByteCount - done)));
         }
     }
 
@@ -154,8 +134,8 @@ public sealed unsafe class SafetensorsFile : IDisposable
 
     private void Copy(SafetensorInfo info, ScalarType stored, Tensor destination)
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
         if (info.ByteCount == 0) return;
+        using var view = Map(info);
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var flat = destination.detach().view(-1);
@@ -165,7 +145,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
         {
             using var pieceScope = NewDisposeScope();
             var length = Math.Min(chunk, count - done);
-            var source = new ReadOnlySpan<byte>(data + info.Offset + (done * elementBytes), (int)(length * elementBytes));
+            var source = new ReadOnlySpan<byte>(view.Start + (done * elementBytes), (int)(length * elementBytes));
             var piece = flat.narrow(0, done, length);
             if (destination.dtype == stored)
             {
@@ -179,13 +159,8 @@ public sealed unsafe class SafetensorsFile : IDisposable
         }
     }
 
-    /// <summary>Unmaps the file. Tensors loaded from it stay.</summary>
-    public void Dispose()
-    {
-        if (disposed) return;
-        disposed = true;
-        view.SafeMemoryMappedViewHandle.ReleasePointer();
-        view.Dispose();
-        mapping.Dispose();
-    }
+    private MappedFile.View Map(SafetensorInfo info) => file.Map(header.DataStart + info.Offset, info.ByteCount);
+
+    /// <summary>Closes the file. Tensors loaded from it stay.</summary>
+    public void Dispose() => file.Dispose();
 }
