@@ -14,10 +14,15 @@ internal static class Folding
         if (kind is BinaryOperatorKind.NotEquals) return !Equals(left, right);
         return (left, right) switch
         {
+            (int a, int b) when kind is BinaryOperatorKind.UnsignedRightShift => (int)((uint)a >> (b & 31)),
+            (long a, int b) when kind is BinaryOperatorKind.UnsignedRightShift => (long)((ulong)a >> (b & 63)),
             (int a, int b) => Integers(kind, a, b) is { } result ? Fit(result, isChecked, int.MinValue, int.MaxValue, wrapped => (int)wrapped) : Compare(kind, a.CompareTo(b)),
             (uint a, uint b) => Integers(kind, a, b) is { } result ? Fit(result, isChecked, uint.MinValue, uint.MaxValue, wrapped => (uint)wrapped) : Compare(kind, a.CompareTo(b)),
             (long a, long b) => Longs(kind, a, b, isChecked) ?? Compare(kind, a.CompareTo(b)),
             (long a, int b) when kind is BinaryOperatorKind.LeftShift or BinaryOperatorKind.RightShift => Integers(kind, a, b),
+            (uint a, int b) when kind is BinaryOperatorKind.LeftShift or BinaryOperatorKind.RightShift => Integers(kind, a, b) is { } result ? unchecked((uint)result) : null,
+            (ulong a, ulong b) when a <= long.MaxValue && b <= long.MaxValue => Longs(kind, (long)a, (long)b, true) is long result and >= 0 ? (ulong)result : Compare(kind, a.CompareTo(b)),
+            (string a, string b) when kind is BinaryOperatorKind.Add => a + b,
             (double a, double b) => Doubles(kind, a, b) is { } result ? result : Compare(kind, a, b),
             (float a, float b) => Doubles(kind, a, b) is { } result ? (float)result : Compare(kind, a, b),
             (bool a, bool b) => Booleans(kind, a, b),
@@ -66,6 +71,7 @@ internal static class Folding
         {
             SpecialType.System_Int32 => Fit(integer, isChecked, int.MinValue, int.MaxValue, wrapped => (int)wrapped),
             SpecialType.System_Int64 => integer,
+            SpecialType.System_UInt64 when integer is >= 0 => (ulong)integer,
             SpecialType.System_UInt32 => Fit(integer, isChecked, uint.MinValue, uint.MaxValue, wrapped => (uint)wrapped),
             SpecialType.System_Int16 => Fit(integer, isChecked, short.MinValue, short.MaxValue, wrapped => (short)wrapped),
             SpecialType.System_UInt16 => Fit(integer, isChecked, ushort.MinValue, ushort.MaxValue, wrapped => (ushort)wrapped),
@@ -106,6 +112,7 @@ internal static class Folding
         ushort number => number,
         byte number => number,
         sbyte number => number,
+        ulong number and <= long.MaxValue => (long)number,
         _ => null,
     };
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.Operations;
 
@@ -11,11 +12,16 @@ internal sealed partial class Interpreter
         var method = invocation.TargetMethod;
         var receiver = invocation.Instance is { } instance ? Evaluate(instance) : null;
         if (state is null) return NotFollowed;
+        // `config.MakeLayer()`: the receiver carries what it holds, as an argument does.
+        if (receiver is Reference && frame.Depth == 0 && invocation.Instance is not IInstanceReferenceOperation) receiver = receiver.WithFrom(new Provenance(0, invocation.Instance!.Syntax));
         var arguments = Arguments(invocation.Arguments);
         if (state is null) return NotFollowed;
         using var _ = EnterCall(invocation.Syntax);
 
-        if (receiver is Function function && method.MethodKind == MethodKind.DelegateInvoke) return Apply(function, arguments.Select(argument => argument.Value));
+        if (receiver is Function function && method.MethodKind == MethodKind.DelegateInvoke)
+        {
+            return DecidedBy(function.From, [.. arguments.Select(argument => argument.Value)], Apply(function, arguments.Select(argument => argument.Value)));
+        }
         if (method.MethodKind == MethodKind.LocalFunction && source.BodyOf(method, cancellationToken) is { } local)
         {
             return CopyBack(invocation, Invoke(method, local, null, frame, arguments));
@@ -27,7 +33,9 @@ internal sealed partial class Interpreter
             var bound = actual.Parameters.Length == arguments.Count && !Same(actual.OriginalDefinition, method.OriginalDefinition)
                 ? arguments.Select(argument => (actual.OriginalDefinition.Parameters[argument.Parameter.Ordinal], argument.Value)).ToList()
                 : arguments;
-            return CopyBack(invocation, Invoke(actual, body, receiver, null, bound));
+            var result = CopyBack(invocation, Invoke(actual, body, receiver, null, bound));
+            var isFixed = IsBaseAccess(invocation.Instance) || !(method.IsVirtual || method.IsAbstract || method.IsOverride);
+            return isFixed || receiver is null ? result : DecidedBy(new Provenance(ObjectOf(receiver)?.MadeDepth ?? int.MaxValue, null), [receiver, .. arguments.Select(argument => argument.Value)], result);
         }
 
         GiveToOthers(method, receiver, arguments.Select(argument => argument.Value).ToList());
@@ -50,6 +58,29 @@ internal sealed partial class Interpreter
         }
         if (receiver is not null && ChangesElements(method)) ForgetElements(receiver);
         if (ChangesElementsOfArguments(method)) foreach (var argument in arguments) ForgetElements(argument);
+    }
+
+    /// <summary>
+    /// Which code runs was decided by <paramref name="choice"/>: what it returns, and what it may have changed, is known only with it. In the
+    /// analysis of a callee alone the code is not known, so nothing would be reported there.
+    /// </summary>
+    private Value DecidedBy(Provenance choice, ImmutableArray<Value> given, Value result)
+    {
+        if (choice.Depth >= frame.Depth) return result;
+        var seen = new HashSet<int>();
+        var waiting = new Stack<Value>(given);
+        while (waiting.Count > 0)
+        {
+            if (waiting.Pop() is not Reference reference || ObjectOf(reference) is not { } found || !seen.Add(reference.Id)) continue;
+            var members = found.Members;
+            foreach (var member in found.Members)
+            {
+                waiting.Push(member.Value);
+                if (!HeapObject.IsFixed(member.Key)) members = members.SetItem(member.Key, member.Value.KnownBy(choice));
+            }
+            Update(reference, found with { Members = members });
+        }
+        return result.KnownBy(choice);
     }
 
     private static bool IsBaseAccess(IOperation? instance) =>
@@ -85,8 +116,7 @@ internal sealed partial class Interpreter
         foreach (var argument in invocation.Arguments)
         {
             if (argument.Parameter is not { RefKind: RefKind.Out or RefKind.Ref } parameter || state is null) continue;
-            var latest = state.Variables.Where(pair => Same(pair.Key.Variable, parameter.OriginalDefinition)).OrderByDescending(pair => pair.Key.Frame).FirstOrDefault().Value;
-            Assign(argument.Value, latest ?? NotFollowed);
+            Assign(argument.Value, LatestOf(parameter));
         }
         return result;
     }

@@ -26,9 +26,10 @@ internal sealed partial class Interpreter
             case IInstanceReferenceOperation instance: return Instance(instance);
             case IFieldReferenceOperation field: return Field(field);
             case IPropertyReferenceOperation property: return Property(property);
-            case IArrayElementReferenceOperation element: return Element(Evaluate(element.ArrayReference), element.Indices);
+            case IArrayElementReferenceOperation element: return Element(Evaluate(element.ArrayReference), element.Indices, element.Type);
+            case IImplicitIndexerReferenceOperation element: return Element(Evaluate(element.Instance), [element.Argument], element.Type);
             case IConversionOperation conversion: return Convert(conversion);
-            case IUnaryOperation unary: return unary.OperatorMethod is null ? Map(Evaluate(unary.Operand), content => Folding.Unary(unary.OperatorKind, content)) : Opaque(unary);
+            case IUnaryOperation unary: return Unary(unary);
             case IBinaryOperation binary: return Binary(binary);
             case IIncrementOrDecrementOperation increment: return Increment(increment);
             case ICompoundAssignmentOperation compound: return Compound(compound);
@@ -122,8 +123,23 @@ internal sealed partial class Interpreter
         if (binary.OperatorKind is BinaryOperatorKind.ConditionalAnd or BinaryOperatorKind.ConditionalOr) return ShortCircuit(binary);
         var left = Evaluate(binary.LeftOperand);
         var right = Evaluate(binary.RightOperand);
-        if (binary.OperatorMethod is { } custom && !IsBuiltIn(custom)) return NotFollowed;
+        if (binary.OperatorMethod is { } custom && !IsBuiltIn(custom)) return Operator(custom, binary, left, right);
         return Combine(binary.OperatorKind, left, right, binary.IsChecked);
+    }
+
+    private Value Unary(IUnaryOperation unary)
+    {
+        var operand = Evaluate(unary.Operand);
+        if (unary.OperatorMethod is { } custom && !IsBuiltIn(custom)) return Operator(custom, unary, operand);
+        return Map(operand, content => Folding.Unary(unary.OperatorKind, content));
+    }
+
+    /// <summary>An operator or conversion that a type in source defines.</summary>
+    private Value Operator(IMethodSymbol method, IOperation use, params Value[] operands)
+    {
+        if (state is null || source.BodyOf(method, cancellationToken) is not { } body || operands.Any(operand => operand is Constant { Content: null })) return NotFollowed;
+        using var _ = EnterCall(use.Syntax);
+        return Invoke(method, body, null, null, [.. operands.Select((operand, index) => (method.OriginalDefinition.Parameters[index], CopyOfStruct(operand)))]);
     }
 
     private static bool IsBuiltIn(IMethodSymbol method) => method.ContainingType?.SpecialType is not (null or SpecialType.None);
@@ -195,7 +211,7 @@ internal sealed partial class Interpreter
     private Value Coalesce(ICoalesceOperation coalesce)
     {
         var value = Evaluate(coalesce.Value);
-        if (state is null || value is Constant { Content: not null } or Reference or TupleValue) return value;
+        if (state is null || value is Constant { Content: not null } or Reference or TupleValue or Function) return value;
         if (value is Constant) return Evaluate(coalesce.WhenNull).KnownBy(value.From);
         var before = state.Copy();
         var otherwise = Evaluate(coalesce.WhenNull);
@@ -208,7 +224,7 @@ internal sealed partial class Interpreter
     private Value CoalesceAssignment(ICoalesceAssignmentOperation coalesce)
     {
         var value = Evaluate(coalesce.Target);
-        if (state is null || value is Constant { Content: not null } or Reference or TupleValue) return value;
+        if (state is null || value is Constant { Content: not null } or Reference or TupleValue or Function) return value;
         var before = state.Copy();
         var assigned = CopyOfStruct(Evaluate(coalesce.Value));
         Assign(coalesce.Target, assigned);
@@ -225,7 +241,7 @@ internal sealed partial class Interpreter
         accessed.Push(value);
         var result = Evaluate(access.WhenNotNull);
         accessed.Pop();
-        if (value is not (Reference or TupleValue or Constant))
+        if (value is not (Reference or TupleValue or Constant or Function))
         {
             state = State.Join(before, state);
             return value is Unknown ? value : NotFollowed;
@@ -258,52 +274,13 @@ internal sealed partial class Interpreter
         return results.Count == 0 ? NotFollowed : results.Aggregate(Value.Join);
     }
 
-    /// <summary>Whether the pattern matches; null where that is not known. Variables that it declares get their values.</summary>
-    private bool? MatchesPattern(IPatternOperation pattern, Value value)
-    {
-        switch (pattern)
-        {
-            case IDiscardPatternOperation:
-                return true;
-            case IConstantPatternOperation constant:
-                return AreEqual(value, Evaluate(constant.Value));
-            case IDeclarationPatternOperation declaration:
-                if (declaration.DeclaredSymbol is { } declared) SetVariable(frame, declared, value);
-                return declaration.MatchesNull ? true : TypeMatches(value);
-            case ITypePatternOperation:
-                return TypeMatches(value);
-            case INegatedPatternOperation negated:
-                return !MatchesPattern(negated.Pattern, value);
-            case IRelationalPatternOperation relational:
-                return Combine(relational.OperatorKind, value, Evaluate(relational.Value), false) is Constant { Content: bool holds } ? holds : null;
-            case IBinaryPatternOperation binary:
-                var left = MatchesPattern(binary.LeftPattern, value);
-                var right = MatchesPattern(binary.RightPattern, value);
-                return binary.OperatorKind == BinaryOperatorKind.Or
-                    ? left == true || right == true ? true : left == false && right == false ? false : null
-                    : left == false || right == false ? false : left == true && right == true ? true : null;
-            default:
-                DeclareIn(pattern);
-                return value is Constant { Content: null } ? false : null;
-        }
-    }
-
-    private static bool? TypeMatches(Value value) => value is Constant { Content: null } ? false : null;
-
-    private void DeclareIn(IPatternOperation pattern)
-    {
-        foreach (var inner in pattern.Descendants())
-        {
-            if (inner is IDeclarationPatternOperation { DeclaredSymbol: { } declared }) SetVariable(frame, declared, NotFollowed);
-            if (inner is IRecursivePatternOperation { DeclaredSymbol: { } bound }) SetVariable(frame, bound, NotFollowed);
-        }
-        if (pattern is IRecursivePatternOperation { DeclaredSymbol: { } own }) SetVariable(frame, own, NotFollowed);
-    }
-
     private Value Convert(IConversionOperation conversion)
     {
         var value = Evaluate(conversion.Operand);
-        if (conversion.OperatorMethod is { } custom && !IsBuiltIn(custom)) return value is Constant ? NotFollowed : value;
+        if (conversion.OperatorMethod is { } custom && !IsBuiltIn(custom))
+        {
+            return !custom.OriginalDefinition.DeclaringSyntaxReferences.IsEmpty ? Operator(custom, conversion, value) : value is Constant ? NotFollowed : value;
+        }
         if (value is not (Constant or Choice)) return value;
         if (value.Alternatives.All(alternative => alternative is Constant { Content: not (null or string or bool) }))
         {
@@ -326,8 +303,9 @@ internal sealed partial class Interpreter
     {
         var left = Evaluate(compound.Target);
         var right = Evaluate(compound.Value);
-        var result = compound.OperatorMethod is { } custom && !IsBuiltIn(custom)
-            ? NotFollowed
+        var result = compound.OperatorMethod is { Parameters.Length: 2 } custom && !IsBuiltIn(custom)
+            ? Operator(custom, compound, left, right)
+            : compound.OperatorMethod is { Parameters.Length: < 2 } ? NotFollowed
             : Combine(compound.OperatorKind, Promote(left, compound.Value.Type), right, compound.IsChecked);
         if (result is Constant) result = Map(result, content => content is bool or string ? content : Folding.Convert(content, compound.Target.Type, compound.IsChecked));
         Assign(compound.Target, result);

@@ -55,11 +55,19 @@ internal sealed partial class Interpreter
         var property = reference.Property;
         if (reference.Instance is null) return property.IsStatic ? StaticProperty(property) : NotFollowed;
         var instance = Evaluate(reference.Instance);
-        if (property.IsIndexer) return Element(instance, [.. reference.Arguments.Select(argument => argument.Value)]);
-        if (ObjectOf(instance) is { IsSequence: true, HasExactItems: true } sequence && property.Name is "Length" or "Count")
+        if (property.ContainingType is { IsExtension: true })
         {
-            return new Constant(sequence.Items.Length, instance.From.And(Here));
+            using var _ = EnterCall(reference.Syntax);
+            return property.GetMethod is { } extension && source.BodyOf(extension, cancellationToken) is { } code ? Invoke(extension, code, instance, null, []) : NotFollowed;
         }
+        if (property.IsIndexer)
+        {
+            return property.GetMethod is { } indexer && source.BodyOf(indexer, cancellationToken) is { } code
+                ? Invoke(indexer, code, instance, null, Arguments(reference.Arguments))
+                : Element(instance, [.. reference.Arguments.Select(argument => argument.Value)], property.Type);
+        }
+        if (ObjectOf(instance) is { IsSequence: true } sequence && CollectionProperty(instance, sequence, property) is { } known) return known;
+        if (instance is Constant { Content: string text } && property.Name == "Length") return new Constant(text.Length, instance.From.And(Here));
         return Select(instance, property, reference.Instance is IInstanceReferenceOperation { IsImplicit: false, Syntax: var syntax } && syntax.ToString() == "base");
     }
 
@@ -73,6 +81,9 @@ internal sealed partial class Interpreter
             {
                 case Reference reference when ObjectOf(reference) is { } found:
                     results.Add(Through(instance, ReadMember(reference, found, member, isBase)));
+                    break;
+                case TupleValue { Elements: [var key, var content] } pair when member.ContainingType.Name == "KeyValuePair" && member.Name is "Key" or "Value":
+                    results.Add((member.Name == "Key" ? key : content).KnownBy(pair.From).KnownBy(instance.From));
                     break;
                 case TupleValue tuple when TupleIndex(member) is { } index && index < tuple.Elements.Length:
                     results.Add(tuple.Elements[index].KnownBy(instance.From));
@@ -114,23 +125,43 @@ internal sealed partial class Interpreter
     private Value ReadMember(Reference reference, HeapObject found, ISymbol member, bool isBase = false)
     {
         var definition = member.OriginalDefinition;
-        if (definition is not IPropertySymbol property || found.Members.ContainsKey(definition)) return found.Member(definition);
+        if (definition is not IPropertySymbol property || found.Members.ContainsKey(definition)) return MemberOf(reference, found, definition);
         if (found.Widths is { } widths && property.Name is "in_features" or "out_features" && !widths.In.Equals(null))
         {
             return property.Name == "in_features" ? widths.In : widths.Out;
         }
+        var choice = Provenance.Independent;
         if (!isBase && Overriding(property, found) is { } actual)
         {
             property = actual;
-            if (found.Members.ContainsKey(property.OriginalDefinition)) return found.Member(property.OriginalDefinition);
+            // Which override is read, the construction decides.
+            choice = new Provenance(found.MadeDepth, null);
+            if (found.Members.ContainsKey(property.OriginalDefinition)) return found.Member(property.OriginalDefinition).KnownBy(choice);
         }
         else if (!isBase && (property.IsVirtual || property.IsAbstract || property.IsOverride) && !found.IsExact)
         {
             return new Unknown(UnknownReason.Call, property.Name);
         }
-        if (OperationSource.IsAutomatic(property, cancellationToken)) return found.Member(property.OriginalDefinition);
-        if (property.GetMethod is { } getter && source.BodyOf(getter, cancellationToken) is { } body) return Invoke(getter, body, reference, null, []);
+        if (OperationSource.IsAutomatic(property, cancellationToken)) return MemberOf(reference, found, property.OriginalDefinition).KnownBy(choice);
+        if (property.GetMethod is { } getter && source.BodyOf(getter, cancellationToken) is { } body) return Invoke(getter, body, reference, null, []).KnownBy(choice);
         return new Unknown(UnknownReason.Member, property.Name);
+    }
+
+    /// <summary>The value of a field or automatic property; of one that only its initialiser writes, that, where the object was made elsewhere.</summary>
+    private Value MemberOf(Reference owner, HeapObject found, ISymbol member)
+    {
+        if (found.Members.ContainsKey(member) || !found.IsOpen || !source.IsSetByInitializerAlone(member, cancellationToken)
+            || source.InitializerOf(member, cancellationToken) is not ISymbolInitializerOperation initializer)
+        {
+            return found.Member(member);
+        }
+        Update(owner, found with { Members = found.Members.SetItem(member, new Unknown(UnknownReason.Member, member.Name)) });
+        var value = In(new Frame(NextFrame(), int.MaxValue - 1, member, owner, null), () => CopyOfStruct(Evaluate(initializer.Value)));
+        if (ObjectOf(owner) is not { } latest) return NotFollowed;
+        // What the object holds may have changed since it was made.
+        if (value is Reference) Escape(value, []);
+        Update(owner, latest with { Members = latest.Members.SetItem(member, value) });
+        return value.KnownBy(Here);
     }
 
     private static IPropertySymbol? Overriding(IPropertySymbol property, HeapObject found)
@@ -190,23 +221,6 @@ internal sealed partial class Interpreter
             });
         }
         return state is not null && state.Variables.TryGetValue(key, out var known) ? known.KnownBy(Here) : NotFollowed;
-    }
-
-    private Value Element(Value collection, ImmutableArray<IOperation> indices)
-    {
-        var index = indices.Select(Evaluate).ToList();
-        if (ObjectOf(collection) is not { IsSequence: true } sequence) return collection is Unknown ? collection : NotFollowed;
-        if (index is [Constant { Content: var content }] && sequence.HasExactItems && ItemIndex(content, indices[0], sequence) is { } position)
-        {
-            return sequence.Items[position].KnownBy(collection.From).KnownBy(index[0].From);
-        }
-        return sequence is { HasEscaped: false, Items.Length: > 0, HasExactItems: true } ? Value.OneOf(sequence.Items) : NotFollowed;
-    }
-
-    private static int? ItemIndex(object? content, IOperation index, HeapObject sequence)
-    {
-        if (Folding.Integer(content) is not { } number || index.Kind == OperationKind.Unary && index.Type?.Name == "Index") return null;
-        return number >= 0 && number < sequence.Items.Length ? (int)number : null;
     }
 
     private void Assign(IOperation target, Value value)
@@ -281,18 +295,41 @@ internal sealed partial class Interpreter
 
     private void Deconstruct(ITupleOperation targets, Value value)
     {
-        for (var index = 0; index < targets.Elements.Length; index++)
-        {
-            var element = value switch
-            {
-                TupleValue tuple when index < tuple.Elements.Length => tuple.Elements[index].KnownBy(value.From),
-                Reference when PositionalMember(value, index) is { } member => Select(value, member),
-                Unknown unknown => unknown,
-                _ => NotFollowed,
-            };
-            Assign(targets.Elements[index], element);
-        }
+        var parts = Enumerable.Range(0, targets.Elements.Length).Select(index => Part(value, index, targets.Elements.Length)).ToList();
+        for (var index = 0; index < parts.Count; index++) Assign(targets.Elements[index], parts[index]);
     }
+
+    /// <summary>What deconstruction gives at a position: the element of a tuple, the property of a positional record, or what a method <c>Deconstruct</c> gives.</summary>
+    private Value Part(Value value, int index, int count) => value switch
+    {
+        TupleValue tuple when index < tuple.Elements.Length => tuple.Elements[index].KnownBy(value.From),
+        Reference when PositionalMember(value, index) is { } member => Select(value, member),
+        Reference when ObjectOf(value)?.Type is { } type && DeconstructMethod(type, count) is { } method && source.BodyOf(method, cancellationToken) is { } body => OutValue(method, body, value, index),
+        Unknown unknown => unknown,
+        _ => NotFollowed,
+    };
+
+    private static IMethodSymbol? DeconstructMethod(ITypeSymbol type, int count)
+    {
+        for (var level = type; level is not null; level = level.BaseType)
+        {
+            var found = level.OriginalDefinition.GetMembers("Deconstruct").OfType<IMethodSymbol>()
+                .FirstOrDefault(method => !method.IsStatic && method.Parameters.Length == count && method.Parameters.All(parameter => parameter.RefKind == RefKind.Out));
+            if (found is not null) return found;
+        }
+        return null;
+    }
+
+    private Value OutValue(IMethodSymbol method, IOperation body, Value receiver, int index)
+    {
+        Invoke(method, body, receiver, null, [.. method.Parameters.Select(parameter => (parameter, (Value)NotFollowed))]);
+        return Through(receiver, LatestOf(method.Parameters[index]));
+    }
+
+    /// <summary>The value that a parameter had at the end of its latest call.</summary>
+    private Value LatestOf(IParameterSymbol parameter) =>
+        state is null ? NotFollowed
+        : state.Variables.Where(pair => Same(pair.Key.Variable, parameter.OriginalDefinition)).OrderByDescending(pair => pair.Key.Frame).FirstOrDefault().Value ?? NotFollowed;
 
     /// <summary>The property behind the n-th parameter of a positional record.</summary>
     private IPropertySymbol? PositionalMember(Value value, int index)
@@ -352,18 +389,5 @@ internal sealed partial class Interpreter
             if (instance is not Reference) EscapeEverywhere(definition.ContainingType);
             Escape(instance, [value]);
         }
-    }
-
-    private void SetElement(Value collection, ImmutableArray<IOperation> indices, Value value)
-    {
-        var index = indices.Select(Evaluate).ToList();
-        if (collection is not Reference reference || ObjectOf(reference) is not { IsSequence: true } sequence) return;
-        if (index is [Constant { Content: var content }] && sequence.HasExactItems && ItemIndex(content, indices[0], sequence) is { } position)
-        {
-            Update(reference, sequence with { Items = sequence.Items.SetItem(position, value) });
-            return;
-        }
-        // One of the elements: the value is among them.
-        Update(reference, sequence with { Items = sequence.Items.Add(value), HasExactItems = false });
     }
 }

@@ -18,7 +18,7 @@ internal sealed partial class Interpreter
         if (type.IsTupleType) return new TupleValue([.. arguments.Select(argument => argument.Value)], Here);
 
         var isSequence = IsCollection(type);
-        var made = Allocate(new HeapObject { Type = type, IsExact = true, MadeBy = Site(creation.Syntax) });
+        var made = Allocate(new HeapObject { Type = type, IsExact = true, MadeBy = Site(creation.Syntax), MadeDepth = frame.Depth });
         if (isSequence) FillCollection(made, arguments);
         var constructor = creation.Constructor;
         var isOwn = constructor is not null && !type.OriginalDefinition.DeclaringSyntaxReferences.IsEmpty;
@@ -29,7 +29,7 @@ internal sealed partial class Interpreter
         }
         else if (ObjectOf(made) is { } found && !isSequence)
         {
-            Update(made, found with { IsOpen = true });
+            Update(made, found with { IsOpen = true, Members = PositionalMembers(type, arguments) });
         }
         SetDeclaredWidths(made, type, arguments);
         if (creation.Initializer is { } initializer) Initialize(initializer, made);
@@ -39,6 +39,18 @@ internal sealed partial class Interpreter
             Observe(made, Site(creation.Syntax));
         }
         return made.KnownBy(frame.Control);
+    }
+
+    /// <summary>The properties that the primary constructor of a record in another assembly sets.</summary>
+    private static ImmutableDictionary<ISymbol, Value> PositionalMembers(INamedTypeSymbol type, IReadOnlyList<(IParameterSymbol Parameter, Value Value)> arguments)
+    {
+        var members = HeapObject.NoMembers;
+        if (!type.IsRecord) return members;
+        foreach (var (parameter, value) in arguments)
+        {
+            if (type.OriginalDefinition.GetMembers(parameter.Name).FirstOrDefault() is IPropertySymbol { SetMethod: null or { IsInitOnly: true } } property) members = members.SetItem(property, value);
+        }
+        return members;
     }
 
     /// <summary>A new frame for a constructor that an object creation calls.</summary>
@@ -61,6 +73,7 @@ internal sealed partial class Interpreter
         var isPrimary = IsPrimary(constructor);
         var body = isPrimary ? null : source.BodyOf(constructor, cancellationToken) as IConstructorBodyOperation;
         var header = isPrimary ? source.PrimaryBaseCall(type, cancellationToken) : body?.Initializer;
+        using var _ = EnterCall(header?.Syntax ?? constructor.DeclaringSyntaxReferences.FirstOrDefault()?.GetSyntax(cancellationToken));
         if (CalleeOf(header) is { } chained && Same(chained.TargetMethod.ContainingType.OriginalDefinition, type.OriginalDefinition))
         {
             RunCallee(chained.TargetMethod, made, Arguments(chained.Arguments));
@@ -144,7 +157,7 @@ internal sealed partial class Interpreter
         {
             var value = CopyOfStruct(Evaluate(argument.Value));
             if (argument.Parameter is not { } parameter) continue;
-            if (value.From.Depth == 0 && (calls.Count == 0 || value.From.Via is null))
+            if (value.From.Depth == 0 && frame.Depth == 0 && (calls.Count == 0 || value.From.Via is null))
             {
                 var syntax = argument.ArgumentKind == ArgumentKind.DefaultValue ? argument.Parent?.Syntax ?? argument.Syntax : argument.Value.Syntax;
                 value = value.WithFrom(new Provenance(0, syntax));
@@ -241,18 +254,6 @@ internal sealed partial class Interpreter
 
     private Value Sequence(ImmutableArray<Value> items, bool isExact, ITypeSymbol? type) =>
         Allocate(new HeapObject { Type = type, IsExact = true, Items = items, HasExactItems = isExact }).KnownBy(frame.Control);
-
-    private bool IsCollection(INamedTypeSymbol type) =>
-        type.OriginalDefinition.DeclaringSyntaxReferences.IsEmpty
-        && (Same(type.OriginalDefinition, knowledge.Types.ModuleList) || type.OriginalDefinition.ToDisplayString() is "System.Collections.Generic.List<T>");
-
-    private void FillCollection(Reference made, IReadOnlyList<(IParameterSymbol Parameter, Value Value)> arguments)
-    {
-        if (ObjectOf(made) is not { } found) return;
-        var initial = arguments.Select(argument => ObjectOf(argument.Value)).FirstOrDefault(sequence => sequence is { IsSequence: true });
-        var isUnknown = arguments.Any(argument => argument.Value is not Constant && argument.Parameter.Type.SpecialType != SpecialType.System_Int32);
-        Update(made, found with { Items = initial?.Items ?? [], HasExactItems = initial?.HasExactItems ?? !isUnknown });
-    }
 
     /// <summary>
     /// Runs a lambda or local function as if it were called once with unknown arguments: it may be, by code that is not followed.

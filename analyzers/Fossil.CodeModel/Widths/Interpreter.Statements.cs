@@ -212,7 +212,7 @@ internal sealed partial class Interpreter
                 () => new Constant(index < items.Items.Length, collection.From),
                 () =>
                 {
-                    AssignLoopVariable(loop, isReference ? new Place(((Reference)collection).Id, null, index, Here) : items.Items[index].KnownBy(collection.From));
+                    AssignLoopVariable(loop, isReference ? new Place(((Reference)collection).Id, null, index, Here) : Through(collection, items.Items[index]));
                     index++;
                     Execute(loop.Body);
                 },

@@ -46,7 +46,7 @@ internal sealed partial class Interpreter(OperationSource source, WidthKnowledge
     public void RunConstructor(IMethodSymbol constructor)
     {
         var type = constructor.ContainingType;
-        var made = Allocate(new HeapObject { Type = type, IsExact = type.IsSealed });
+        var made = Allocate(new HeapObject { Type = type, IsExact = type.IsSealed, MadeDepth = 0 });
         frame = new Frame(NextFrame(), 0, constructor, made, null);
         BindUnknown(constructor);
         underConstruction.Add(made.Id);
@@ -101,6 +101,7 @@ internal sealed partial class Interpreter(OperationSource source, WidthKnowledge
         }
         var isNested = home is not null;
         var callee = new Frame(NextFrame(), isNested ? home!.Depth : Math.Min(frame.Depth, int.MaxValue - 1) + 1, method.OriginalDefinition, receiver, home) { Control = frame.Control };
+        if (method.OriginalDefinition.ContainingType is { IsExtension: true, ExtensionParameter: { } extended } && receiver is not null) SetVariable(callee, extended, receiver);
         foreach (var (parameter, value) in arguments) SetVariable(callee, parameter, value);
         return In(callee, () =>
         {
@@ -222,14 +223,14 @@ internal sealed partial class Interpreter(OperationSource source, WidthKnowledge
     /// <summary>Where to report what happens at <paramref name="syntax"/>: there, or at the analysed body's call that led to it.</summary>
     private SyntaxNode? Site(SyntaxNode? syntax) => frame.Depth == 0 ? syntax : rootCall;
 
-    private CallScope EnterCall(SyntaxNode syntax) => new(this, syntax);
+    private CallScope EnterCall(SyntaxNode? syntax) => new(this, syntax);
 
     private readonly struct CallScope : IDisposable
     {
         private readonly Interpreter interpreter;
         private readonly SyntaxNode? before;
 
-        public CallScope(Interpreter interpreter, SyntaxNode syntax)
+        public CallScope(Interpreter interpreter, SyntaxNode? syntax)
         {
             this.interpreter = interpreter;
             before = interpreter.rootCall;

@@ -61,12 +61,21 @@ internal sealed class OperationSource(Compilation compilation)
         return null;
     }
 
+    /// <summary>Whether a member cannot be written after construction, and no constructor writes it either.</summary>
+    public bool IsSetByInitializerAlone(ISymbol member, CancellationToken cancellationToken)
+    {
+        var isReadOnly = member is IFieldSymbol { IsReadOnly: true } or IPropertySymbol { SetMethod: null, IsVirtual: false, IsOverride: false };
+        return isReadOnly && !member.ContainingType.InstanceConstructors.Any(constructor => constructor.DeclaringSyntaxReferences
+            .Any(reference => WrittenNames.Targets(reference.GetSyntax(cancellationToken)).Contains(member.Name)));
+    }
+
     /// <summary>Whether a property stores its value itself, so that reading gives what was last written.</summary>
     public static bool IsAutomatic(IPropertySymbol property, CancellationToken cancellationToken)
     {
         if (property.IsIndexer || property.IsAbstract) return false;
         var declared = property.OriginalDefinition.DeclaringSyntaxReferences;
-        if (declared.IsEmpty) return false;
+        // The compiler marks the accessors that it writes, in other assemblies too.
+        if (declared.IsEmpty) return property.GetMethod?.GetAttributes().Any(attribute => attribute.AttributeClass is { Name: "CompilerGeneratedAttribute" }) == true;
         return declared.All(reference => reference.GetSyntax(cancellationToken) switch
         {
             PropertyDeclarationSyntax { ExpressionBody: null, AccessorList: { } accessors } => accessors.Accessors.All(accessor => accessor.Body is null && accessor.ExpressionBody is null),

@@ -27,8 +27,14 @@ internal sealed record HeapObject
     /// <summary>Whether <see cref="Items"/> are all, in order; otherwise some that are among them.</summary>
     public bool HasExactItems { get; init; }
 
+    /// <summary>Whether <see cref="Items"/> are the entries of a dictionary: pairs of key and value.</summary>
+    public bool IsMap { get; init; }
+
     /// <summary>Input and output width, where the object is a layer that has them.</summary>
     public (Value In, Value Out)? Widths { get; init; }
+
+    /// <summary>The depth of the call that made it, and so decides which overrides run.</summary>
+    public int MadeDepth { get; init; } = int.MaxValue;
 
     /// <summary>The expression that made it.</summary>
     public SyntaxNode? MadeBy { get; init; }
@@ -49,7 +55,8 @@ internal sealed record HeapObject
         return this with { Members = kept, HasEscaped = true, IsOpen = true, HasExactItems = false };
     }
 
-    private static bool IsFixed(ISymbol member) => member switch
+    /// <summary>Whether a member keeps the value that construction gave it.</summary>
+    public static bool IsFixed(ISymbol member) => member switch
     {
         IFieldSymbol field => field.IsReadOnly,
         IPropertySymbol property => property.SetMethod is null or { IsInitOnly: true },

@@ -21,22 +21,26 @@ internal static class WrittenNames
         return names;
     }
 
+    /// <summary>The names of the variables and members that a piece of code writes, or hands on for writing.</summary>
+    public static HashSet<string> Targets(SyntaxNode code) =>
+        [.. Written(code).SelectMany(written => written.DescendantNodesAndSelf().OfType<SimpleNameSyntax>()).Select(name => name.Identifier.ValueText)];
+
     private static HashSet<string> Collect(SyntaxNode root)
     {
         var names = new HashSet<string>();
-        foreach (var node in root.DescendantNodes())
-        {
-            switch (node)
-            {
-                case AssignmentExpressionSyntax assignment: Add(assignment.Left, names); break;
-                case PrefixUnaryExpressionSyntax prefix when prefix.Kind() is SyntaxKind.PreIncrementExpression or SyntaxKind.PreDecrementExpression or SyntaxKind.AddressOfExpression: Add(prefix.Operand, names); break;
-                case PostfixUnaryExpressionSyntax postfix when postfix.Kind() is not SyntaxKind.SuppressNullableWarningExpression: Add(postfix.Operand, names); break;
-                case ArgumentSyntax { RefKindKeyword.RawKind: not 0 } argument: Add(argument.Expression, names); break;
-                case RefExpressionSyntax reference: Add(reference.Expression, names); break;
-            }
-        }
+        foreach (var written in Written(root)) Add(written, names);
         return names;
     }
+
+    private static IEnumerable<ExpressionSyntax> Written(SyntaxNode code) => code.DescendantNodes().Select(node => node switch
+    {
+        AssignmentExpressionSyntax assignment => assignment.Left,
+        PrefixUnaryExpressionSyntax prefix when prefix.Kind() is SyntaxKind.PreIncrementExpression or SyntaxKind.PreDecrementExpression or SyntaxKind.AddressOfExpression => prefix.Operand,
+        PostfixUnaryExpressionSyntax postfix when postfix.Kind() is not SyntaxKind.SuppressNullableWarningExpression => postfix.Operand,
+        ArgumentSyntax { RefKindKeyword.RawKind: not 0 } argument => argument.Expression,
+        RefExpressionSyntax reference => reference.Expression,
+        _ => null,
+    }).OfType<ExpressionSyntax>();
 
     /// <summary>Adds the names of the objects on the way to the member or element that is written.</summary>
     private static void Add(ExpressionSyntax written, HashSet<string> names)

@@ -51,7 +51,7 @@ public class WidthsInOneClassTests
     [InlineData("Sizes.Hidden", false, "", "static class Sizes { public static int Hidden = 100; }")]
     [InlineData("Sizes.Hidden", false, "", "static class Sizes { public static int Hidden { get; set; } = 100; }")]
     [InlineData("FossilAdaptAttribute.DefaultShardSize + 1", true)]
-    [InlineData("int.Parse(\"100\")", false)]
+    [InlineData("int.Parse(Console.ReadLine()!)", false)]
     [InlineData("Environment.ProcessorCount", false)]
     [InlineData("(int)Mode.Wide", true, "", "enum Mode { Wide = 100 }")]
     public Task Constants(string width, bool isWrong, string before = "", string elsewhere = "") => Verify1(width, isWrong, before, elsewhere);
@@ -114,7 +114,7 @@ public class WidthsInOneClassTests
     [InlineData("private readonly Module<Tensor, Tensor> up = Linear({|FOSSIL005:100|}, 64);")]
     [InlineData("private Linear up { get; } = Linear({|FOSSIL005:100|}, 64);")]
     [InlineData("private readonly Linear up = Linear({|FOSSIL005:100|}, 64).to(CPU);")]
-    [InlineData("private readonly Linear up = Linear(int.Parse(\"100\"), 64);")]
+    [InlineData("private readonly Linear up = Linear(int.Parse(Console.ReadLine()!), 64);")]
     public Task Layers_from_initialisers_and_helpers(string member) => Verify.Reports<TargetWidthAnalyzer>(Layer("\"up\"", member, ""));
 
     [Theory]

@@ -23,7 +23,7 @@ public class WidthsThatMayChangeTests
             static void Main() { {{code}} }
             static void Run(Action action) { if (Environment.Is64BitProcess) action(); }
             static Config Configure(Action<Config> change) { var config = new Config(); change(config); return config; }
-            static void Double(Config config) => config.Hidden *= 2;
+            static void Fit(Config config) => config.Hidden = 64;
             {{elsewhere}}
         }
         """);
@@ -55,7 +55,7 @@ public class WidthsThatMayChangeTests
     [InlineData("dynamic any = config; any.Hidden = 64;")]
     [InlineData("var queue = new Queue<Config>(); queue.Enqueue(config); queue.Peek().Hidden = 64;")]
     [InlineData("new List<Config> { config }.ForEach(one => one.Hidden = 64);")]
-    [InlineData("new List<Config> { config }.ForEach(Double);")]
+    [InlineData("new List<Config> { config }.ForEach(Fit);")]
     [InlineData("Configured?.Invoke(config);")]
     [InlineData("System.Threading.Tasks.Parallel.For(0, 2, _ => config.Hidden = 64);")]
     [InlineData("var other = new Config { Hidden = 64 }; Console.WriteLine(config);", false)]

@@ -117,7 +117,7 @@ public class WidthsThroughConstructionTests
     [InlineData("_ = new Model(Presets.Good); _ = new Model({|FOSSIL005:Presets.Bad|}); ")]
     [InlineData("var c = Load(); _ = new Model(c); static LlamaConfig Load() => System.Text.Json.JsonSerializer.Deserialize<LlamaConfig>(\"{}\")!;")]
     [InlineData("LlamaConfig c = new() { hidden_size = 2050 }; Console.WriteLine(c); _ = new Block({|FOSSIL005:c|});")]
-    [InlineData("LlamaConfig c = new() { hidden_size = int.Parse(\"3\") }; _ = new Block(c);")]
+    [InlineData("LlamaConfig c = new() { hidden_size = int.Parse(Console.ReadLine()!) }; _ = new Block(c);")]
     [InlineData("var big = Environment.Is64BitProcess; var c = big ? Presets.Good : new LlamaConfig { hidden_size = 64 }; _ = new Block(c);")]
     public Task Of_configurations(string code) => Verify.Reports<TargetWidthAnalyzer>($$"""
         static class Program { static void Main() { {{code}} } }

@@ -14,7 +14,7 @@ namespace Fossil.Analyzers.Tests.Support;
 internal static class Verify
 {
     /// <summary>What every test program may use without saying so.</summary>
-    private const string Usings = """
+    internal const string Usings = """
         global using System;
         global using System.Collections.Generic;
         global using System.Linq;

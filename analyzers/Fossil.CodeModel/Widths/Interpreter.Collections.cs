@@ -1,0 +1,192 @@
+using System.Collections.Immutable;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.Operations;
+
+namespace Fossil.CodeModel.Widths;
+
+/// <content>Arrays, lists and dictionaries. The items of a dictionary are pairs of key and value.</content>
+internal sealed partial class Interpreter
+{
+    private static readonly HashSet<string> ListTypes =
+    [
+        "System.Collections.Generic.List<T>", "System.Collections.Generic.HashSet<T>", "System.Collections.ObjectModel.ReadOnlyCollection<T>", "System.Collections.ObjectModel.Collection<T>",
+    ];
+
+    private static readonly HashSet<string> MapTypes =
+    [
+        "System.Collections.Generic.Dictionary<TKey, TValue>", "System.Collections.Generic.SortedDictionary<TKey, TValue>", "System.Collections.Generic.OrderedDictionary<TKey, TValue>",
+        "System.Collections.Concurrent.ConcurrentDictionary<TKey, TValue>", "System.Collections.ObjectModel.ReadOnlyDictionary<TKey, TValue>",
+    ];
+
+    private bool IsCollection(INamedTypeSymbol type) =>
+        type.OriginalDefinition.DeclaringSyntaxReferences.IsEmpty
+        && (Same(type.OriginalDefinition, knowledge.Types.ModuleList) || ListTypes.Contains(type.OriginalDefinition.ToDisplayString()) || IsMap(type));
+
+    private static bool IsMap(INamedTypeSymbol type) => MapTypes.Contains(type.OriginalDefinition.ToDisplayString());
+
+    /// <summary>A new collection gets the elements that its constructor is given; capacities and comparers are none.</summary>
+    private void FillCollection(Reference made, IReadOnlyList<(IParameterSymbol Parameter, Value Value)> arguments)
+    {
+        if (ObjectOf(made) is not { } found) return;
+        var contents = arguments.Where(argument => argument.Parameter.Type.SpecialType != SpecialType.System_Int32 && !argument.Parameter.Type.Name.EndsWith("Comparer", StringComparison.Ordinal)
+            && argument.Value is not Constant).ToList();
+        var initial = contents.Select(argument => ObjectOf(argument.Value)).FirstOrDefault(sequence => sequence is { IsSequence: true });
+        Update(made, found with { Items = initial?.Items ?? [], HasExactItems = initial?.HasExactItems ?? contents.Count == 0, IsMap = found.Type is INamedTypeSymbol type && IsMap(type) });
+    }
+
+    private Value Element(Value collection, ImmutableArray<IOperation> indices, ITypeSymbol? type)
+    {
+        var index = indices.Select(IndexValue).ToList();
+        if (ObjectOf(collection) is not { IsSequence: true } sequence) return collection is Unknown ? collection : NotFollowed;
+        if (sequence.IsMap && index is [var key]) return Lookup(collection, sequence, key) ?? NotFollowed;
+        if (indices is [IRangeOperation range] && sequence.HasExactItems) return Slice(collection, sequence, range, type);
+        if (index is [Constant { Content: var content }] && sequence.HasExactItems && ItemIndex(content, indices[0], sequence) is { } position)
+        {
+            return Through(collection, sequence.Items[position]).KnownBy(index[0].From);
+        }
+        return sequence is { HasEscaped: false, Items.Length: > 0, HasExactItems: true } ? Through(collection, Value.OneOf(sequence.Items)) : NotFollowed;
+    }
+
+    /// <summary>The number in an index: <c>i</c>, or the one behind <c>^</c>.</summary>
+    private Value IndexValue(IOperation index) => index switch
+    {
+        IRangeOperation => NotFollowed,
+        IUnaryOperation { OperatorKind: UnaryOperatorKind.Hat } fromEnd => Evaluate(fromEnd.Operand),
+        IConversionOperation { Type.Name: "Index", IsImplicit: true } converted => Evaluate(converted.Operand),
+        _ => Evaluate(index),
+    };
+
+    private static int? ItemIndex(object? content, IOperation index, HeapObject sequence)
+    {
+        if (Folding.Integer(content) is not { } number || index.Type?.Name == "Index" && index is not (IUnaryOperation or IConversionOperation)) return null;
+        if (index is IUnaryOperation { OperatorKind: UnaryOperatorKind.Hat }) number = sequence.Items.Length - number;
+        return number >= 0 && number < sequence.Items.Length ? (int)number : null;
+    }
+
+    private Value Slice(Value collection, HeapObject sequence, IRangeOperation range, ITypeSymbol? type)
+    {
+        var length = sequence.Items.Length;
+        return Bound(range.LeftOperand, 0) is { } start && Bound(range.RightOperand, length) is { } end && start >= 0 && start <= end && end <= length
+            ? Sequence(sequence.Items.Skip(start).Take(end - start).ToImmutableArray(), true, type).KnownBy(collection.From)
+            : NotFollowed;
+
+        int? Bound(IOperation? bound, int otherwise)
+        {
+            if (bound is null) return otherwise;
+            var isFromEnd = bound is IUnaryOperation { OperatorKind: UnaryOperatorKind.Hat };
+            return IndexValue(bound) is Constant { Content: int number } ? isFromEnd ? length - number : number : null;
+        }
+    }
+
+    private void SetElement(Value collection, ImmutableArray<IOperation> indices, Value value)
+    {
+        var index = indices.Select(IndexValue).ToList();
+        if (collection is not Reference reference || ObjectOf(reference) is not { IsSequence: true } sequence) return;
+        if (sequence.IsMap && index is [var key])
+        {
+            SetEntry(reference, sequence, key, value);
+        }
+        else if (index is [Constant { Content: var content }] && sequence.HasExactItems && ItemIndex(content, indices[0], sequence) is { } position)
+        {
+            Update(reference, sequence with { Items = sequence.Items.SetItem(position, value) });
+        }
+        else
+        {
+            // One of the elements: the value is among them.
+            Update(reference, sequence with { Items = sequence.Items.Add(value), HasExactItems = false });
+        }
+    }
+
+    private Value? CollectionProperty(Value instance, HeapObject sequence, IPropertySymbol property) => property.Name switch
+    {
+        "Length" or "Count" when sequence.HasExactItems => new Constant(sequence.Items.Length, instance.From.And(Here)),
+        "Keys" when sequence.IsMap => Sequence([.. sequence.Items.Select(item => Select(item, 0))], sequence.HasExactItems, property.Type).KnownBy(instance.From),
+        "Values" when sequence.IsMap => Sequence([.. sequence.Items.Select(item => Select(item, 1))], sequence.HasExactItems, property.Type).KnownBy(instance.From),
+        _ => null,
+    };
+
+    private static Value Select(Value pair, int element) => pair is TupleValue tuple && element < tuple.Elements.Length ? tuple.Elements[element].KnownBy(pair.From) : NotFollowed;
+
+    /// <summary>The value of a key; one of all where the key is not known, null where no entry has the key.</summary>
+    private Value? Lookup(Value map, HeapObject entries, Value key)
+    {
+        if (!entries.HasExactItems || entries.HasEscaped) return NotFollowed;
+        var isCertain = true;
+        foreach (var entry in entries.Items)
+        {
+            var equal = AreEqual(key, Select(entry, 0));
+            if (equal == true) return Through(map, Select(entry, 1)).KnownBy(key.From);
+            isCertain &= equal == false;
+        }
+        return isCertain ? null : Through(map, Value.OneOf([.. entries.Items.Select(entry => Select(entry, 1))]));
+    }
+
+    private void SetEntry(Reference map, HeapObject entries, Value key, Value value)
+    {
+        var position = -1;
+        var isCertain = entries.HasExactItems;
+        for (var index = 0; index < entries.Items.Length && position < 0; index++)
+        {
+            var equal = AreEqual(key, Select(entries.Items[index], 0));
+            if (equal == true) position = index;
+            isCertain &= equal is not null;
+        }
+        var entry = new TupleValue([key, value], Here);
+        Update(map, entries with { Items = isCertain && position >= 0 ? entries.Items.SetItem(position, entry) : entries.Items.Add(entry), HasExactItems = isCertain });
+    }
+
+    private Value? MapCall(IInvocationOperation invocation, IMethodSymbol method, Reference map, HeapObject entries, List<Value> values)
+    {
+        switch (method.Name)
+        {
+            case "Add" or "TryAdd" when values is [var key, var value]:
+                SetEntry(map, entries, key, value);
+                return NotFollowed;
+            case "TryGetValue" when values is [var key, _]:
+                var found = Lookup(map, entries, key);
+                Assign(invocation.Arguments[1].Value, found ?? Folding.Default(method.Parameters[1].Type) ?? (Value)NotFollowed);
+                return found is null ? Known(false) : entries.HasExactItems && entries.Items.Any(entry => AreEqual(key, Select(entry, 0)) == true) ? Known(true) : NotFollowed;
+            case "GetValueOrDefault" when values is [var key, ..]:
+                return Lookup(map, entries, key) ?? values.Skip(1).FirstOrDefault() ?? Folding.Default(method.ReturnType) ?? (Value)NotFollowed;
+            case "ContainsKey" when values is [var key] && entries.HasExactItems && !entries.HasEscaped:
+                var isEqual = Any(entries.Items, entry => AreEqual(key, Select(entry, 0)));
+                return isEqual is { } known ? new Constant(known, map.From.And(key.From).And(Here)) : NotFollowed;
+            case "Clear":
+                Update(map, entries with { Items = [], HasExactItems = true });
+                return NotFollowed;
+            case "ContainsKey":
+                return NotFollowed;
+            default:
+                return null;
+        }
+    }
+
+    private Value? CollectionCall(IMethodSymbol method, Reference collection, HeapObject sequence, List<Value> values)
+    {
+        switch (method.Name)
+        {
+            case "Add" or "append" or "Append" when values is [var added]:
+                var more = method.Name == "append" && ObjectOf(added) is { IsSequence: true } several ? several.Items : [added];
+                Update(collection, sequence with { Items = sequence.Items.AddRange(more) });
+                return Known(null);
+            case "AddRange" or "extend" when values is [var range]:
+                Update(collection, ObjectOf(range) is { IsSequence: true } other
+                    ? sequence with { Items = sequence.Items.AddRange(other.Items), HasExactItems = sequence.HasExactItems && other.HasExactItems }
+                    : sequence with { HasExactItems = false });
+                return Known(null);
+            case "Insert" when values is [Constant { Content: int position }, var inserted] && sequence.HasExactItems && position >= 0 && position <= sequence.Items.Length:
+                Update(collection, sequence with { Items = sequence.Items.Insert(position, inserted) });
+                return Known(null);
+            case "Clear":
+                Update(collection, sequence with { Items = [], HasExactItems = true });
+                return Known(null);
+            case "ToArray" or "ToList" or "AsReadOnly":
+                return Sequence(sequence.Items, sequence.HasExactItems, method.ReturnType).KnownBy(collection.From);
+            case "ForEach" when values is [Function action] && sequence.HasExactItems:
+                foreach (var item in sequence.Items) Apply(action, [ElementOf(collection, item)]);
+                return Known(null);
+            default:
+                return null;
+        }
+    }
+}
