@@ -113,6 +113,8 @@ internal sealed class AdaptAttributeReader(
         IsProperty: member is IPropertySymbol,
         DeclaredType: memberType.ToDisplayString(SymbolNames.FullyQualifiedNullable),
         ElementType: TargetMembers.ModuleType(memberType, types)!.ToDisplayString(SymbolNames.FullyQualified),
+        DeclaringType: AdaptedClassParser.MetadataNameOf(member.ContainingType),
+        Module: types.ShapeOf(TargetMembers.ModuleType(memberType, types)!),
         Settings: settings,
         AttributeIndex: attributeIndex,
         TargetIndex: index);

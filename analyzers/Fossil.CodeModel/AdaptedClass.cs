@@ -31,6 +31,8 @@ public sealed record TypeDeclaration(string Keyword, string Name, bool IsPartial
 /// <param name="IsProperty">Whether it is a property.</param>
 /// <param name="DeclaredType">The fully qualified declared type, with nullability.</param>
 /// <param name="ElementType">The fully qualified type of the module, or of each module in the collection.</param>
+/// <param name="DeclaringType">The metadata name of the class that declares the member: the annotated one or a base of it.</param>
+/// <param name="Module">What the element type is, as far as values of other types could be it.</param>
 /// <param name="Settings">The settings of its attribute.</param>
 /// <param name="AttributeIndex">Which <c>[FossilAdapt]</c> of the class names it.</param>
 /// <param name="TargetIndex">Which argument of that attribute.</param>
@@ -40,9 +42,17 @@ public sealed record AdaptedTarget(
     bool IsProperty,
     string DeclaredType,
     string ElementType,
+    string DeclaringType,
+    ModuleShape Module,
     AdapterSettings Settings,
     int AttributeIndex,
     int TargetIndex);
+
+/// <summary>The type of a module, by metadata names without type arguments.</summary>
+/// <param name="Name">Its name; for a type parameter, that of what it must be.</param>
+/// <param name="IsSealed">Whether no class can derive from it.</param>
+/// <param name="Ancestors">Its base classes and interfaces.</param>
+public sealed record ModuleShape(string Name, bool IsSealed, EquatableArray<string> Ancestors);
 
 /// <summary>What a target member holds.</summary>
 public enum TargetKind

@@ -15,12 +15,12 @@ public static class AdaptedClassParser
     public static bool IsAnnotated(INamedTypeSymbol type, WellKnownTypes types) => type.GetAttributes().Any(types.IsAdaptAttribute);
 
     /// <summary>The model of <paramref name="type"/>, or null where it is no annotated class.</summary>
-    public static AdaptedClass? Parse(INamedTypeSymbol type, WellKnownTypes types, CancellationToken cancellationToken)
-    {
-        if (type.TypeKind != TypeKind.Class) return null;
-        var attributes = AdaptAttributes(type, types);
-        if (attributes.Count == 0) return null;
+    public static AdaptedClass? Parse(INamedTypeSymbol type, WellKnownTypes types, CancellationToken cancellationToken) =>
+        type.TypeKind == TypeKind.Class && IsAnnotated(type, types) ? types.ClassOf(type, one => Read(one, types, cancellationToken)) : null;
 
+    private static AdaptedClass Read(INamedTypeSymbol type, WellKnownTypes types, CancellationToken cancellationToken)
+    {
+        var attributes = AdaptAttributes(type, types);
         var problems = new List<ParseProblem>();
         var declarations = ContainingTypes(type).Select(level => Declaration(level, cancellationToken)).ToEquatableArray();
         var canEmit = CheckClass(type, types, declarations, problems);
@@ -46,7 +46,7 @@ public static class AdaptedClassParser
     /// <summary>The full metadata name of <paramref name="type"/>, as <see cref="Compilation.GetTypeByMetadataName"/> takes it.</summary>
     public static string MetadataNameOf(INamedTypeSymbol type)
     {
-        var name = string.Join("+", ContainingTypes(type).Select(level => level.MetadataName));
+        var name = type.ContainingType is null ? type.MetadataName : string.Join("+", ContainingTypes(type).Select(level => level.MetadataName));
         return type.ContainingNamespace is { IsGlobalNamespace: false } space ? $"{space.ToDisplayString(SymbolNames.Unescaped)}.{name}" : name;
     }
 

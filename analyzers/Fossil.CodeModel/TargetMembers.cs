@@ -69,9 +69,12 @@ public static class TargetMembers
         return best.Name is not null && best.Distance <= Math.Max(2, name.Length / 2) ? best.Name : null;
     }
 
-    private static IEnumerable<INamedTypeSymbol> Hierarchy(INamedTypeSymbol type)
+    private static IEnumerable<INamedTypeSymbol> Hierarchy(INamedTypeSymbol type) => Bases(type).Prepend(type);
+
+    /// <summary>The base classes of <paramref name="type"/>, the nearest first.</summary>
+    internal static IEnumerable<INamedTypeSymbol> Bases(INamedTypeSymbol type)
     {
-        for (var level = type; level is not null; level = level.BaseType) yield return level;
+        for (var level = type.BaseType; level is not null; level = level.BaseType) yield return level;
     }
 
     private static bool Encloses(INamedTypeSymbol outer, INamedTypeSymbol type)

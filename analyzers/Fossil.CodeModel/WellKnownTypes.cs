@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using Microsoft.CodeAnalysis;
 
@@ -8,6 +9,9 @@ public sealed class WellKnownTypes
 {
     // One look-up of the names for all classes of a compilation; an edit makes a new compilation. Null is a result as well.
     private static readonly ConditionalWeakTable<Compilation, StrongBox<WellKnownTypes?>> Cache = new();
+
+    private readonly ConcurrentDictionary<INamedTypeSymbol, AdaptedClass?> classes = new(SymbolEqualityComparer.Default);
+    private readonly ConcurrentDictionary<INamedTypeSymbol, ModuleShape> shapes = new(SymbolEqualityComparer.Default);
 
     private WellKnownTypes(INamedTypeSymbol adaptAttribute, INamedTypeSymbol tensor, INamedTypeSymbol module, INamedTypeSymbol unaryModule)
     {
@@ -96,6 +100,18 @@ public sealed class WellKnownTypes
         }
         return null;
     }
+
+    /// <summary>The shape of a module type.</summary>
+    internal ModuleShape ShapeOf(ITypeSymbol module)
+    {
+        var known = module;
+        while (known is ITypeParameterSymbol parameter) known = parameter.ConstraintTypes.FirstOrDefault(IsTensorModule) ?? TensorModule;
+        return shapes.GetOrAdd((INamedTypeSymbol)known.OriginalDefinition, static type => new ModuleShape(
+            AdaptedClassParser.MetadataNameOf(type), type.IsSealed, TargetMembers.Bases(type).Concat(type.AllInterfaces).Select(AdaptedClassParser.MetadataNameOf).ToEquatableArray()));
+    }
+
+    /// <summary>The model of a class, made once for all that ask.</summary>
+    internal AdaptedClass? ClassOf(INamedTypeSymbol type, Func<INamedTypeSymbol, AdaptedClass?> parse) => classes.GetOrAdd(type, parse);
 
     /// <summary>Whether <paramref name="attribute"/> is <c>[FossilAdapt]</c>.</summary>
     public bool IsAdaptAttribute(AttributeData attribute) => Same(attribute.AttributeClass, AdaptAttribute);

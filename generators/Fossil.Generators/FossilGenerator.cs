@@ -1,5 +1,5 @@
+using Fossil.CodeModel.Declarations;
 using Fossil.Generators.CallSites;
-using Fossil.Generators.Declarations;
 using Fossil.Generators.Emission;
 using Microsoft.CodeAnalysis;
 
@@ -19,10 +19,11 @@ public sealed class FossilGenerator : IIncrementalGenerator
             .Select(static (pair, _) => GenerationOptions.From(pair.Left, pair.Right))
             .WithTrackingName(TrackingNames.Options);
 
-        var reader = new AdaptedClassReader();
+        // No syntax provider: the driver runs the transforms of every syntax provider again at each keystroke. Reader and finder know what
+        // an edit leaves as it was, and give back the very same models.
+        var reader = new DeclarationReader();
         var classes = context.CompilationProvider
-            .SelectMany((compilation, cancellationToken) => reader.Read(compilation, cancellationToken))
-            .Where(static model => model.CanEmit)
+            .SelectMany((compilation, cancellationToken) => reader.Read(compilation, cancellationToken).Classes.Where(static model => model.CanEmit))
             .WithTrackingName(TrackingNames.AdaptedClasses);
 
         // File names are told apart without regard to case, class names are not.
@@ -53,10 +54,9 @@ public sealed class FossilGenerator : IIncrementalGenerator
             if (pair.Right.CanGenerate) output.AddSource(ShardKernelNames.CodeFile(pair.Left), KernelEmitter.Emit(pair.Left));
         });
 
-        // Not a syntax provider: the driver runs the transforms of every syntax provider at each keystroke, also of those that only an
-        // implementation output reads. This step runs only when the compiler emits, and asks the compilation once.
+        var finder = new CallSiteFinder(reader);
         var callSites = context.CompilationProvider.Combine(options)
-            .SelectMany(static (pair, cancellationToken) => pair.Right.CanIntercept ? CallSiteFinder.Find(pair.Left, cancellationToken) : [])
+            .SelectMany((pair, cancellationToken) => pair.Right.CanIntercept ? finder.Find(pair.Left, cancellationToken) : [])
             .WithTrackingName(TrackingNames.CallSites);
         context.RegisterImplementationSourceOutput(callSites, static (output, file) => output.AddSource(file.HintName, InterceptorEmitter.Emit(file)));
     }

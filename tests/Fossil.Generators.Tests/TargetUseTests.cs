@@ -106,7 +106,7 @@ public class TargetUseTests
     {
         var compilation = GeneratorHarness.Compile([Model.Replace("BODY", body)], null, Library.Value);
         Assert.DoesNotContain(compilation.GetDiagnostics(), diagnostic => diagnostic.Severity == DiagnosticSeverity.Error);
-        var index = TargetIndex.Create(compilation, CancellationToken.None)!;
+        var index = TargetIndex.Of(compilation, CancellationToken.None)!;
         var tree = compilation.SyntaxTrees[0];
         var model = compilation.GetSemanticModel(tree);
 

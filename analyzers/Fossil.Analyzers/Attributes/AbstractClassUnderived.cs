@@ -36,7 +36,7 @@ public sealed class AbstractClassUnderived : DiagnosticAnalyzer
                 symbol =>
                 {
                     var type = (INamedTypeSymbol)symbol.Symbol;
-                    if (!type.IsAbstract || type.IsStatic || !AdaptedClassParser.IsAnnotated(type, types) || derived.Has(type)) return;
+                    if (!type.IsAbstract || type.IsStatic || !AdaptedClassParser.IsAnnotated(type, types) || derived.Has(type, symbol.CancellationToken)) return;
                     symbol.ReportDiagnostic(Diagnostic.Create(Descriptor, type.Locations.FirstOrDefault(), type.Name));
                 },
                 SymbolKind.NamedType);

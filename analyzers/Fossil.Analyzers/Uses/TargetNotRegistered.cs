@@ -45,7 +45,7 @@ public sealed class TargetNotRegistered : DiagnosticAnalyzer
         var type = (INamedTypeSymbol)context.Symbol;
         if (AdaptedClassParser.Parse(type, types, context.CancellationToken) is not { } parsed || parsed.Targets.IsEmpty) return;
         // A derived class may register what its base assigns; a base class in another assembly may do anything.
-        if (derived.Has(type) || !BasesAreKnown(type, types)) return;
+        if (derived.Has(type, context.CancellationToken) || !BasesAreKnown(type, types)) return;
 
         var registration = new Registration(type, parsed, types, context.CancellationToken);
         context.RegisterOperationAction(operation => registration.Visit(operation.Operation, operation.ContainingSymbol), 

@@ -31,19 +31,18 @@ public sealed class TargetReplaced : DiagnosticAnalyzer
         context.RegisterCompilationStartAction(start =>
         {
             if (WellKnownTypes.From(start.Compilation) is not { } types) return;
-            var index = new Lazy<TargetIndex?>(() => TargetIndex.Create(start.Compilation, start.CancellationToken));
-            start.RegisterOperationAction(operation => AnalyzeOther(operation, types, index), OperationKind.SimpleAssignment);
+            start.RegisterOperationAction(operation => AnalyzeOther(operation, types), OperationKind.SimpleAssignment);
             start.RegisterSymbolStartAction(symbol => AnalyzeOwn(symbol, types), SymbolKind.NamedType);
         });
     }
 
     /// <summary><c>model.q_proj = …</c> from outside, other than in an object initialiser.</summary>
-    private static void AnalyzeOther(OperationAnalysisContext context, WellKnownTypes types, Lazy<TargetIndex?> index)
+    private static void AnalyzeOther(OperationAnalysisContext context, WellKnownTypes types)
     {
         var assignment = (ISimpleAssignmentOperation)context.Operation;
         if (assignment.Target is not IMemberReferenceOperation { Instance: { } instance } target || instance is IInstanceReferenceOperation) return;
         if (!types.IsTensorModule(target.Type) || KeepsValue(assignment, target.Member)) return;
-        if (index.Value is { } targets && targets.IsTarget(target.Member)) context.ReportDiagnostic(Diagnostic.Create(Descriptor, target.Syntax.GetLocation(), target.Member.Name));
+        if (TargetIndex.Of(context.Compilation, context.CancellationToken) is { } index && index.IsTarget(target.Member)) context.ReportDiagnostic(Diagnostic.Create(Descriptor, target.Syntax.GetLocation(), target.Member.Name));
     }
 
     /// <summary><c>q_proj = …</c> in a method of the class, where construction has assigned it already and does not call the method.</summary>

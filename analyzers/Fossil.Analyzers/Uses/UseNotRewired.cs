@@ -29,7 +29,7 @@ public sealed class UseNotRewired : DiagnosticAnalyzer
         context.EnableConcurrentExecution();
         context.RegisterCompilationStartAction(start =>
         {
-            if (TargetIndex.Create(start.Compilation, start.CancellationToken) is not { IsEmpty: false } index) return;
+            if (TargetIndex.Of(start.Compilation, start.CancellationToken) is not { IsEmpty: false } index) return;
             start.RegisterOperationAction(
                 operation => Analyze(operation, index),
                 OperationKind.Invocation, OperationKind.MethodReference, OperationKind.FieldReference, OperationKind.PropertyReference);

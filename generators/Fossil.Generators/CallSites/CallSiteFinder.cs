@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
 using Fossil.CodeModel;
+using Fossil.CodeModel.Declarations;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
@@ -7,24 +9,52 @@ using Microsoft.CodeAnalysis.Operations;
 
 namespace Fossil.Generators.CallSites;
 
-/// <summary>Finds the calls of a compilation that run a target.</summary>
-internal static class CallSiteFinder
+/// <summary>Finds the calls that run a target, in one compilation after the other: in a file anew only where it, or what its names mean, has changed.</summary>
+internal sealed class CallSiteFinder(DeclarationReader reader)
 {
-    public static ImmutableArray<FileCallSites> Find(Compilation compilation, CancellationToken cancellationToken)
-    {
-        if (TargetIndex.Create(compilation, cancellationToken) is not { IsEmpty: false } index) return [];
+    private readonly ConditionalWeakTable<SyntaxTree, Finding> findings = new();
 
-        var files = ImmutableArray.CreateBuilder<FileCallSites>();
-        var names = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
-        foreach (var tree in TreesWithDistinctText(compilation, cancellationToken))
+    public ImmutableArray<FileCallSites> Find(Compilation compilation, CancellationToken cancellationToken)
+    {
+        var project = reader.Read(compilation, cancellationToken);
+        if (TargetIndex.Create(compilation, project, cancellationToken) is not { IsEmpty: false } index) return [];
+
+        var files = new List<(SyntaxTree Tree, Finding Found)>();
+        for (var file = 0; file < project.Files.Count; file++)
         {
-            var interceptors = FindInTree(tree, index, cancellationToken);
-            if (interceptors.IsEmpty) continue;
-            var sourceName = FileName(tree.FilePath);
-            files.Add(new FileCallSites(UniqueHintName(sourceName, names), sourceName, interceptors));
+            if (project.Files[file].NamesRunMethod) files.Add((project.Trees[file], FindInFile(project, file, index, cancellationToken)));
         }
-        return files.ToImmutable();
+
+        // The compiler finds an intercepted call by a hash of its file, so it accepts none in a file that is there twice.
+        var contents = files.ToLookup(file => file.Found.Content);
+        var names = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        var found = ImmutableArray.CreateBuilder<FileCallSites>();
+        foreach (var (_, finding) in files)
+        {
+            if (!finding.Interceptors.IsEmpty && contents[finding.Content].Count() == 1) found.Add(finding.Under(UniqueHintName(finding.SourceName, names)));
+        }
+        return found.ToImmutable();
     }
+
+    private Finding FindInFile(ProjectDeclarations project, int file, TargetIndex index, CancellationToken cancellationToken)
+    {
+        var tree = project.Trees[file];
+        var known = findings.TryGetValue(tree, out var finding) ? finding : null;
+        if (known is not null && known.Hash == project.Hash) return known;
+
+        var fingerprint = (project.FingerprintOfText(file), index.ModulesHash);
+        if (known is not null && known.Fingerprint == fingerprint)
+        {
+            known.Hash = project.Hash;
+            return known;
+        }
+        var found = new Finding(FileName(tree.FilePath), Content(tree, cancellationToken), FindInTree(tree, index, cancellationToken), fingerprint) { Hash = project.Hash };
+        findings.Remove(tree);
+        return findings.GetValue(tree, _ => found);
+    }
+
+    private static string Content(SyntaxTree tree, CancellationToken cancellationToken) =>
+        Convert.ToBase64String(tree.GetText(cancellationToken).GetContentHash().ToArray());
 
     private static EquatableArray<Interceptor> FindInTree(SyntaxTree tree, TargetIndex index, CancellationToken cancellationToken)
     {
@@ -60,18 +90,6 @@ internal static class CallSiteFinder
 
     private static bool IsRunMethod(SimpleNameSyntax name) => name.Identifier.ValueText is WellKnownNames.ForwardMethod or WellKnownNames.CallMethod;
 
-    /// <summary>
-    /// The trees that may hold calls. The compiler finds an intercepted call by a hash of its file, so it accepts none in a file that is there twice.
-    /// </summary>
-    private static IEnumerable<SyntaxTree> TreesWithDistinctText(Compilation compilation, CancellationToken cancellationToken) =>
-        from tree in compilation.SyntaxTrees
-        let text = tree.GetText(cancellationToken)
-        let content = text.ToString()
-        where content.Contains(WellKnownNames.ForwardMethod) || content.Contains(WellKnownNames.CallMethod)
-        group tree by content into same
-        where same.Count() == 1
-        select same.Single();
-
     private static string FileName(string path)
     {
         var name = path.Substring(path.LastIndexOfAny(['/', '\\']) + 1);
@@ -94,5 +112,29 @@ internal static class CallSiteFinder
         SyntaxNode shown = invocation.Parent is ConditionalAccessExpressionSyntax access && access.WhenNotNull == invocation ? access : invocation;
         var text = string.Join(" ", shown.ToString().Split([' ', '\t', '\r', '\n'], StringSplitOptions.RemoveEmptyEntries));
         return text.Length <= longest ? text : text.Substring(0, longest - 3) + "...";
+    }
+
+    /// <summary>The calls of one version of a file, and what they are known by.</summary>
+    private sealed class Finding(string sourceName, string content, EquatableArray<Interceptor> interceptors, (ulong Text, ulong Modules) fingerprint)
+    {
+        private volatile FileCallSites? last;
+
+        public string SourceName { get; } = sourceName;
+
+        public string Content { get; } = content;
+
+        public EquatableArray<Interceptor> Interceptors { get; } = interceptors;
+
+        public (ulong Text, ulong Modules) Fingerprint { get; } = fingerprint;
+
+        /// <summary>The declarations for which they were last found to hold.</summary>
+        public ulong Hash { get; set; }
+
+        /// <summary>The same object as long as the name is the same, so that nobody has to compare.</summary>
+        public FileCallSites Under(string hintName)
+        {
+            if (last is { } known && known.HintName == hintName) return known;
+            return last = new FileCallSites(hintName, SourceName, Interceptors);
+        }
     }
 }

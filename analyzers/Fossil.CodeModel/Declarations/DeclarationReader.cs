@@ -1,0 +1,102 @@
+using System.Runtime.CompilerServices;
+using Microsoft.CodeAnalysis;
+
+namespace Fossil.CodeModel.Declarations;
+
+/// <summary>
+/// Reads the annotated classes of one compilation after the other, each anew only where a declaration that it may depend on has changed.
+/// </summary>
+/// <remarks>
+/// <c>ForAttributeWithMetadataName</c> binds the attributes of every annotated class again at each keystroke anywhere; with a thousand classes that is
+/// felt. The models are plain values: nothing of a compilation is kept longer than it lives.
+/// </remarks>
+public sealed class DeclarationReader
+{
+    private readonly ConditionalWeakTable<Compilation, ProjectDeclarations> projects = new();
+    private readonly ConditionalWeakTable<SyntaxTree, Reading> readings = new();
+    private volatile Last? last;
+
+    /// <summary>The reader of the analyzers, which have no state of their own.</summary>
+    public static DeclarationReader Shared { get; } = new();
+
+    /// <summary>The declarations of <paramref name="compilation"/>.</summary>
+    public ProjectDeclarations Read(Compilation compilation, CancellationToken cancellationToken)
+    {
+        if (projects.TryGetValue(compilation, out var known)) return known;
+        var project = new ProjectDeclarations(compilation, cancellationToken);
+        var before = last;
+        if (before is null || before.Hash != project.Hash)
+        {
+            var classes = ReadClasses(compilation, project, cancellationToken);
+            // What is made from all of them is kept as well, where none has changed.
+            before = before is not null && classes.SequenceEqual(before.Classes) ? new Last(project.Hash, before.Classes, before.Targets) : new Last(project.Hash, classes.ToEquatableArray(), TargetSet.Of(classes));
+            last = before;
+        }
+        project.Classes = before.Classes;
+        project.Targets = before.Targets;
+        return projects.GetValue(compilation, _ => project);
+    }
+
+    private List<AdaptedClass> ReadClasses(Compilation compilation, ProjectDeclarations project, CancellationToken cancellationToken)
+    {
+        const string attribute = "FossilAdapt";
+        var names = new HashSet<string>([attribute, attribute + nameof(Attribute)]);
+        foreach (var alias in project.Files.SelectMany(file => file.Aliases))
+        {
+            if (alias.Target is attribute or attribute + nameof(Attribute)) names.Add(alias.Name);
+        }
+
+        var classes = new List<AdaptedClass>();
+        // A class may have attributes on several of its parts.
+        var seen = new HashSet<string>();
+        for (var file = 0; file < project.Files.Count; file++)
+        {
+            var annotated = project.Files[file].Types.Where(type => type.Attributes.Any(names.Contains)).ToList();
+            if (annotated.Count == 0) continue;
+            foreach (var model in ReadFile(compilation, project, file, annotated, cancellationToken))
+            {
+                if (seen.Add(model.MetadataName)) classes.Add(model);
+            }
+        }
+        return classes;
+    }
+
+    private EquatableArray<AdaptedClass> ReadFile(
+        Compilation compilation, ProjectDeclarations project, int file, List<FileDeclarations.DeclaredType> annotated, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var tree = project.Trees[file];
+        var fingerprint = project.FingerprintOfDeclarations(file);
+        if (readings.TryGetValue(tree, out var reading) && reading.Fingerprint == fingerprint) return reading.Classes;
+
+        var classes = Parse(compilation, tree, annotated, cancellationToken).ToEquatableArray();
+        readings.Remove(tree);
+        readings.GetValue(tree, _ => new Reading(fingerprint, classes));
+        return classes;
+    }
+
+    private static IEnumerable<AdaptedClass> Parse(Compilation compilation, SyntaxTree tree, List<FileDeclarations.DeclaredType> annotated, CancellationToken cancellationToken)
+    {
+        if (WellKnownTypes.From(compilation) is not { } types) yield break;
+        foreach (var type in annotated)
+        {
+            if (type.In(compilation, tree, cancellationToken) is { } symbol && AdaptedClassParser.Parse(symbol, types, cancellationToken) is { } model) yield return model;
+        }
+    }
+
+    private sealed class Last(ulong hash, EquatableArray<AdaptedClass> classes, TargetSet targets)
+    {
+        public ulong Hash { get; } = hash;
+
+        public EquatableArray<AdaptedClass> Classes { get; } = classes;
+
+        public TargetSet Targets { get; } = targets;
+    }
+
+    private sealed class Reading(ulong fingerprint, EquatableArray<AdaptedClass> classes)
+    {
+        public ulong Fingerprint { get; } = fingerprint;
+
+        public EquatableArray<AdaptedClass> Classes { get; } = classes;
+    }
+}

@@ -1,0 +1,64 @@
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+
+namespace Fossil.CodeModel.Declarations;
+
+/// <summary>The declarations of one compilation: the annotated classes, and by what they and other results are known to hold still.</summary>
+public sealed class ProjectDeclarations
+{
+    private readonly SyntaxTree[] trees;
+    private readonly FileDeclarations[] files;
+    private readonly ulong environment;
+    private readonly Lazy<NameGraph> graph;
+
+    internal ProjectDeclarations(Compilation compilation, CancellationToken cancellationToken)
+    {
+        trees = [.. compilation.SyntaxTrees];
+        files = new FileDeclarations[trees.Length];
+        for (var file = 0; file < trees.Length; file++) files[file] = FileDeclarations.Of(trees[file], cancellationToken);
+        environment = Environment(compilation, cancellationToken);
+        Hash = files.Aggregate(environment, static (hash, file) => Fingerprint.Then(hash, file.Hash));
+        graph = new(() => new NameGraph(files, environment));
+    }
+
+    /// <summary>The files.</summary>
+    public IReadOnlyList<SyntaxTree> Trees => trees;
+
+    /// <summary>What each of <see cref="Trees"/> declares.</summary>
+    public IReadOnlyList<FileDeclarations> Files => files;
+
+    /// <summary>The same for every compilation with the same declarations in the same order.</summary>
+    public ulong Hash { get; }
+
+    /// <summary>The annotated classes, in the order of the files.</summary>
+    public EquatableArray<AdaptedClass> Classes { get; internal set; }
+
+    /// <summary>Their targets.</summary>
+    public TargetSet Targets { get; internal set; } = TargetSet.Empty;
+
+    /// <summary>Changes when what the declarations of a file say or mean may have changed.</summary>
+    internal ulong FingerprintOfDeclarations(int file)
+    {
+        lock (graph) return graph.Value.OfDeclarations(file);
+    }
+
+    /// <summary>Changes when what the text of a file means may have changed, its own bodies aside.</summary>
+    public ulong FingerprintOfText(int file)
+    {
+        lock (graph) return graph.Value.OfText(file);
+    }
+
+    /// <summary>What every file depends on: references, and whether types without <c>?</c> can be null.</summary>
+    private static ulong Environment(Compilation compilation, CancellationToken cancellationToken)
+    {
+        var hash = (ulong)compilation.Options.NullableContextOptions;
+        foreach (var reference in compilation.References)
+        {
+            // A project that this one references is another object after each edit there.
+            hash = Fingerprint.Then(hash, reference is CompilationReference { Compilation: CSharpCompilation project }
+                ? new ProjectDeclarations(project, cancellationToken).Hash
+                : (ulong)reference.GetHashCode());
+        }
+        return hash;
+    }
+}
