@@ -13,48 +13,63 @@ namespace Fossil.Generators.CallSites;
 internal sealed class CallSiteFinder(DeclarationReader reader)
 {
     private readonly ConditionalWeakTable<SyntaxTree, Finding> findings = new();
+    private volatile Result last = new(0, [], []);
 
     public ImmutableArray<FileCallSites> Find(Compilation compilation, CancellationToken cancellationToken)
     {
         var project = reader.Read(compilation, cancellationToken);
-        if (TargetIndex.Create(compilation, project, cancellationToken) is not { IsEmpty: false } index) return [];
-
-        var files = new List<(SyntaxTree Tree, Finding Found)>();
+        var before = last;
+        TargetIndex? index = null;
+        var found = new List<Finding>(before.Findings.Count);
         for (var file = 0; file < project.Files.Count; file++)
         {
-            if (project.Files[file].NamesRunMethod) files.Add((project.Trees[file], FindInFile(project, file, index, cancellationToken)));
+            if (!project.Files[file].NamesRunMethod) continue;
+            if (!findings.TryGetValue(project.Trees[file], out var finding) || finding.Hash != project.Hash)
+            {
+                index ??= TargetIndex.Create(compilation, project, cancellationToken);
+                if (index is not { IsEmpty: false }) return [];
+                finding = FindAgain(project, file, index, finding, before, cancellationToken);
+            }
+            found.Add(finding);
         }
-
-        // The compiler finds an intercepted call by a hash of its file, so it accepts none in a file that is there twice.
-        var contents = files.ToLookup(file => file.Found.Content);
-        var names = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
-        var found = ImmutableArray.CreateBuilder<FileCallSites>();
-        foreach (var (_, finding) in files)
+        if (before.Hash != project.Hash || !found.SequenceEqual(before.Findings))
         {
-            if (!finding.Interceptors.IsEmpty && contents[finding.Content].Count() == 1) found.Add(finding.Under(UniqueHintName(finding.SourceName, names)));
+            before = new Result(project.Hash, found, FileGroups.Of(Distinct(found)));
+            last = before;
         }
-        return found.ToImmutable();
+        return before.Files;
     }
 
-    private Finding FindInFile(ProjectDeclarations project, int file, TargetIndex index, CancellationToken cancellationToken)
+    /// <summary>What <paramref name="known"/> says, where a change in other files does not concern the file, and otherwise what it says now.</summary>
+    private Finding FindAgain(ProjectDeclarations project, int file, TargetIndex index, Finding? known, Result before, CancellationToken cancellationToken)
     {
         var tree = project.Trees[file];
-        var known = findings.TryGetValue(tree, out var finding) ? finding : null;
-        if (known is not null && known.Hash == project.Hash) return known;
-
-        var fingerprint = (project.FingerprintOfText(file), index.ModulesHash);
-        if (known is not null && known.Fingerprint == fingerprint)
+        // Where only bodies have changed, it is not worth while to find out what else would concern the file.
+        (ulong, ulong)? fingerprint = before.Hash == project.Hash ? null : (project.FingerprintOfText(file), index.ModulesHash);
+        if (known is null || fingerprint is null || known.Fingerprint != fingerprint)
         {
-            known.Hash = project.Hash;
-            return known;
+            var found = new Finding(FileName(tree.FilePath), tree.GetText(cancellationToken).GetContentHash(), FindInTree(tree, index, cancellationToken), fingerprint);
+            findings.Remove(tree);
+            known = findings.GetValue(tree, _ => found);
         }
-        var found = new Finding(FileName(tree.FilePath), Content(tree, cancellationToken), FindInTree(tree, index, cancellationToken), fingerprint) { Hash = project.Hash };
-        findings.Remove(tree);
-        return findings.GetValue(tree, _ => found);
+        known.Hash = project.Hash;
+        return known;
     }
 
-    private static string Content(SyntaxTree tree, CancellationToken cancellationToken) =>
-        Convert.ToBase64String(tree.GetText(cancellationToken).GetContentHash().ToArray());
+    /// <summary>The compiler finds an intercepted call by a hash of its file, so it accepts none in a file that is there twice.</summary>
+    private static IReadOnlyList<FileCallSites> Distinct(List<Finding> findings)
+    {
+        var names = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        return
+        [
+            .. from finding in findings
+               group finding by Convert.ToBase64String([.. finding.Content]) into same
+               where same.Count() == 1
+               let only = same.Single()
+               where !only.Interceptors.IsEmpty
+               select new FileCallSites(UniqueHintName(only.SourceName, names), only.SourceName, only.Interceptors),
+        ];
+    }
 
     private static EquatableArray<Interceptor> FindInTree(SyntaxTree tree, TargetIndex index, CancellationToken cancellationToken)
     {
@@ -115,26 +130,28 @@ internal sealed class CallSiteFinder(DeclarationReader reader)
     }
 
     /// <summary>The calls of one version of a file, and what they are known by.</summary>
-    private sealed class Finding(string sourceName, string content, EquatableArray<Interceptor> interceptors, (ulong Text, ulong Modules) fingerprint)
+    private sealed class Finding(string sourceName, ImmutableArray<byte> content, EquatableArray<Interceptor> interceptors, (ulong Text, ulong Modules)? fingerprint)
     {
-        private volatile FileCallSites? last;
-
         public string SourceName { get; } = sourceName;
 
-        public string Content { get; } = content;
+        public ImmutableArray<byte> Content { get; } = content;
 
         public EquatableArray<Interceptor> Interceptors { get; } = interceptors;
 
-        public (ulong Text, ulong Modules) Fingerprint { get; } = fingerprint;
+        /// <summary>What they depend on besides the file; null where that is not known, so that any declaration may be it.</summary>
+        public (ulong Text, ulong Modules)? Fingerprint { get; } = fingerprint;
 
         /// <summary>The declarations for which they were last found to hold.</summary>
         public ulong Hash { get; set; }
+    }
 
-        /// <summary>The same object as long as the name is the same, so that nobody has to compare.</summary>
-        public FileCallSites Under(string hintName)
-        {
-            if (last is { } known && known.HintName == hintName) return known;
-            return last = new FileCallSites(hintName, SourceName, Interceptors);
-        }
+    /// <summary>What was found in all files the last time.</summary>
+    private sealed class Result(ulong hash, List<Finding> findings, ImmutableArray<FileCallSites> files)
+    {
+        public ulong Hash { get; } = hash;
+
+        public List<Finding> Findings { get; } = findings;
+
+        public ImmutableArray<FileCallSites> Files { get; } = files;
     }
 }
