@@ -10,12 +10,12 @@ internal sealed class EmptyGenerator : IIncrementalGenerator
     public void Initialize(IncrementalGeneratorInitializationContext context) => context.RegisterSourceOutput(context.ParseOptionsProvider, static (_, _) => { });
 }
 
-/// <summary>What it costs to ask the driver for the annotated classes, as most generators do.</summary>
+/// <summary>What it costs to ask the driver for the annotated classes and to add a file for each, as most generators do.</summary>
 internal sealed class AttributeGenerator : IIncrementalGenerator
 {
     public void Initialize(IncrementalGeneratorInitializationContext context) => context.RegisterSourceOutput(
         context.SyntaxProvider.ForAttributeWithMetadataName("Fossil.FossilAdaptAttribute", static (_, _) => true, static (attributed, _) => attributed.TargetSymbol.MetadataName),
-        static (_, _) => { });
+        static (output, name) => output.AddSource($"{name}.g.cs", "// Nothing."));
 }
 
 /// <summary>What any analyzer of method bodies makes the compiler do, whatever it does itself.</summary>

@@ -20,12 +20,13 @@ internal static class GeneratedSolution
     /// <summary>The parse options of every file.</summary>
     public static CSharpParseOptions ParseOptions => Options;
 
-    /// <summary>The compilation after a user has typed in a file: another constant in a method.</summary>
-    public static CSharpCompilation Edit(CSharpCompilation compilation, string path, int edit)
+    /// <summary>The compilation after a user has typed in a file: another constant in a method, or the name of another method.</summary>
+    public static CSharpCompilation Edit(CSharpCompilation compilation, string path, int edit, bool isDeclaration)
     {
         var old = compilation.SyntaxTrees.First(tree => tree.FilePath == path);
         var number = int.Parse(path.Where(char.IsDigit).ToArray(), System.Globalization.CultureInfo.InvariantCulture);
         var text = path.StartsWith("Layer", StringComparison.Ordinal) ? Annotated(number, edit) : Ordinary(number, edit);
+        if (isDeclaration) text = text.Insert(text.LastIndexOf("public", StringComparison.Ordinal), $"public int Added{edit}() => 0;\n");
         return compilation.ReplaceSyntaxTree(old, Parse(text, path));
     }
 

@@ -18,14 +18,15 @@ internal static class KeystrokeMeasurement
             // Editors of today run the outputs that only a build needs as well; one that leaves them out is shown for comparison.
             Generator(solution, path, new FossilGenerator(), IncrementalGeneratorOutputKind.None, $"keystroke in {where}: generator", output);
             Generator(solution, path, new FossilGenerator(), IncrementalGeneratorOutputKind.Implementation, $"keystroke in {where}: generator without implementation outputs", output);
+            Generator(solution, path, new FossilGenerator(), IncrementalGeneratorOutputKind.None, $"keystroke in {where}, in a declaration: generator", output, isDeclaration: true);
             Generator(solution, path, new EmptyGenerator(), IncrementalGeneratorOutputKind.None, $"keystroke in {where}: a generator that does nothing", output);
-            Generator(solution, path, new AttributeGenerator(), IncrementalGeneratorOutputKind.None, $"keystroke in {where}: a generator that only asks for the attribute", output);
+            Generator(solution, path, new AttributeGenerator(), IncrementalGeneratorOutputKind.None, $"keystroke in {where}: a generator that adds an empty file for each class with the attribute", output);
             Analyzers(solution, path, BuildMeasurement.Analyzers, $"keystroke in {where}: analyzers", output);
             Analyzers(solution, path, [new EmptyAnalyzer()], $"keystroke in {where}: an analyzer that does nothing", output);
         }
     }
 
-    private static void Generator(CSharpCompilation solution, string path, IIncrementalGenerator generator, IncrementalGeneratorOutputKind disabled, string what, TextWriter? output)
+    private static void Generator(CSharpCompilation solution, string path, IIncrementalGenerator generator, IncrementalGeneratorOutputKind disabled, string what, TextWriter? output, bool isDeclaration = false)
     {
         GeneratorDriver Driver(bool track) => CSharpGeneratorDriver.Create(
             [generator.AsSourceGenerator()], parseOptions: GeneratedSolution.ParseOptions, driverOptions: new GeneratorDriverOptions(disabled, track)).RunGenerators(solution);
@@ -35,13 +36,13 @@ internal static class KeystrokeMeasurement
         var times = new List<double>();
         for (var edit = 1; edit <= Edits; edit++)
         {
-            var edited = Edit(solution, path, edit);
+            var edited = Edit(solution, path, edit, isDeclaration);
             var watch = Stopwatch.StartNew();
             driver = driver.RunGenerators(edited);
             times.Add(watch.Elapsed.TotalMilliseconds);
         }
         if (output is null) return;
-        var outputs = tracked.RunGenerators(Edit(solution, path, Edits)).GetRunResult().Results[0].TrackedOutputSteps.SelectMany(step => step.Value).SelectMany(step => step.Outputs);
+        var outputs = tracked.RunGenerators(Edit(solution, path, Edits, isDeclaration)).GetRunResult().Results[0].TrackedOutputSteps.SelectMany(step => step.Value).SelectMany(step => step.Outputs);
         var reasons = string.Join(", ", outputs.GroupBy(step => step.Reason).OrderBy(reason => reason.Key).Select(reason => $"{reason.Count()} {reason.Key}"));
         output.WriteLine($"{what}: {Summary(times)}; outputs: {(reasons.Length == 0 ? "none" : reasons)}");
     }
@@ -64,9 +65,9 @@ internal static class KeystrokeMeasurement
         output?.WriteLine($"{what}: {Summary(times)}; {count} reports");
     }
 
-    private static CSharpCompilation Edit(CSharpCompilation solution, string path, int edit)
+    private static CSharpCompilation Edit(CSharpCompilation solution, string path, int edit, bool isDeclaration = false)
     {
-        var edited = GeneratedSolution.Edit(solution, path, edit);
+        var edited = GeneratedSolution.Edit(solution, path, edit, isDeclaration);
         // What the editor has done by then for its own purposes: the declarations are known.
         _ = edited.GlobalNamespace.GetNamespaceMembers().Count();
         return edited;
