@@ -92,6 +92,10 @@ public sealed partial class LlamaAttention : Module
         if (q_norm is not null) q = q_norm.forward(q);
         if (k_norm is not null) k = k_norm.forward(k);
 
+        var mask = windowed ? context.WindowMask : context.Mask;
+        if (context.Cache is null && mask is null && CausalAttentionCall.Fits(q))
+            return o_proj.forward(CausalAttentionCall.Run(q, k, v, context.Cos, context.Sin)).MoveToOuterDisposeScope();
+
         // Each key-value head serves a group of query heads. The cache holds it once; without a cache it is repeated while it is rotated.
         var (group, cache) = (heads / keyValueHeads, context.Cache);
         var repeat = cache is null ? group : 1;
@@ -100,7 +104,6 @@ public sealed partial class LlamaAttention : Module
         v = (repeat == 1 ? v : RotaryCall.Run(v, null, null, repeat)).transpose(1, 2);
         if (cache is not null) (k, v) = cache.Append(layer, k, v);
 
-        var mask = windowed ? context.WindowMask : context.Mask;
         var y = cache is not null && tokens == 1 ? AttendWithOneToken(q, k, v, mask) : Attend(q, k, v, mask);
         return o_proj.forward(y).MoveToOuterDisposeScope();
     }

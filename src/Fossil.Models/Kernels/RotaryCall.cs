@@ -44,7 +44,7 @@ internal sealed class RotaryCall(Tensor x, Tensor? cos, Tensor? sin, int repeat)
         var (shape, size) = (x!.shape, x.shape[3]);
         var y = empty([shape[0], shape[1], shape[2] * repeat, size], dtype: x.dtype);
         var (source, target) = (Lanes.Open(x.contiguous(), shape[2] * size), Lanes.Open(y, shape[2] * size * repeat));
-        var angles = Angles.Open(cos, sin, size);
+        var angles = RotaryAngles.Open(cos?.contiguous(), sin?.contiguous(), size);
         if (x.dtype == ScalarType.Float32) KernelRows.Run(source.Rows, target.Columns, new ForwardKernel<float>(source, target, angles, (int)size, repeat));
         else KernelRows.Run(source.Rows, target.Columns, new ForwardKernel<ushort>(source, target, angles, (int)size, repeat));
         Save(cos);
@@ -58,7 +58,7 @@ internal sealed class RotaryCall(Tensor x, Tensor? cos, Tensor? sin, int repeat)
         var (heads, size) = (shape[2] / repeat, shape[3]);
         var gradX = empty([shape[0], shape[1], heads, size], dtype: gradOutput.dtype);
         var (source, target) = (Lanes.Open(gradOutput.contiguous(), heads * size * repeat), Lanes.Open(gradX, heads * size));
-        var angles = Angles.Open(saved[0], saved[1], size);
+        var angles = RotaryAngles.Open(saved[0]?.contiguous(), saved[1]?.contiguous(), size);
         if (gradX.dtype == ScalarType.Float32) KernelRows.Run(source.Rows, source.Columns, new BackwardKernel<float>(source, target, angles, (int)size, repeat));
         else KernelRows.Run(source.Rows, source.Columns, new BackwardKernel<ushort>(source, target, angles, (int)size, repeat));
         return [gradX];
@@ -66,20 +66,7 @@ internal sealed class RotaryCall(Tensor x, Tensor? cos, Tensor? sin, int repeat)
 
     internal override void ReleaseInputs() => (x, cos, sin) = (null, null, null);
 
-    /// <summary>The table of angles, whose rows repeat for each sequence.</summary>
-    private readonly struct Angles(KernelMatrix cos, KernelMatrix sin, bool rotate)
-    {
-        public bool Rotate => rotate;
-
-        public static Angles Open(Tensor? cos, Tensor? sin, long size) =>
-            cos is null ? default : new Angles(Lanes.Open(cos.contiguous(), size), Lanes.Open(sin!.contiguous(), size), rotate: true);
-
-        public ref float Cos(long row) => ref cos.Row<float>(row % cos.Rows);
-
-        public ref float Sin(long row) => ref sin.Row<float>(row % sin.Rows);
-    }
-
-    private readonly struct ForwardKernel<T>(KernelMatrix x, KernelMatrix y, Angles angles, int size, int repeat) : IRowKernel where T : unmanaged
+    private readonly struct ForwardKernel<T>(KernelMatrix x, KernelMatrix y, RotaryAngles angles, int size, int repeat) : IRowKernel where T : unmanaged
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(long first, long end)
@@ -95,11 +82,7 @@ internal sealed class RotaryCall(Tensor x, Tensor? cos, Tensor? sin, int repeat)
                     {
                         var from = head * (nuint)size + i;
                         var (a, b) = (Lanes.Load(ref source, from), Lanes.Load(ref source, from + half));
-                        if (angles.Rotate)
-                        {
-                            var (cos, sin) = (Lanes.Load(ref angles.Cos(row), i), Lanes.Load(ref angles.Sin(row), i));
-                            (a, b) = (a * cos - b * sin, b * cos + a * sin);
-                        }
+                        angles.Turn(row, i, ref a, ref b);
                         for (var copy = 0; copy < repeat; copy++)
                         {
                             var to = (head * (nuint)repeat + (nuint)copy) * (nuint)size + i;
@@ -112,7 +95,7 @@ internal sealed class RotaryCall(Tensor x, Tensor? cos, Tensor? sin, int repeat)
         }
     }
 
-    private readonly struct BackwardKernel<T>(KernelMatrix dy, KernelMatrix dx, Angles angles, int size, int repeat) : IRowKernel where T : unmanaged
+    private readonly struct BackwardKernel<T>(KernelMatrix dy, KernelMatrix dx, RotaryAngles angles, int size, int repeat) : IRowKernel where T : unmanaged
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(long first, long end)
@@ -133,11 +116,7 @@ internal sealed class RotaryCall(Tensor x, Tensor? cos, Tensor? sin, int repeat)
                             from += (nuint)size;
                             (a, b) = (a + Lanes.Load(ref source, from), b + Lanes.Load(ref source, from + half));
                         }
-                        if (angles.Rotate)
-                        {
-                            var (cos, sin) = (Lanes.Load(ref angles.Cos(row), i), Lanes.Load(ref angles.Sin(row), i));
-                            (a, b) = (a * cos + b * sin, b * cos - a * sin);
-                        }
+                        angles.TurnBack(row, i, ref a, ref b);
                         var to = head * (nuint)size + i;
                         Lanes.Store(a, ref target, to);
                         Lanes.Store(b, ref target, to + half);

@@ -14,6 +14,7 @@ public readonly unsafe struct KernelMatrix
     private KernelMatrix(byte* address, long rows, long columns, long rowStride, ScalarType elementType, int elementSize)
     {
         this.address = address;
+        RowStride = rowStride;
         rowBytes = rowStride * elementSize;
         Rows = rows;
         Columns = columns;
@@ -26,6 +27,9 @@ public readonly unsafe struct KernelMatrix
 
     /// <summary>The number of columns.</summary>
     public long Columns { get; }
+
+    /// <summary>Elements from the start of a row to that of the next.</summary>
+    internal long RowStride { get; }
 
     /// <summary>The dtype: float32 or bfloat16.</summary>
     public ScalarType ElementType { get; }

@@ -7,11 +7,11 @@ namespace Fossil.CompilerServices;
 [EditorBrowsable(EditorBrowsableState.Never)]
 public static class KernelRows
 {
-    /// <summary>Elements below which waking another thread costs more than it saves.</summary>
-    private const long ElementsWorthAThread = 1 << 17;
-
     /// <summary>Elements that a thread claims at a time.</summary>
-    private const long ElementsPerClaim = 1 << 15;
+    private const long ElementsPerClaim = 1 << 13;
+
+    /// <summary>Elements below which waking another thread costs more than it saves.</summary>
+    private static readonly long ElementsWorthAThread = OpenMPTeam.IsAvailable ? 1 << 14 : 1 << 17;
 
     /// <summary>Runs <paramref name="kernel"/> over the rows; returns when all are done.</summary>
     /// <param name="rows">The number of rows.</param>
@@ -20,21 +20,29 @@ public static class KernelRows
     public static void Run<TKernel>(long rows, long columns, TKernel kernel) where TKernel : struct, IRowKernel
     {
         var elements = rows * Math.Max(1, columns);
-        var helpers = Math.Min(Math.Min(get_num_threads(), Environment.ProcessorCount), elements / ElementsWorthAThread) - 1;
-        if (helpers <= 0) kernel.Run(0, rows);
-        else new Job<TKernel>(kernel, rows, Math.Max(1, ElementsPerClaim / Math.Max(1, columns))).Run((int)helpers);
+        var threads = (int)Math.Min(Math.Min(get_num_threads(), Environment.ProcessorCount), Math.Min(rows, elements / ElementsWorthAThread));
+        if (threads <= 1)
+        {
+            kernel.Run(0, rows);
+            return;
+        }
+
+        var job = new Job<TKernel>(kernel, rows, Math.Max(1, ElementsPerClaim / Math.Max(1, columns)));
+        if (OpenMPTeam.IsAvailable) OpenMPTeam.Run(job, threads);
+        else job.RunOnThreadPool(threads - 1);
     }
 
-    /// <summary>
-    /// The caller and its helpers claim blocks of rows. The caller never waits for a helper that has not started: libtorch's own threads spin for a while
-    /// after their last operation, so a helper may get a core too late to be of use.
-    /// </summary>
+    /// <summary>Blocks of rows that threads claim.</summary>
     private sealed class Job<TKernel>(TKernel kernel, long rows, long block) : IThreadPoolWorkItem where TKernel : struct, IRowKernel
     {
         private long claimed;
         private long done;
 
-        public void Run(int helpers)
+        /// <summary>
+        /// The caller and its helpers. The caller never waits for a helper that has not started: libtorch's own threads may spin for a while
+        /// after their last operation, so a helper may get a core too late to be of use.
+        /// </summary>
+        public void RunOnThreadPool(int helpers)
         {
             for (var helper = 0; helper < helpers; helper++) ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
             Execute();

@@ -77,6 +77,8 @@ internal static class ShardOperations
     /// <param name="products">Pairs of S (rows, r), float32 or float64, and D (r, out) or (r, m), in the same dtype.</param>
     public static void AddProducts(Tensor output, IReadOnlyList<(Tensor Sum, Tensor Shard)> products)
     {
+        if (products is [var only] && ShardProducts.TryAdd(output, only.Sum, only.Shard)) return;
+
         using var scope = NewDisposeScope();
         var accumulator = Accumulator(output.dtype);
         foreach (var (start, count) in Blocks(output, accumulator))
@@ -102,6 +104,9 @@ internal static class ShardOperations
         var tiles = gradOutput.shape[1] / shard.shape[1];
         var sumGradient = needsSum ? empty_like(sum) : null;
         var shardGradient = needsShard ? zeros_like(shard) : null;
+        if ((sumGradient is null || ShardProducts.TrySumGradient(gradOutput, sumGradient, shard)) && (shardGradient is null || ShardProducts.TryShardGradient(gradOutput, sum, shardGradient)))
+            return (sumGradient?.MoveToOuterDisposeScope(), shardGradient?.MoveToOuterDisposeScope());
+
         var (transposedSum, transposedShard) = (sum.t(), shard.t());
         foreach (var (start, count) in Blocks(gradOutput, sum.dtype))
         {

@@ -1,0 +1,147 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Fossil.CompilerServices;
+using Fossil.Kernels;
+using static TorchSharp.torch;
+
+namespace Fossil.Models.Kernels;
+
+/// <summary>
+/// The backward pass of <see cref="CausalAttentionCall"/>: with the probabilities P made again, dV = Pᵀ dO, dP = dO Vᵀ, dS = P (dP − Σ P dP), dQ = dS K and
+/// dK = dSᵀ Q. Its "rows" are pieces of work (<see cref="AttentionShape.Piece"/>); the gradients of keys and values of the pieces are summed afterwards.
+/// </summary>
+internal readonly unsafe struct AttentionBackward<T> : IRowKernel where T : unmanaged
+{
+    private readonly AttentionOperands operands;
+    private readonly KernelMatrix dy, dq, keyGradients, valueGradients;
+
+    private AttentionBackward(AttentionOperands operands, Tensor dy, Tensor dq, Tensor keyGradients, Tensor valueGradients)
+    {
+        this.operands = operands;
+        var width = operands.Shape.Heads * operands.Shape.Size;
+        (this.dy, this.dq) = (Lanes.Open(dy, width), Lanes.Open(dq, width));
+        (this.keyGradients, this.valueGradients) = (Lanes.Open(keyGradients, keyGradients.shape[1]), Lanes.Open(valueGradients, valueGradients.shape[1]));
+    }
+
+    /// <summary>Fills the <paramref name="gradients"/> of queries, keys and values.</summary>
+    public static void Run(AttentionOperands operands, Tensor gradOutput, Tensor[] gradients)
+    {
+        var shape = operands.Shape;
+        var pieces = shape.Batch * shape.KeyValueHeads * shape.Parts;
+        using var keyGradients = zeros(pieces, shape.Tokens * shape.PaddedSize);
+        using var valueGradients = zeros(pieces, shape.Tokens * shape.PaddedSize);
+        KernelRows.Run(pieces, shape.Group / shape.Parts * shape.Tokens * shape.Tokens * shape.Size, new AttentionBackward<T>(operands, gradOutput, gradients[0], keyGradients, valueGradients));
+        KernelRows.Run(shape.Batch * shape.Tokens, shape.KeyValueHeads * shape.Size, new SumKernel(operands, keyGradients, valueGradients, gradients[1], gradients[2]));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Run(long first, long end)
+    {
+        var shape = operands.Shape;
+        var (tokens, size) = (shape.PaddedTokens, shape.PaddedSize);
+        var (whole, block) = (tokens * size, AttentionShape.RowsAtOnce * size);
+        var keys = KernelScratch.Take((3 * whole) + (3 * block) + (2 * AttentionShape.RowsAtOnce * tokens));
+        var keyColumns = keys + whole;
+        var valueColumns = keyColumns + whole;
+        var queries = valueColumns + whole;
+        var outputs = queries + block;
+        var queryGradients = outputs + block;
+        var scores = queryGradients + block;
+        var scoreGradients = scores + (AttentionShape.RowsAtOnce * tokens);
+        NativeMemory.Clear(keys, (nuint)((3 * whole) + (3 * block)) * sizeof(float));
+        for (var piece = first; piece < end; piece++)
+        {
+            var (sequence, keyValueHead, firstHead) = shape.Piece(piece);
+            var firstRow = sequence * shape.Tokens;
+            for (nint token = 0; token < (nint)shape.Tokens; token++)
+            {
+                operands.ReadTurned<T>(operands.Keys, firstRow + token, keyValueHead, 1, keys + (token * size));
+                operands.Read<T>(operands.Values, firstRow + token, keyValueHead, outputs);
+                for (nint i = 0; i < (nint)shape.Size; i++)
+                {
+                    keyColumns[(i * tokens) + token] = keys[(token * size) + i];
+                    valueColumns[(i * tokens) + token] = outputs[i];
+                }
+            }
+
+            fixed (float* keyGradient = &keyGradients.Row<float>(piece), valueGradient = &valueGradients.Row<float>(piece))
+            {
+                for (var head = firstHead; head < firstHead + (shape.Group / shape.Parts); head++)
+                {
+                    ref var normalizers = ref operands.Normalizers.Row<float>((sequence * shape.Heads) + head);
+                    for (nint start = 0; start < (nint)shape.Tokens; start += AttentionShape.RowsAtOnce)
+                    {
+                        var rows = Math.Min(AttentionShape.RowsAtOnce, (nint)shape.Tokens - start);
+                        var columns = AttentionScores.Columns(start + rows);
+                        for (nint i = 0; i < rows; i++)
+                        {
+                            operands.ReadTurned<T>(operands.Queries, firstRow + start + i, head, operands.Scale, queries + (i * size));
+                            operands.Read<T>(dy, firstRow + start + i, head, outputs + (i * size));
+                        }
+
+                        AttentionScores.Multiply(rows, (nint)shape.Size, queries, size, keyColumns, columns, tokens, scores);
+                        AttentionScores.Multiply(rows, (nint)shape.Size, outputs, size, valueColumns, columns, tokens, scoreGradients);
+                        for (nint i = 0; i < rows; i++)
+                        {
+                            AttentionScores.Differentiate(scores + (i * tokens), scoreGradients + (i * tokens), Unsafe.Add(ref normalizers, start + i), start + i + 1, columns);
+                        }
+
+                        for (nint panel = 0; panel < size; panel += PanelProduct.Width)
+                        {
+                            PanelProduct.Multiply(start + rows, rows, scores, 1, tokens, outputs + panel, size, valueGradient + panel, size, accumulate: true);
+                            PanelProduct.Multiply(start + rows, rows, scoreGradients, 1, tokens, queries + panel, size, keyGradient + panel, size, accumulate: true);
+                        }
+
+                        AttentionScores.Multiply(rows, start + rows, scoreGradients, tokens, keys, size, size, queryGradients);
+                        for (nint i = 0; i < rows; i++) operands.WriteTurnedBack<T>(queryGradients + (i * size), operands.Scale, dq, firstRow + start + i, head);
+                    }
+                }
+            }
+        }
+    }
+
+    /// <summary>Sums the pieces' gradients of keys and values, row by row, and turns those of the keys back.</summary>
+    private readonly struct SumKernel : IRowKernel
+    {
+        private readonly AttentionOperands operands;
+        private readonly KernelMatrix keyGradients, valueGradients, dk, dv;
+
+        public SumKernel(AttentionOperands operands, Tensor keyGradients, Tensor valueGradients, Tensor dk, Tensor dv)
+        {
+            this.operands = operands;
+            var width = operands.Shape.KeyValueHeads * operands.Shape.Size;
+            (this.keyGradients, this.valueGradients) = (Lanes.Open(keyGradients, keyGradients.shape[1]), Lanes.Open(valueGradients, valueGradients.shape[1]));
+            (this.dk, this.dv) = (Lanes.Open(dk, width), Lanes.Open(dv, width));
+        }
+
+        public void Run(long first, long end)
+        {
+            var shape = operands.Shape;
+            for (var row = first; row < end; row++)
+            {
+                var (sequence, token) = Math.DivRem(row, shape.Tokens);
+                for (long head = 0; head < shape.KeyValueHeads; head++)
+                {
+                    var piece = ((sequence * shape.KeyValueHeads) + head) * shape.Parts;
+                    operands.WriteTurnedBack<T>(Sum(keyGradients, piece, token), 1, dk, row, head);
+                    operands.Write<T>(Sum(valueGradients, piece, token), 1, dv, row, head);
+                }
+            }
+        }
+
+        /// <summary>The sum, which replaces the first piece's gradient.</summary>
+        private float* Sum(in KernelMatrix gradients, long piece, long token)
+        {
+            var offset = (nint)token * operands.Shape.PaddedSize;
+            fixed (float* sum = &Unsafe.Add(ref gradients.Row<float>(piece), offset))
+            {
+                for (var part = 1; part < operands.Shape.Parts; part++)
+                {
+                    ref var other = ref Unsafe.Add(ref gradients.Row<float>(piece + part), offset);
+                    for (nint i = 0; i < (nint)operands.Shape.Size; i++) sum[i] += Unsafe.Add(ref other, i);
+                }
+                return sum;
+            }
+        }
+    }
+}

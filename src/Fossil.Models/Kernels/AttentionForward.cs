@@ -1,0 +1,72 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Fossil.CompilerServices;
+using Fossil.Kernels;
+using static TorchSharp.torch;
+
+namespace Fossil.Models.Kernels;
+
+/// <summary>The forward pass of <see cref="CausalAttentionCall"/>. Its "rows" are pieces of work (<see cref="AttentionShape.Piece"/>).</summary>
+internal readonly unsafe struct AttentionForward<T> : IRowKernel where T : unmanaged
+{
+    private readonly AttentionOperands operands;
+    private readonly KernelMatrix y;
+
+    private AttentionForward(AttentionOperands operands, Tensor y)
+    {
+        this.operands = operands;
+        this.y = Lanes.Open(y, operands.Shape.Heads * operands.Shape.Size);
+    }
+
+    /// <summary>Fills <paramref name="y"/> and the normalizers.</summary>
+    public static void Run(AttentionOperands operands, Tensor y)
+    {
+        var shape = operands.Shape;
+        KernelRows.Run(shape.Batch * shape.KeyValueHeads * shape.Parts, shape.Group / shape.Parts * shape.Tokens * shape.Tokens * shape.Size, new AttentionForward<T>(operands, y));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Run(long first, long end)
+    {
+        var shape = operands.Shape;
+        var (tokens, size) = (shape.PaddedTokens, shape.PaddedSize);
+        var keys = KernelScratch.Take((2 * tokens * size) + (AttentionShape.RowsAtOnce * (tokens + (2 * size))));
+        var values = keys + (tokens * size);
+        var queries = values + (tokens * size);
+        var outputs = queries + (AttentionShape.RowsAtOnce * size);
+        var scores = outputs + (AttentionShape.RowsAtOnce * size);
+        NativeMemory.Clear(keys, (nuint)((2 * tokens * size) + (2 * AttentionShape.RowsAtOnce * size)) * sizeof(float));
+        var sums = stackalloc float[AttentionShape.RowsAtOnce];
+        for (var piece = first; piece < end; piece++)
+        {
+            var (sequence, keyValueHead, firstHead) = shape.Piece(piece);
+            var firstRow = sequence * shape.Tokens;
+            for (nint token = 0; token < (nint)shape.Tokens; token++)
+            {
+                operands.ReadTurned<T>(operands.Keys, firstRow + token, keyValueHead, 1, queries);
+                for (nint i = 0; i < (nint)shape.Size; i++) keys[(i * tokens) + token] = queries[i];
+                operands.Read<T>(operands.Values, firstRow + token, keyValueHead, values + (token * size));
+            }
+
+            for (var head = firstHead; head < firstHead + (shape.Group / shape.Parts); head++)
+            {
+                ref var normalizers = ref operands.Normalizers.Row<float>((sequence * shape.Heads) + head);
+                for (nint start = 0; start < (nint)shape.Tokens; start += AttentionShape.RowsAtOnce)
+                {
+                    var rows = Math.Min(AttentionShape.RowsAtOnce, (nint)shape.Tokens - start);
+                    var columns = AttentionScores.Columns(start + rows);
+                    for (nint i = 0; i < rows; i++) operands.ReadTurned<T>(operands.Queries, firstRow + start + i, head, operands.Scale, queries + (i * size));
+                    AttentionScores.Multiply(rows, (nint)shape.Size, queries, size, keys, columns, tokens, scores);
+                    for (nint i = 0; i < rows; i++)
+                    {
+                        (sums[i], var largest) = AttentionScores.Exponentiate(scores + (i * tokens), start + i + 1, columns);
+                        Unsafe.Add(ref normalizers, start + i) = largest + MathF.Log(sums[i]);
+                    }
+
+                    AttentionScores.Multiply(rows, start + rows, scores, tokens, values, size, size, outputs);
+                    for (nint i = 0; i < rows; i++) operands.Write<T>(outputs + (i * size), 1 / sums[i], y, firstRow + start + i, head);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Fossil.Kernels;
+
+namespace Fossil.Models.Kernels;
+
+/// <summary>Blocks of rows of the score matrix, in float32, and their softmax. Row i of a block that starts at row s sees columns 0 to s + i.</summary>
+internal static unsafe class AttentionScores
+{
+    /// <summary>How many columns the rows up to <paramref name="end"/> need, in whole panels.</summary>
+    public static nint Columns(nint end) => (end + PanelProduct.Width - 1) / PanelProduct.Width * PanelProduct.Width;
+
+    /// <summary>scores = X Y for rows X (rows, depth) and columns Y (depth, columns), a panel at a time.</summary>
+    public static void Multiply(nint rows, nint depth, float* x, nint xStride, float* y, nint columns, nint stride, float* scores)
+    {
+        for (nint panel = 0; panel < columns; panel += PanelProduct.Width)
+        {
+            PanelProduct.Multiply(rows, depth, x, xStride, 1, y + panel, stride, scores + panel, stride, accumulate: false);
+        }
+    }
+
+    /// <summary>Replaces the first <paramref name="seen"/> scores by exp(score − largest) and the others up to <paramref name="columns"/> by 0.</summary>
+    /// <returns>Their sum, and the largest.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static (float Sum, float Largest) Exponentiate(float* scores, nint seen, nint columns)
+    {
+        Hide(scores, seen, columns, float.NegativeInfinity);
+        var most = Vector512.Load(scores);
+        for (nint i = Lanes.Count; i < seen; i += Lanes.Count) most = Vector512.Max(most, Vector512.Load(scores + i));
+        var largest = float.NegativeInfinity;
+        for (var i = 0; i < Lanes.Count; i++) largest = MathF.Max(largest, most[i]);
+
+        var sums = Vector512<float>.Zero;
+        var offset = Vector512.Create(largest);
+        nint column = 0;
+        for (; column < seen; column += Lanes.Count)
+        {
+            var e = Vector512.Exp(Vector512.Load(scores + column) - offset);
+            e.Store(scores + column);
+            sums += e;
+        }
+
+        for (; column < columns; column += Lanes.Count) Vector512<float>.Zero.Store(scores + column);
+        return (Vector512.Sum(sums), largest);
+    }
+
+    /// <summary>Replaces scores by the probabilities p = exp(score − normalizer), and the gradients of the probabilities by those of the scores, p (g − Σ p g).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Differentiate(float* scores, float* gradients, float normalizer, nint seen, nint columns)
+    {
+        Hide(scores, seen, columns, float.NegativeInfinity);
+        var (offset, sums) = (Vector512.Create(normalizer), Vector512<float>.Zero);
+        nint column = 0;
+        for (; column < seen; column += Lanes.Count)
+        {
+            var p = Vector512.Exp(Vector512.Load(scores + column) - offset);
+            p.Store(scores + column);
+            sums = Vector512.FusedMultiplyAdd(p, Vector512.Load(gradients + column), sums);
+        }
+
+        var mean = Vector512.Create(Vector512.Sum(sums));
+        for (column = 0; column < seen; column += Lanes.Count)
+        {
+            (Vector512.Load(scores + column) * (Vector512.Load(gradients + column) - mean)).Store(gradients + column);
+        }
+
+        for (; column < columns; column += Lanes.Count)
+        {
+            Vector512<float>.Zero.Store(scores + column);
+            Vector512<float>.Zero.Store(gradients + column);
+        }
+    }
+
+    /// <summary>Columns that are not seen, up to the next whole vector.</summary>
+    private static void Hide(float* scores, nint seen, nint columns, float value)
+    {
+        for (var i = seen; i < columns && i % Lanes.Count != 0; i++) scores[i] = value;
+    }
+}

@@ -1,0 +1,135 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Fossil.CompilerServices;
+using Fossil.Kernels;
+using static TorchSharp.torch;
+
+namespace Fossil.Models.Kernels;
+
+/// <summary>Sizes of an attention, and how its work is cut.</summary>
+internal readonly struct AttentionShape
+{
+    /// <summary>Rows of queries that are worked on at a time.</summary>
+    public const int RowsAtOnce = 32;
+
+    public AttentionShape(long[] queries, long[] keys)
+    {
+        (Batch, Tokens, Heads, Size) = (queries[0], queries[1], queries[2], queries[3]);
+        KeyValueHeads = keys[2];
+        Group = Heads / KeyValueHeads;
+        PaddedTokens = (nint)RoundUp(Tokens);
+        PaddedSize = (nint)RoundUp(Size);
+        // A key-value head with its group is one piece of work; where there are too few of them, a part of the group is.
+        Parts = 1;
+        while (Batch * KeyValueHeads * Parts < 2 * get_num_threads() && Parts < Group)
+        {
+            do Parts++;
+            while (Group % Parts != 0);
+        }
+    }
+
+    public static bool IsSupported => PanelProduct.IsSupported;
+
+    public long Batch { get; }
+
+    public long Tokens { get; }
+
+    public long Heads { get; }
+
+    public long KeyValueHeads { get; }
+
+    public long Size { get; }
+
+    /// <summary>Query heads of a key-value head.</summary>
+    public long Group { get; }
+
+    /// <summary>Into how many pieces of work a group is cut.</summary>
+    public long Parts { get; }
+
+    /// <summary>Tokens, rounded up to whole panels.</summary>
+    public nint PaddedTokens { get; }
+
+    /// <summary>head_dim, rounded up to whole panels.</summary>
+    public nint PaddedSize { get; }
+
+    /// <summary>Sequence, key-value head and first query head of a piece of work.</summary>
+    public (long Sequence, long KeyValueHead, long FirstHead) Piece(long piece)
+    {
+        var (head, part) = Math.DivRem(piece, Parts);
+        var (sequence, keyValueHead) = Math.DivRem(head, KeyValueHeads);
+        return (sequence, keyValueHead, (keyValueHead * Group) + (part * (Group / Parts)));
+    }
+
+    private static long RoundUp(long count) => (count + PanelWidth - 1) / PanelWidth * PanelWidth;
+
+    private const int PanelWidth = PanelProduct.Width;
+}
+
+/// <summary>What both passes of an attention read, and how they read it: heads of float32 or bfloat16 into rows of float32, padded with zeros.</summary>
+internal readonly unsafe struct AttentionOperands(AttentionShape shape, Tensor q, Tensor k, Tensor v, Tensor normalizers, Tensor cos, Tensor sin)
+{
+    private readonly RotaryAngles angles = RotaryAngles.Open(cos, sin, shape.Size);
+
+    public AttentionShape Shape => shape;
+
+    /// <summary>(batch · tokens, heads · head_dim).</summary>
+    public KernelMatrix Queries { get; } = Lanes.Open(q, shape.Heads * shape.Size);
+
+    /// <summary>(batch · tokens, key-value heads · head_dim).</summary>
+    public KernelMatrix Keys { get; } = Lanes.Open(k, shape.KeyValueHeads * shape.Size);
+
+    /// <summary>As the keys.</summary>
+    public KernelMatrix Values { get; } = Lanes.Open(v, shape.KeyValueHeads * shape.Size);
+
+    /// <summary>log Σ exp of each row of scores, (batch · heads, tokens), float32.</summary>
+    public KernelMatrix Normalizers { get; } = Lanes.Open(normalizers, shape.Tokens);
+
+    /// <summary>1 / √head_dim.</summary>
+    public float Scale { get; } = (float)(1 / Math.Sqrt(shape.Size));
+
+    /// <summary>A head of a row, turned by the position's angle and scaled, into <paramref name="target"/> (head_dim).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void ReadTurned<T>(in KernelMatrix source, long row, long head, float scale, float* target) where T : unmanaged
+    {
+        ref var from = ref Unsafe.Add(ref source.Row<T>(row), (nint)(head * shape.Size));
+        var half = (nuint)shape.Size / 2;
+        for (nuint i = 0; i < half; i += Lanes.Count)
+        {
+            var (a, b) = (Lanes.Load(ref from, i), Lanes.Load(ref from, i + half));
+            angles.Turn(row, i, ref a, ref b);
+            (a * scale).Store(target + i);
+            (b * scale).Store(target + i + half);
+        }
+    }
+
+    /// <summary>A head of a row as it is.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Read<T>(in KernelMatrix source, long row, long head, float* target) where T : unmanaged
+    {
+        ref var from = ref Unsafe.Add(ref source.Row<T>(row), (nint)(head * shape.Size));
+        for (nuint i = 0; i < (nuint)shape.Size; i += Lanes.Count) Lanes.Load(ref from, i).Store(target + i);
+    }
+
+    /// <summary>Writes a scaled gradient of a turned head, turned back.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void WriteTurnedBack<T>(float* source, float scale, in KernelMatrix target, long row, long head) where T : unmanaged
+    {
+        ref var to = ref Unsafe.Add(ref target.Row<T>(row), (nint)(head * shape.Size));
+        var half = (nuint)shape.Size / 2;
+        for (nuint i = 0; i < half; i += Lanes.Count)
+        {
+            var (a, b) = (Vector512.Load(source + i) * scale, Vector512.Load(source + i + half) * scale);
+            angles.TurnBack(row, i, ref a, ref b);
+            Lanes.Store(a, ref to, i);
+            Lanes.Store(b, ref to, i + half);
+        }
+    }
+
+    /// <summary>Writes a head, scaled.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Write<T>(float* source, float scale, in KernelMatrix target, long row, long head) where T : unmanaged
+    {
+        ref var to = ref Unsafe.Add(ref target.Row<T>(row), (nint)(head * shape.Size));
+        for (nuint i = 0; i < (nuint)shape.Size; i += Lanes.Count) Lanes.Store(Vector512.Load(source + i) * scale, ref to, i);
+    }
+}

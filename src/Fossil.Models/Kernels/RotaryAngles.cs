@@ -1,0 +1,35 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Fossil.CompilerServices;
+using static TorchSharp.torch;
+
+namespace Fossil.Models.Kernels;
+
+/// <summary>
+/// The table of rotary angles, whose rows repeat for each sequence: pairs of dimensions (i, i + head_dim/2) turn by their position's angle,
+/// y = x cos + (−x₂, x₁) sin.
+/// </summary>
+internal readonly struct RotaryAngles(KernelMatrix cos, KernelMatrix sin, bool rotate)
+{
+    /// <summary>The table of <paramref name="cos"/> and <paramref name="sin"/> (tokens or batch · tokens, head_dim), float32; null for no rotation.</summary>
+    public static RotaryAngles Open(Tensor? cos, Tensor? sin, long size) =>
+        cos is null ? default : new RotaryAngles(Lanes.Open(cos, size), Lanes.Open(sin!, size), rotate: true);
+
+    /// <summary>Sixteen pairs of the head in <paramref name="row"/>, turned forwards.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Turn(long row, nuint pair, ref Vector512<float> a, ref Vector512<float> b)
+    {
+        if (!rotate) return;
+        var (c, s) = (Lanes.Load(ref cos.Row<float>(row % cos.Rows), pair), Lanes.Load(ref sin.Row<float>(row % sin.Rows), pair));
+        (a, b) = (a * c - b * s, b * c + a * s);
+    }
+
+    /// <summary>Sixteen pairs of a gradient, turned back.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void TurnBack(long row, nuint pair, ref Vector512<float> a, ref Vector512<float> b)
+    {
+        if (!rotate) return;
+        var (c, s) = (Lanes.Load(ref cos.Row<float>(row % cos.Rows), pair), Lanes.Load(ref sin.Row<float>(row % sin.Rows), pair));
+        (a, b) = (a * c + b * s, b * c - a * s);
+    }
+}

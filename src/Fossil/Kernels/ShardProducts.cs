@@ -1,0 +1,191 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Fossil.CompilerServices;
+using static TorchSharp.torch;
+
+namespace Fossil.Kernels;
+
+/// <summary>
+/// The three products of a shard: y += S D, dS = dy Dᵀ and dD = Sᵀ dy. In float32 whatever y's dtype; y and dy are read and written where they lie, without
+/// a float32 copy, and y is rounded once.
+/// </summary>
+internal static class ShardProducts
+{
+    private const int RowsAtOnce = 64, ShardRowsAtOnce = 16;
+
+    /// <summary>y += S D; false where the tensors do not lie as the kernel needs them.</summary>
+    /// <param name="output">(rows, out), float32 or bfloat16, contiguous.</param>
+    /// <param name="sum">(rows, r), float32.</param>
+    /// <param name="shard">(r, out), float32.</param>
+    public static bool TryAdd(Tensor output, Tensor sum, Tensor shard)
+    {
+        if (!TryOpen(output, sum, shard, out var y, out var s, out var d)) return false;
+        var (panels, blocks) = (Ceiling(y.Columns, PanelProduct.Width), Ceiling(y.Rows, RowsAtOnce));
+        KernelRows.Run(panels * blocks, PanelProduct.Width * RowsAtOnce, new AddKernel(y, s, d, panels));
+        Keep(output, sum, shard);
+        return true;
+    }
+
+    /// <summary>dS = dy Dᵀ.</summary>
+    /// <param name="gradOutput">(rows, out), float32 or bfloat16, contiguous.</param>
+    /// <param name="sumGradient">(rows, r), float32; written.</param>
+    /// <param name="shard">(r, out), float32.</param>
+    public static bool TrySumGradient(Tensor gradOutput, Tensor sumGradient, Tensor shard)
+    {
+        if (!TryOpen(gradOutput, sumGradient, shard, out var dy, out var ds, out var d) || dy.Columns % Vector512<float>.Count != 0) return false;
+        var blocks = Ceiling(dy.Rows, SumGradientKernel.RowsAtOnce);
+        KernelRows.Run(blocks, dy.Columns * SumGradientKernel.RowsAtOnce, new SumGradientKernel(dy, ds, d));
+        Keep(gradOutput, sumGradient, shard);
+        return true;
+    }
+
+    /// <summary>dD = Sᵀ dy.</summary>
+    /// <param name="gradOutput">(rows, out), float32 or bfloat16, contiguous.</param>
+    /// <param name="sum">(rows, r), float32.</param>
+    /// <param name="shardGradient">(r, out), float32; written.</param>
+    public static bool TryShardGradient(Tensor gradOutput, Tensor sum, Tensor shardGradient)
+    {
+        if (!TryOpen(gradOutput, sum, shardGradient, out var dy, out var s, out var dd)) return false;
+        var (panels, blocks) = (Ceiling(dy.Columns, PanelProduct.Width), Ceiling(s.Columns, ShardRowsAtOnce));
+        KernelRows.Run(panels * blocks, PanelProduct.Width * dy.Rows, new ShardGradientKernel(dy, s, dd, blocks));
+        Keep(gradOutput, sum, shardGradient);
+        return true;
+    }
+
+    private static bool TryOpen(Tensor wide, Tensor sum, Tensor shard, out KernelMatrix y, out KernelMatrix s, out KernelMatrix d)
+    {
+        (s, d) = (default, default);
+        return KernelMatrix.TryOpen(wide, out y) && PanelProduct.IsSupported && y is { Rows: > 0, RowsOverlap: false, Columns: >= PanelProduct.Width }
+            && KernelMatrix.TryOpen(sum, out s) && KernelMatrix.TryOpen(shard, out d) && s.ElementType == ScalarType.Float32 && d.ElementType == ScalarType.Float32
+            && d.Columns == y.Columns;
+    }
+
+    private static long Ceiling(long count, long size) => (count + size - 1) / size;
+
+    private static void Keep(Tensor first, Tensor second, Tensor third)
+    {
+        GC.KeepAlive(first);
+        GC.KeepAlive(second);
+        GC.KeepAlive(third);
+    }
+
+    /// <summary>Sixteen elements of float32 or bfloat16.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Load(in KernelMatrix matrix, long row, nint column) => matrix.ElementType == ScalarType.Float32
+        ? Vector512.LoadUnsafe(ref matrix.Row<float>(row), (nuint)column)
+        : BFloat16Lanes.Load512(ref matrix.Row<ushort>(row), (nuint)column);
+
+    /// <summary>The first column of a panel. The last panel ends where the matrix ends, and so may overlap the one before.</summary>
+    private static nint FirstColumn(long panel, long columns) => (nint)Math.Min(panel * PanelProduct.Width, columns - PanelProduct.Width);
+
+    /// <summary>Its "rows" are blocks of rows of a panel of y.</summary>
+    private readonly unsafe struct AddKernel(KernelMatrix y, KernelMatrix s, KernelMatrix d, long panels) : IRowKernel
+    {
+        [SkipLocalsInit]
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public void Run(long first, long end)
+        {
+            var product = stackalloc float[RowsAtOnce * PanelProduct.Width];
+            for (var block = first; block < end; block++)
+            {
+                var (rowBlock, panel) = Math.DivRem(block, panels);
+                var row = rowBlock * RowsAtOnce;
+                var rows = (nint)Math.Min(RowsAtOnce, y.Rows - row);
+                var column = FirstColumn(panel, y.Columns);
+                // Columns that the panel before has added already.
+                var skip = (nint)(panel * PanelProduct.Width) - column;
+                fixed (float* sums = &s.Row<float>(row), shard = &d.Row<float>(0))
+                {
+                    PanelProduct.Multiply(rows, (nint)d.Rows, sums, (nint)s.RowStride, 1, shard + column, (nint)d.RowStride, product, PanelProduct.Width, accumulate: false);
+                }
+
+                for (nint i = 0; i < rows; i++) Add(row + i, column, skip, product + (i * PanelProduct.Width));
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private void Add(long row, nint column, nint skip, float* product)
+        {
+            if (y.ElementType == ScalarType.Float32)
+            {
+                ref var target = ref Unsafe.Add(ref y.Row<float>(row), column);
+                var i = skip;
+                for (; i + 16 <= PanelProduct.Width; i += 16) (Vector512.LoadUnsafe(ref target, (nuint)i) + Vector512.Load(product + i)).StoreUnsafe(ref target, (nuint)i);
+                for (; i < PanelProduct.Width; i++) Unsafe.Add(ref target, i) += product[i];
+            }
+            else
+            {
+                ref var target = ref Unsafe.Add(ref y.Row<ushort>(row), column);
+                var i = skip;
+                for (; i + 16 <= PanelProduct.Width; i += 16) BFloat16Lanes.Store512(BFloat16Lanes.Load512(ref target, (nuint)i) + Vector512.Load(product + i), ref target, (nuint)i);
+                for (; i < PanelProduct.Width; i++) Unsafe.Add(ref target, i) = BFloat16Lanes.FromSingle(BFloat16Lanes.ToSingle(Unsafe.Add(ref target, i)) + product[i]);
+            }
+        }
+    }
+
+    /// <summary>Its "rows" are blocks of rows of dy.</summary>
+    private readonly unsafe struct SumGradientKernel(KernelMatrix dy, KernelMatrix ds, KernelMatrix d) : IRowKernel
+    {
+        public const int RowsAtOnce = 16;
+
+        private const int DepthAtOnce = 512;
+
+        [SkipLocalsInit]
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public void Run(long first, long end)
+        {
+            var gradient = stackalloc float[RowsAtOnce * DepthAtOnce];
+            var part = stackalloc float[4 * 4];
+            for (var block = first; block < end; block++)
+            {
+                var row = block * RowsAtOnce;
+                var rows = (nint)Math.Min(RowsAtOnce, dy.Rows - row);
+                for (nint column = 0; column < dy.Columns; column += DepthAtOnce)
+                {
+                    var depth = (nint)Math.Min(DepthAtOnce, dy.Columns - column);
+                    for (nint i = 0; i < rows; i++)
+                    {
+                        for (nint k = 0; k < depth; k += 16) Load(dy, row + i, column + k).Store(gradient + (i * DepthAtOnce) + k);
+                    }
+
+                    fixed (float* shard = &d.Row<float>(0), target = &ds.Row<float>(row))
+                    {
+                        PanelProduct.Dots(rows, (nint)d.Rows, depth, gradient, DepthAtOnce, shard + column, (nint)d.RowStride, target, (nint)ds.RowStride, accumulate: column > 0);
+                    }
+                }
+            }
+        }
+    }
+
+    /// <summary>Its "rows" are blocks of rows of a panel of dD.</summary>
+    private readonly unsafe struct ShardGradientKernel(KernelMatrix dy, KernelMatrix s, KernelMatrix dd, long blocks) : IRowKernel
+    {
+        private const int DepthAtOnce = 128;
+
+        [SkipLocalsInit]
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public void Run(long first, long end)
+        {
+            var gradient = stackalloc float[DepthAtOnce * PanelProduct.Width];
+            for (var block = first; block < end; block++)
+            {
+                var (panel, shardBlock) = Math.DivRem(block, blocks);
+                var column = FirstColumn(panel, dy.Columns);
+                var (shardRow, shardRows) = (shardBlock * ShardRowsAtOnce, (nint)Math.Min(ShardRowsAtOnce, dd.Rows - (shardBlock * ShardRowsAtOnce)));
+                for (long row = 0; row < dy.Rows; row += DepthAtOnce)
+                {
+                    var depth = (nint)Math.Min(DepthAtOnce, dy.Rows - row);
+                    for (nint i = 0; i < depth; i++)
+                    {
+                        for (nint k = 0; k < PanelProduct.Width; k += 16) Load(dy, row + i, column + k).Store(gradient + (i * PanelProduct.Width) + k);
+                    }
+
+                    fixed (float* sums = &s.Row<float>(row), target = &dd.Row<float>(shardRow))
+                    {
+                        PanelProduct.Multiply(shardRows, depth, sums + shardRow, 1, (nint)s.RowStride, gradient, PanelProduct.Width, target + column, (nint)dd.RowStride, accumulate: row > 0);
+                    }
+                }
+            }
+        }
+    }
+}
