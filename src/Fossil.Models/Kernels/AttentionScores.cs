@@ -10,12 +10,16 @@ internal static unsafe class AttentionScores
     /// <summary>How many columns the rows up to <paramref name="end"/> need, in whole panels.</summary>
     public static nint Columns(nint end) => (end + PanelProduct.Width - 1) / PanelProduct.Width * PanelProduct.Width;
 
-    /// <summary>scores = X Y for rows X (rows, depth) and columns Y (depth, columns), a panel at a time.</summary>
-    public static void Multiply(nint rows, nint depth, float* x, nint xStride, float* y, nint columns, nint stride, float* scores)
+    /// <summary>product = X Y for rows X (rows, depth) and Y (depth, columns), a panel at a time; in pieces of the depth, so that fewer roundings add up.</summary>
+    public static void Multiply(nint rows, nint depth, float* x, nint xStride, float* y, nint columns, nint stride, float* product)
     {
+        const int DepthAtOnce = 32;
         for (nint panel = 0; panel < columns; panel += PanelProduct.Width)
         {
-            PanelProduct.Multiply(rows, depth, x, xStride, 1, y + panel, stride, scores + panel, stride, accumulate: false);
+            for (nint k = 0; k < depth; k += DepthAtOnce)
+            {
+                PanelProduct.Multiply(rows, Math.Min(DepthAtOnce, depth - k), x + k, xStride, 1, y + (k * stride) + panel, stride, product + panel, stride, accumulate: k > 0);
+            }
         }
     }
 
