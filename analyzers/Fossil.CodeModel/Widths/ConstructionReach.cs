@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Fossil.CodeModel.Declarations;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
@@ -19,7 +20,6 @@ public sealed class ConstructionReach
     private ConstructionReach(Compilation compilation, CancellationToken cancellationToken)
     {
         var waiting = new List<TypeNames>();
-        var names = new HashSet<string>();
         var isEverything = false;
         foreach (var tree in compilation.SyntaxTrees)
         {
@@ -27,19 +27,20 @@ public sealed class ConstructionReach
             waiting.AddRange(file.Types);
             isEverything |= file.HasGlobalAlias;
         }
-        names.UnionWith(["FossilAdapt", "FossilAdaptAttribute"]);
-        for (var changed = true; changed;)
+        // Each round looks for the names that the one before has added.
+        HashSet<ulong> names = [Fingerprint.Of("FossilAdapt"), Fingerprint.Of("FossilAdaptAttribute")];
+        while (names.Count > 0)
         {
-            changed = false;
+            var added = new HashSet<ulong>();
             var still = new List<TypeNames>();
             foreach (var type in waiting)
             {
                 if (!isEverything && !type.Mentions(names)) { still.Add(type); continue; }
                 reached.Add((type.Tree, type.Start));
-                names.UnionWith(type.Declared);
-                changed = true;
+                added.UnionWith(type.Declared);
             }
             waiting = still;
+            names = added;
         }
     }
 
@@ -60,7 +61,7 @@ public sealed class ConstructionReach
     {
         public FileNames(SyntaxNode root)
         {
-            var usings = new HashSet<string>();
+            var usings = new HashSet<ulong>();
             foreach (var directive in root.DescendantNodes(node => node is CompilationUnitSyntax or BaseNamespaceDeclarationSyntax).OfType<UsingDirectiveSyntax>())
             {
                 if (directive.Alias is null && directive.StaticKeyword.IsKind(SyntaxKind.None)) continue;
@@ -83,7 +84,7 @@ public sealed class ConstructionReach
         private static bool IsOfLibrary(UsingDirectiveSyntax directive) =>
             directive.NamespaceOrType.ToString() is var name && (name.Contains("TorchSharp") || name.StartsWith("System", StringComparison.Ordinal));
 
-        private static void Visit(SyntaxNode node, SyntaxNode root, HashSet<string> usings, Dictionary<int, TypeNames> types)
+        private static void Visit(SyntaxNode node, SyntaxNode root, HashSet<ulong> usings, Dictionary<int, TypeNames> types)
         {
             foreach (var child in node.ChildNodes().OfType<MemberDeclarationSyntax>())
             {
@@ -96,15 +97,15 @@ public sealed class ConstructionReach
                     types.Add(start, names);
                 }
                 Collect(child, names.Used);
-                foreach (var type in child.DescendantNodesAndSelf(inner => inner is MemberDeclarationSyntax).OfType<BaseTypeDeclarationSyntax>()) names.Declared.Add(type.Identifier.ValueText);
+                foreach (var type in child.DescendantNodesAndSelf(inner => inner is MemberDeclarationSyntax).OfType<BaseTypeDeclarationSyntax>()) names.Declared.Add(Fingerprint.Of(type.Identifier.ValueText));
             }
         }
 
-        private static void Collect(SyntaxNode node, HashSet<string> names)
+        private static void Collect(SyntaxNode node, HashSet<ulong> names)
         {
             foreach (var token in node.DescendantTokens())
             {
-                if (token.IsKind(SyntaxKind.IdentifierToken)) names.Add(token.ValueText);
+                if (token.IsKind(SyntaxKind.IdentifierToken)) names.Add(Fingerprint.Of(token.ValueText));
             }
         }
     }
@@ -115,10 +116,10 @@ public sealed class ConstructionReach
 
         public int Start { get; } = start;
 
-        public HashSet<string> Used { get; } = [];
+        public HashSet<ulong> Used { get; } = [];
 
-        public HashSet<string> Declared { get; } = [];
+        public HashSet<ulong> Declared { get; } = [];
 
-        public bool Mentions(HashSet<string> names) => Used.Count < names.Count ? names.Overlaps(Used) : Used.Overlaps(names);
+        public bool Mentions(HashSet<ulong> names) => Used.Count < names.Count ? names.Overlaps(Used) : Used.Overlaps(names);
     }
 }

@@ -19,18 +19,25 @@ internal sealed class CallSiteFinder(DeclarationReader reader)
     {
         var project = reader.Read(compilation, cancellationToken);
         var before = last;
-        TargetIndex? index = null;
         var found = new List<Finding>(before.Findings.Count);
+        var stale = new List<(int File, int Position, Finding? Known)>();
         for (var file = 0; file < project.Files.Count; file++)
         {
             if (!project.Files[file].NamesRunMethod) continue;
-            if (!findings.TryGetValue(project.Trees[file], out var finding) || finding.Hash != project.Hash)
-            {
-                index ??= TargetIndex.Create(compilation, project, cancellationToken);
-                if (index is not { IsEmpty: false }) return [];
-                finding = FindAgain(project, file, index, finding, before, cancellationToken);
-            }
-            found.Add(finding);
+            if (!findings.TryGetValue(project.Trees[file], out var finding) || finding.Hash != project.Hash) stale.Add((file, found.Count, finding));
+            found.Add(finding!);
+        }
+        if (stale.Count > 0)
+        {
+            if (TargetIndex.Create(compilation, project, cancellationToken) is not { IsEmpty: false } index) return [];
+            var made = new Finding[stale.Count];
+            // In a build that is every file, and the compiler uses every processor as well.
+            Parallel.For(
+                0,
+                stale.Count,
+                new ParallelOptions { CancellationToken = cancellationToken, MaxDegreeOfParallelism = compilation.Options.ConcurrentBuild ? -1 : 1 },
+                at => made[at] = FindAgain(project, stale[at].File, index, stale[at].Known, before, cancellationToken));
+            for (var at = 0; at < made.Length; at++) found[stale[at].Position] = made[at];
         }
         if (before.Hash != project.Hash || !found.SequenceEqual(before.Findings))
         {
