@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Fossil;
 using Fossil.Models;
 using Fossil.Models.Tokenizers;
@@ -26,6 +27,20 @@ internal sealed record Base(string Folder)
     {
         using var ids = tensor(tokens.AsSpan(start, rows * length).ToArray(), [rows, length]);
         return ids.to(int64);
+    }
+
+    /// <summary>Memory of this process that is in RAM.</summary>
+    public static long Resident()
+    {
+        using var process = Process.GetCurrentProcess();
+        return process.WorkingSet64;
+    }
+
+    /// <summary>The most that it ever was.</summary>
+    public static long PeakResident()
+    {
+        using var process = Process.GetCurrentProcess();
+        return process.PeakWorkingSet64;
     }
 
     public static double Median(IEnumerable<double> seconds)

@@ -15,4 +15,22 @@ decode.SetAction(parsed => Decoding.Run(Base.In(parsed.GetValue(models)!)));
 var only = new Option<string>("--only") { Description = "Only the runs whose name has this part", DefaultValueFactory = _ => "" };
 var runs = new Command("runs", "The fine-tuning runs of the reference, all steps, with perplexities.") { only };
 runs.SetAction(parsed => ReferenceRuns.Run(Base.In(parsed.GetValue(models)!), parsed.GetValue(only)!) ? 0 : 1);
-return await new RootCommand("Measures SmolLM2-135M.") { models, step, decode, runs }.Parse(args).InvokeAsync();
+// "memory" and "loading" start themselves for each of their parts: a process has only one peak.
+var method = new Option<string?>("--method") { Hidden = true };
+var memory = new Command("memory", "Peak memory of fine-tuning, bfloat16: FOSSIL r=64 beside LoRA r=32, here and by libtorch's own autograd.") { method };
+memory.SetAction(async parsed =>
+{
+    if (parsed.GetValue(method) is not { } one) return await Memory.RunAll(parsed.GetValue(models)!);
+    Memory.Run(Base.In(parsed.GetValue(models)!), one);
+    return 0;
+});
+var file = new Option<string?>("--file") { Hidden = true };
+var dtype = new Option<string>("--dtype") { Hidden = true, DefaultValueFactory = _ => "bfloat16" };
+var loading = new Command("loading", "Peak memory of loading the GGUF file and a Hugging Face folder, beside the model's size.") { file, dtype };
+loading.SetAction(async parsed =>
+{
+    if (parsed.GetValue(file) is not { } path) return await Loading.RunAll(Base.In(parsed.GetValue(models)!), parsed.GetValue(models)!);
+    Loading.Run(path, parsed.GetValue(dtype)!);
+    return 0;
+});
+return await new RootCommand("Measures SmolLM2-135M.") { models, step, decode, runs, memory, loading }.Parse(args).InvokeAsync();

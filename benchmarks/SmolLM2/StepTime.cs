@@ -21,7 +21,7 @@ internal static class StepTime
         using var optimizer = adapted.CreateOptimizer(5e-4);
         Report("FOSSIL r=64 on all 7 projections", Steps(model, tokens, optimizer), unit);
         Console.WriteLine($"2048^3 bfloat16 matmul again: {Matmul() * 1e3:f1} ms");
-        Console.WriteLine($"peak resident memory: {Process.GetCurrentProcess().PeakWorkingSet64 / 1e6:f0} MB");
+        Console.WriteLine($"peak resident memory: {Base.PeakResident() / 1e6:f0} MB");
     }
 
     private static void Report(string title, double seconds, double unit) => Console.WriteLine($"{title}: {seconds:f3} s a step = {seconds / unit:f1} matmuls");
