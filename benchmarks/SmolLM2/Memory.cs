@@ -1,5 +1,6 @@
 using Fossil;
 using Fossil.Models;
+using Fossil.Training;
 using static TorchSharp.torch;
 
 /// <summary>Peak resident memory of a fine-tuning run, 2x128 tokens over a bfloat16 base: this library beside libtorch's own autograd. Each method runs in a process of its own.</summary>
@@ -7,7 +8,7 @@ internal static class Memory
 {
     private const int Steps = 40, Rows = 2, Length = 128;
 
-    public static readonly string[] Methods = ["fossil", "lora", "libtorch"];
+    public static readonly string[] Methods = ["fossil", "recomputed", "lora", "libtorch"];
 
     public static async Task<int> RunAll(DirectoryInfo models)
     {
@@ -27,6 +28,7 @@ internal static class Memory
         var (title, first, last) = method switch
         {
             "fossil" => Adapted("FOSSIL r=64", model, tokens, Base.Config(64)),
+            "recomputed" => Adapted("FOSSIL r=64 with recomputed activations", Recomputing(model), tokens, Base.Config(64)),
             "lora" => Adapted("LoRA r=32", model, tokens, new LoraConfig { Rank = 32, Alpha = 64, TargetModules = [.. Base.Projections] }),
             "libtorch" => Plain(model, tokens),
             _ => throw new ArgumentException($"There is no method '{method}'. There are: {string.Join(", ", Methods)}."),
@@ -41,6 +43,12 @@ internal static class Memory
         using var optimizer = adapted.CreateOptimizer(5e-4);
         var (first, last) = Train(ids => model.loss(ids, ids), tokens, optimizer);
         return ($"this library, {title}, {adapted.CountParameters().Trainable:n0} parameters", first, last);
+    }
+
+    private static LlamaForCausalLM Recomputing(LlamaForCausalLM model)
+    {
+        foreach (var part in model.modules().OfType<ISupportsGradientCheckpointing>()) part.GradientCheckpointing = true;
+        return model;
     }
 
     private static (string, double, double) Plain(LlamaForCausalLM model, int[] tokens)

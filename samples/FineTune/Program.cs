@@ -20,18 +20,19 @@ var data = dataPath.EndsWith(".jsonl", StringComparison.Ordinal)
     ? ChatData.FromJsonl(dataPath, tokenizer, maxLength: 256, chat)
     : ChatData.FromText(dataPath, tokenizer, length: 256);
 Console.WriteLine(data.Report);
+var (training, heldOut) = data.Split(Math.Clamp(data.Count / 20, 1, 16));
 
 using var adapted = model.AttachAdapters(new FossilConfig { TargetModules = "all-linear", ShardSize = 64 });
 adapted.PrintTrainableParameters();
 var trainer = new Trainer<TokenBatch>(
     new TrainableAdapter(adapted), model.loss,
     new TrainingArguments { LearningRate = 5e-4, WarmupSteps = 5, MaxSteps = steps, BatchSize = 2, LoggingSteps = 10 },
-    data, callbacks: [new ProgressWriter()]);
+    training, heldOut, [new ProgressWriter()]);
 trainer.Train();
 
 const string Question = "Who was cast out of Heaven, and why?";
-using (adapted.DisableAdapters()) Console.WriteLine($"\nbefore: {Answer(Question)}");
-Console.WriteLine($"after:  {Answer(Question)}");
+using (adapted.DisableAdapters()) Compare("before");
+Compare("after");
 
 adapted.SavePretrained("fine-tuned/adapter");               // PEFT loads this folder
 adapted.SaveGgufLora("fine-tuned/adapter.gguf");            // llama.cpp, Ollama and LLamaSharp load this file
@@ -40,6 +41,8 @@ model.SavePretrained("fine-tuned/model", tokenizer: tokenizer); // transformers 
 
 for (string? line; (line = Prompt()) is { Length: > 0 };) Console.WriteLine(Answer(line));
 return 0;
+
+void Compare(string when) => Console.WriteLine($"\n{when}: perplexity {Math.Exp(trainer.Evaluate()):f1} on held-out data; \"{Question}\" {Answer(Question)}");
 
 string Answer(string question)
 {

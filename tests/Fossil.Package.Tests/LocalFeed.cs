@@ -30,11 +30,15 @@ public sealed class LocalFeed : IAsyncLifetime
     }
 
     /// <summary>A new console project that references the packages and TorchSharp-cpu, with the program that <c>Consumers/</c> has under that name.</summary>
-    public string CreateProject(string program, params string[] packages)
+    public string CreateProject(string program, params string[] packages) =>
+        CreateProjectOf(Path.Combine(AppContext.BaseDirectory, "Consumers", program), Path.GetFileNameWithoutExtension(program), packages);
+
+    /// <summary>The same with the program at a path.</summary>
+    public string CreateProjectOf(string program, string name, params string[] packages)
     {
-        var folder = Path.Combine(root, Path.GetFileNameWithoutExtension(program));
+        var folder = Path.Combine(root, name);
         Directory.CreateDirectory(folder);
-        File.Copy(Path.Combine(AppContext.BaseDirectory, "Consumers", program), Path.Combine(folder, "Program.cs"));
+        File.Copy(program, Path.Combine(folder, "Program.cs"));
         var references = string.Concat(packages.Select(package => $"""    <PackageReference Include="{package}" Version="{Version}" />{'\n'}"""));
         File.WriteAllText(
             Path.Combine(folder, "Consumer.csproj"),

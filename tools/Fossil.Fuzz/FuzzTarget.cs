@@ -13,6 +13,7 @@ internal abstract class FuzzTarget
         ["adapter_config"] = new AdapterConfigTarget(),
         ["gguf"] = new GgufTarget(),
         ["tokenizer"] = new TokenizerTarget(),
+        ["config"] = new ModelConfigTarget(),
     };
 
     /// <summary>Names of the files that are taken as seeds where there are golden data.</summary>

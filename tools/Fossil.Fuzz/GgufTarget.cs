@@ -79,6 +79,17 @@ internal sealed class TokenizerTarget : FuzzTarget
         "post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],"special_tokens":{"<s>":{"id":"<s>","ids":[7],"tokens":["<s>"]}}},
         "model":{"type":"BPE","ignore_merges":false,"vocab":{"H":0,"e":1,"l":2,"o":3,"He":4,"ll":5,"Ġ":6},"merges":["H e",["l","l"]]}}
         """u8.ToArray(),
+        """
+        {"added_tokens":[{"id":0,"content":"<s>","special":true}],
+        "normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]},
+        "decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]},
+        "model":{"type":"BPE","unk_token":"<s>","fuse_unk":true,"byte_fallback":true,"vocab":{"<s>":0,"▁":1,"H":2,"e":3,"l":4,"o":5,"▁H":6,"ll":7,"😀":8},"merges":["▁ H","l l"]}}
+        """u8.ToArray(),
+        """
+        {"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"first","split":true},
+        "decoder":{"type":"Replace","pattern":{"String":"▁"},"content":" "},
+        "model":{"type":"BPE","vocab":{"▁":1,"H":2,"e":3,"l":4,"ll":7},"merges":["l l"]}}
+        """u8.ToArray(),
     ];
 
     public override void Read(string path)
@@ -94,5 +105,31 @@ internal sealed class TokenizerTarget : FuzzTarget
         {
             Directory.Delete(folder, recursive: true);
         }
+    }
+}
+
+/// <summary>Hugging Face's configurations of decoders.</summary>
+internal sealed class ModelConfigTarget : FuzzTarget
+{
+    public override string Pattern => LlamaConfig.FileName;
+
+    public override IReadOnlyList<byte[]> BuiltIn { get; } =
+    [
+        """
+        {"architectures":["LlamaForCausalLM"],"model_type":"llama","vocab_size":96,"hidden_size":64,"intermediate_size":128,"num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,
+        "head_dim":32,"hidden_act":"silu","rms_norm_eps":1e-05,"rope_theta":500000.0,"rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":8192},
+        "attention_bias":false,"tie_word_embeddings":true,"bos_token_id":1,"eos_token_id":[2,3],"pad_token_id":null}
+        """u8.ToArray(),
+        """
+        {"model_type":"qwen3","vocab_size":96,"hidden_size":64,"intermediate_size":128,"num_hidden_layers":2,"num_attention_heads":4,"layer_types":["full_attention","sliding_attention"],
+        "use_sliding_window":true,"sliding_window":16,"rope_parameters":{"rope_theta":1e6,"rope_type":"default"},"eos_token_id":2}
+        """u8.ToArray(),
+    ];
+
+    public override void Read(string path)
+    {
+        var config = LlamaConfig.Load(path);
+        config.Save(path);
+        if (LlamaConfig.Load(path).ToJson().ToJsonString() != config.ToJson().ToJsonString()) throw new InvalidOperationException($"The configuration of {path} is another one after writing and reading.");
     }
 }

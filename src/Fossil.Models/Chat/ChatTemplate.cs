@@ -132,17 +132,16 @@ public abstract class ChatTemplate
         var isLearned = new List<bool>();
         var pending = string.Empty;
         var pendingIsLearned = false;
+        var start = PartStart.Text;
 
-        void Add(ReadOnlySpan<int> more, bool learned)
-        {
-            ids.AddRange(more);
-            isLearned.AddRange(Enumerable.Repeat(learned, more.Length));
-        }
+        void Mark(bool learned) => isLearned.AddRange(Enumerable.Repeat(learned, ids.Count - isLearned.Count));
 
         void Flush()
         {
-            Add(tokenizer.Encode(pending, addSpecialTokens: false, parseSpecialTokens: false), pendingIsLearned);
-            pending = string.Empty;
+            if (pending.Length == 0) return;
+            tokenizer.EncodePart(pending, start, parseSpecialTokens: false, ids);
+            Mark(pendingIsLearned);
+            (pending, start) = (string.Empty, PartStart.OtherText);
         }
 
         foreach (var part in parts)
@@ -161,7 +160,9 @@ public abstract class ChatTemplate
                 pending += text;
                 if (token is null) continue;
                 Flush();
-                Add([token.Id], learned);
+                ids.Add(token.Id);
+                Mark(learned);
+                start = PartStart.AddedToken;
             }
         }
 

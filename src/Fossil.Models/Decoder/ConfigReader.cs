@@ -31,7 +31,7 @@ internal sealed class ConfigReader(string path, JsonElement root)
         var keyValueHeads = Integer(root, "num_key_value_heads") ?? heads;
         if (heads % keyValueHeads != 0) throw Error($"has {heads} attention heads, which {keyValueHeads} key and value heads do not divide");
         var headDim = Integer(root, "head_dim") ?? hidden / heads;
-        if (headDim % 2 != 0) throw Error($"has head_dim {headDim}; rotary positions need an even one");
+        if (headDim == 0 || headDim % 2 != 0) throw Error($"has head_dim {headDim}; rotary positions need an even one");
         var attentionBias = Flag("attention_bias") ?? false;
         var window = type is "qwen2" or "qwen3" && Flag("use_sliding_window") != true ? null : Integer(root, "sliding_window");
         return new LlamaConfig
@@ -124,7 +124,7 @@ internal sealed class ConfigReader(string path, JsonElement root)
     private double? Number(JsonElement section, string name)
     {
         if (!section.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return null;
-        return value.ValueKind == JsonValueKind.Number ? value.GetDouble() : throw Error($"has {name} {value}, which is no number");
+        return value.ValueKind == JsonValueKind.Number && double.IsFinite(value.GetDouble()) ? value.GetDouble() : throw Error($"has {name} {value}, which is no number");
     }
 
     private bool? Flag(string name)

@@ -18,17 +18,12 @@ public sealed partial record LlamaConfig
         ArgumentException.ThrowIfNullOrEmpty(path);
         try
         {
-            using var stream = File.OpenRead(path);
-            using var document = JsonDocument.Parse(stream);
+            using var document = JsonFile.Read(path, (problem, inner) => new CheckpointException($"{path} {problem}", inner));
             return new ConfigReader(path, document.RootElement).ReadModel();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new CheckpointException($"{path} cannot be read: {e.Message}", e);
-        }
-        catch (JsonException e)
-        {
-            throw new CheckpointException($"{path} is not JSON: {e.Message}", e);
         }
     }
 

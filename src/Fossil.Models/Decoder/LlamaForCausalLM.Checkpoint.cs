@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Fossil.Serialization;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -105,14 +104,14 @@ public sealed partial class LlamaForCausalLM
         if (!File.Exists(index)) throw new CheckpointException($"{folder} holds neither {SingleFile} nor {IndexFile}.");
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(index));
+            using var document = JsonFile.Read(index, (problem, inner) => new CheckpointException($"{index} {problem}", inner));
             var names = document.RootElement.GetProperty("weight_map").EnumerateObject().Select(p => p.Value.GetString()!).Distinct(StringComparer.Ordinal).ToArray();
             // The index comes from elsewhere: it must not lead out of the folder.
             if (names.FirstOrDefault(n => Path.GetFileName(n) != n) is { } outside) throw new CheckpointException($"{index} names \"{outside}\", which is not a file of this folder.");
             if (names.FirstOrDefault(n => !File.Exists(Path.Combine(folder, n))) is { } absent) throw new CheckpointException($"{index} names {absent}, which is not there.");
             return [.. names.Select(n => Path.Combine(folder, n))];
         }
-        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+        catch (Exception e) when (e is KeyNotFoundException or InvalidOperationException)
         {
             throw new CheckpointException($"{index} is no index of tensor files: it needs an object \"weight_map\" from tensor to file name.", e);
         }

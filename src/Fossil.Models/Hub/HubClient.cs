@@ -2,6 +2,7 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Fossil.Models.Tokenizers;
 using Fossil.Serialization;
 
 namespace Fossil.Models.Hub;
@@ -40,7 +41,7 @@ public sealed class HubClient : IDisposable
     /// <param name="progress">Is told how far each file is.</param>
     /// <param name="cancellationToken">Ends the fetching; what has arrived is kept.</param>
     /// <returns>The folder with the files.</returns>
-    /// <exception cref="HubException">Something could not be fetched; <see cref="HubException.Error"/> says why.</exception>
+    /// <exception cref="HubException">Something could not be fetched, or there are no such weights; <see cref="HubException.Error"/> says why.</exception>
     public async Task<string> DownloadModelAsync(string modelId, string revision = "main", IProgress<HubProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         var cache = new HubCache(options.CacheFolder, modelId);
@@ -58,6 +59,7 @@ public sealed class HubClient : IDisposable
             return snapshot;
         }
 
+        CheckWeights(modelId, files);
         foreach (var file in Needed(files)) await DownloadFileAsync(modelId, file, commit, progress, cancellationToken).ConfigureAwait(false);
         try
         {
@@ -126,8 +128,18 @@ public sealed class HubClient : IDisposable
             && (isWhole && file == Weights
                 || !isWhole && (file == WeightsIndex || (file.StartsWith("model-", StringComparison.Ordinal) && file.EndsWith(".safetensors", StringComparison.Ordinal)))
                 || (file.EndsWith(".json", StringComparison.Ordinal) && !file.EndsWith(".index.json", StringComparison.Ordinal))
-                || file.EndsWith(".jinja", StringComparison.Ordinal));
+                || file.EndsWith(".jinja", StringComparison.Ordinal)
+                || (file == SentencePieceModel.FileName && !files.Contains(HuggingFaceTokenizer.FileName)));
         return files.Where(IsNeeded);
+    }
+
+    private static void CheckWeights(string modelId, IReadOnlyList<string> files)
+    {
+        if (files.Contains(Weights) || files.Contains(WeightsIndex)) return;
+        var gguf = files.Where(file => file.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)).ToList();
+        throw new HubException(HubError.FileNotFound, $"{modelId} has no weights as safetensors. " + (gguf.Count > 0
+            ? $"It has GGUF files, of which one can be named (fileName): {string.Join(", ", gguf.Take(20))}{(gguf.Count > 20 ? ", …" : "")}."
+            : "Other forms (pytorch_model.bin) are not read: choose a model that has them, or have transformers convert it."));
     }
 
     private string CompleteSnapshot(HubCache cache, string modelId, string revision) =>

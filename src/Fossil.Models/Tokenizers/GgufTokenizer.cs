@@ -12,6 +12,9 @@ internal static class GgufTokenizer
     /// <summary>The name of byte-level BPE.</summary>
     public const string ByteLevelModel = "gpt2";
 
+    /// <summary>The name of SentencePiece's byte pairs.</summary>
+    public const string SentencePieceModel = "llama";
+
     /// <summary>What a token is.</summary>
     public enum TokenType
     {
@@ -41,42 +44,57 @@ internal static class GgufTokenizer
     private static TokenizerDefinition Read(GgufMetadata metadata, string path)
     {
         var model = metadata.GetString(Prefix + "model");
-        if (model != ByteLevelModel) throw new TokenizerException(path, $"the vocabulary is of the kind '{model}'; only byte-level BPE ('{ByteLevelModel}') is supported, not SentencePiece.");
-        var pre = metadata.FindString(Prefix + "pre") ?? "default";
-        var named = NamedPreTokenizer.Find(pre) ?? throw new TokenizerException(path, $"the vocabulary's pre-tokenizer is '{pre}'; supported are {NamedPreTokenizer.Names}.");
         var tokens = metadata.FindStrings(Prefix + "tokens") ?? throw new TokenizerException(path, "the file has no vocabulary.");
-        var merges = metadata.FindStrings(Prefix + "merges") ?? throw new TokenizerException(path, "the vocabulary has no merges.");
         var types = metadata.TryGetValue(Prefix + "token_type", out var value) ? value.Value as int[] : Enumerable.Repeat((int)TokenType.Normal, tokens.Length).ToArray();
         if (types?.Length != tokens.Length) throw new TokenizerException(path, $"the vocabulary has {tokens.Length} tokens but not as many token types.");
-
-        var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
-        var added = new List<AddedToken>();
-        for (var id = 0; id < tokens.Length; id++)
+        var (definition, addsBos) = model switch
         {
-            var type = (TokenType)types[id];
-            if (type is TokenType.Control or TokenType.Unknown or TokenType.UserDefined) added.Add(new AddedToken(id, tokens[id], type != TokenType.UserDefined));
-            else if (type != TokenType.Unused && !vocabulary.TryAdd(tokens[id], id)) throw new TokenizerException(path, $"the vocabulary has the token '{tokens[id]}' twice.");
-        }
+            ByteLevelModel => ReadByteLevel(metadata, tokens, types, path),
+            SentencePieceModel => (ReadSentencePiece(metadata, tokens, types, path), true),
+            _ => throw new TokenizerException(path, $"the vocabulary is of the kind '{model}'; supported are byte-level BPE ('{ByteLevelModel}') and SentencePiece's BPE ('{SentencePieceModel}')."),
+        };
 
         int? Id(string name) => metadata.FindCount(Prefix + name) is { } id ? id < tokens.Length ? id : throw new TokenizerException(path, $"{name} is {id}, but there are {tokens.Length} tokens.") : null;
         var bos = Id("bos_token_id");
         var eos = Id("eos_token_id");
-        return new TokenizerDefinition
+        return definition with
         {
-            Path = path,
-            Vocabulary = vocabulary,
-            Merges = merges,
-            AddedTokens = added,
-            IgnoreMerges = named.IgnoreMerges,
-            NormalizeC = named.NormalizeC,
-            PreTokenizer = JsonNode.Parse(named.Json)!,
-            Prefix = bos is { } first && (metadata.FindBoolean(Prefix + "add_bos_token") ?? named.AddsBos) ? [first] : [],
+            Prefix = bos is { } first && (metadata.FindBoolean(Prefix + "add_bos_token") ?? addsBos) ? [first] : [],
             Suffix = eos is { } last && metadata.FindBoolean(Prefix + "add_eos_token") == true ? [last] : [],
             BosTokenId = bos,
             EosTokenId = eos,
             PadTokenId = Id("padding_token_id"),
             UnkTokenId = Id("unknown_token_id"),
             ChatTemplate = metadata.FindString("tokenizer.chat_template"),
+        };
+    }
+
+    private static (TokenizerDefinition Definition, bool AddsBos) ReadByteLevel(GgufMetadata metadata, string[] tokens, int[] types, string path)
+    {
+        var pre = metadata.FindString(Prefix + "pre") ?? "default";
+        var named = NamedPreTokenizer.Find(pre) ?? throw new TokenizerException(path, $"the vocabulary's pre-tokenizer is '{pre}'; supported are {NamedPreTokenizer.Names}.");
+        var merges = metadata.FindStrings(Prefix + "merges") ?? throw new TokenizerException(path, "the vocabulary has no merges.");
+        var definition = VocabularyPiece.Define([.. tokens.Select((token, id) => new VocabularyPiece(token, 0, (TokenType)types[id]))], path, merges) with
+        {
+            IgnoreMerges = named.IgnoreMerges,
+            NormalizeC = named.NormalizeC,
+            PreTokenizer = JsonNode.Parse(named.Json)!,
+        };
+        return (definition, named.AddsBos);
+    }
+
+    private static TokenizerDefinition ReadSentencePiece(GgufMetadata metadata, string[] tokens, int[] types, string path)
+    {
+        if (!metadata.TryGetValue(Prefix + "scores", out var value) || value.Value is not float[] scores || scores.Length != tokens.Length)
+        {
+            throw new TokenizerException(path, $"the vocabulary has {tokens.Length} tokens but not as many scores.");
+        }
+
+        if (metadata.FindBoolean(Prefix + "remove_extra_whitespaces") == true) throw new TokenizerException(path, "the vocabulary removes spaces (remove_extra_whitespaces), which is not supported.");
+        var prefix = metadata.FindBoolean(Prefix + "add_space_prefix") ?? true;
+        return VocabularyPiece.Define([.. tokens.Select((token, id) => new VocabularyPiece(token, scores[id], (TokenType)types[id]))], path) with
+        {
+            SentencePiece = new SentencePieceRules { Prefix = prefix ? SpacePrefix.Forced : SpacePrefix.Never, StripsLeadingSpace = prefix },
         };
     }
 }

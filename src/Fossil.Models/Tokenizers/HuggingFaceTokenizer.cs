@@ -1,6 +1,6 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.Unicode;
 
 namespace Fossil.Models.Tokenizers;
 
@@ -12,25 +12,40 @@ internal static class HuggingFaceTokenizer
     public const string TemplateFileName = "chat_template.jinja";
 
     /// <summary>The files of a folder that belong to its tokenizer.</summary>
-    public static readonly string[] FileNames = [FileName, ConfigFileName, TemplateFileName, "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model"];
+    public static readonly string[] FileNames = [FileName, ConfigFileName, TemplateFileName, "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", SentencePieceModel.FileName];
 
     /// <summary>Reads a folder's tokenizer.</summary>
     /// <exception cref="TokenizerException">A file is missing, malformed, or of another kind of tokenizer.</exception>
     public static TokenizerDefinition Read(string folder)
     {
-        var path = Path.Combine(folder, FileName);
-        if (!File.Exists(path)) throw new TokenizerException(folder, $"the folder holds no {FileName}. Tokenizers in other forms (tokenizer.model, vocab.json) have to be saved as one by transformers first.");
+        var definition = ReadVocabulary(folder) with { SourceFolder = folder };
         var configPath = Path.Combine(folder, ConfigFileName);
         var templatePath = Path.Combine(folder, TemplateFileName);
-        using var document = Parse(path);
-        var definition = Read(document.RootElement, path) with { SourceFolder = folder };
         if (File.Exists(configPath))
         {
             using var config = Parse(configPath);
             definition = AddConfig(definition, config.RootElement, configPath);
         }
+        else if (definition.Scores is not null)
+        {
+            definition = AddEnds(definition, addsBos: true, addsEos: false);
+        }
 
         return File.Exists(templatePath) ? definition with { ChatTemplate = File.ReadAllText(templatePath) } : definition;
+    }
+
+    private static TokenizerDefinition ReadVocabulary(string folder)
+    {
+        var path = Path.Combine(folder, FileName);
+        if (File.Exists(path))
+        {
+            using var document = Parse(path);
+            return Read(document.RootElement, path);
+        }
+
+        path = Path.Combine(folder, SentencePieceModel.FileName);
+        if (File.Exists(path)) return SentencePieceModel.Read(path);
+        throw new TokenizerException(folder, $"the folder holds neither {FileName} nor {SentencePieceModel.FileName}. A tokenizer in another form (vocab.json) has to be saved as one by transformers first.");
     }
 
     /// <summary>Reads the content of a <c>tokenizer.json</c>.</summary>
@@ -40,7 +55,6 @@ internal static class HuggingFaceTokenizer
         var model = root.Member("model", path);
         var type = model.Optional("type")?.AsText("type", path) ?? "BPE";
         if (type != "BPE") throw new TokenizerException(path, $"the model is of type '{type}', not BPE.");
-        if (model.Flag("byte_fallback", path)) throw new TokenizerException(path, "this is a SentencePiece tokenizer (byte_fallback); only byte-level ones are supported.");
         foreach (var affix in new[] { "continuing_subword_prefix", "end_of_word_suffix" })
         {
             if (model.Optional(affix)?.AsText(affix, path) is { Length: > 0 }) throw new TokenizerException(path, $"the model has a {affix}, which is not supported.");
@@ -51,6 +65,7 @@ internal static class HuggingFaceTokenizer
         if (vocabularyJson.ValueKind != JsonValueKind.Object) throw new TokenizerException(path, "'vocab' is no object.");
         foreach (var entry in vocabularyJson.EnumerateObject()) vocabulary[entry.Name] = entry.Value.AsId(entry.Name, path);
 
+        var sentencePiece = SentencePieceJson.Read(root, model, path);
         var added = root.Optional("added_tokens") is null ? [] : root.List("added_tokens", path).Select(token => ReadAdded(token, path)).ToArray();
         var (prefix, suffix) = root.Optional("post_processor") is { } processor ? ReadPostProcessor(processor, path) : ([], []);
         return new TokenizerDefinition
@@ -60,8 +75,9 @@ internal static class HuggingFaceTokenizer
             Merges = [.. model.List("merges", path).Select(merge => ReadMerge(merge, path))],
             AddedTokens = added,
             IgnoreMerges = model.Flag("ignore_merges", path),
-            NormalizeC = root.Optional("normalizer") is { } normalizer && ReadNormalizer(normalizer, path),
-            PreTokenizer = JsonNode.Parse((root.Optional("pre_tokenizer") ?? throw new TokenizerException(path, "there is no pre-tokenizer, so this is no byte-level tokenizer (SentencePiece's are not supported).")).GetRawText())!,
+            NormalizeC = sentencePiece is null && root.Optional("normalizer") is { } normalizer && ReadNormalizer(normalizer, path),
+            PreTokenizer = sentencePiece is null ? JsonNode.Parse(root.Member("pre_tokenizer", path).GetRawText()) : null,
+            SentencePiece = sentencePiece,
             Prefix = prefix,
             Suffix = suffix,
             UnkTokenId = model.Optional("unk_token")?.AsText("unk_token", path) is { } unknown && vocabulary.TryGetValue(unknown, out var id) ? id : null,
@@ -70,6 +86,7 @@ internal static class HuggingFaceTokenizer
 
     private static TokenizerDefinition AddConfig(TokenizerDefinition definition, JsonElement config, string path)
     {
+        definition = AddMarkers(definition, config, path);
         int? Id(string name)
         {
             if (config.Optional(name) is not { } token) return null;
@@ -78,22 +95,35 @@ internal static class HuggingFaceTokenizer
                 ?? (definition.Vocabulary.TryGetValue(content, out var id) ? id : throw new TokenizerException(path, $"the {name} '{content}' is no token of the vocabulary."));
         }
 
-        var bos = Id("bos_token");
-        var eos = Id("eos_token");
-
-        // Where a post-processor is there, it has the last word on what is put around a text.
-        var addsBos = definition.Prefix.Count == 0 && config.Flag("add_bos_token", path) && bos is not null;
-        var addsEos = definition.Suffix.Count == 0 && config.Flag("add_eos_token", path) && eos is not null;
-        return definition with
+        // Only tokenizer.model itself says which these are; transformers' Llama tokenizers put the first one before a text.
+        var isModel = definition.Scores is not null;
+        definition = definition with
         {
-            BosTokenId = bos,
-            EosTokenId = eos,
-            PadTokenId = Id("pad_token"),
+            BosTokenId = Id("bos_token") ?? (isModel ? definition.BosTokenId : null),
+            EosTokenId = Id("eos_token") ?? (isModel ? definition.EosTokenId : null),
+            PadTokenId = Id("pad_token") ?? (isModel ? definition.PadTokenId : null),
             UnkTokenId = Id("unk_token") ?? definition.UnkTokenId,
-            Prefix = addsBos ? [bos!.Value] : definition.Prefix,
-            Suffix = addsEos ? [eos!.Value] : definition.Suffix,
             ChatTemplate = config.Optional("chat_template") is { } template ? ReadTemplate(template, path) : null,
         };
+        return AddEnds(definition, config.Flag("add_bos_token", path, fallback: isModel), config.Flag("add_eos_token", path));
+    }
+
+    // Where a post-processor is there, it has the last word on what is put around a text.
+    private static TokenizerDefinition AddEnds(TokenizerDefinition definition, bool addsBos, bool addsEos) => definition with
+    {
+        Prefix = definition.Prefix.Count == 0 && addsBos && definition.BosTokenId is { } bos ? [bos] : definition.Prefix,
+        Suffix = definition.Suffix.Count == 0 && addsEos && definition.EosTokenId is { } eos ? [eos] : definition.Suffix,
+    };
+
+    /// <summary>Markers that were added beside a <c>tokenizer.model</c>.</summary>
+    private static TokenizerDefinition AddMarkers(TokenizerDefinition definition, JsonElement config, string path)
+    {
+        if (definition.Scores is null || config.Optional("added_tokens_decoder") is not { ValueKind: JsonValueKind.Object } markers) return definition;
+        var known = definition.AddedTokens.Select(token => token.Id).ToHashSet();
+        var more = markers.EnumerateObject()
+            .Select(marker => ReadAdded(marker.Value, int.TryParse(marker.Name, CultureInfo.InvariantCulture, out var id) && id >= 0 ? id : throw new TokenizerException(path, $"added_tokens_decoder has the id '{marker.Name}', which is none."), path))
+            .Where(token => !known.Contains(token.Id));
+        return definition with { AddedTokens = [.. definition.AddedTokens, .. more] };
     }
 
     /// <summary>One template, or of several by name the one called "default".</summary>
@@ -103,11 +133,10 @@ internal static class HuggingFaceTokenizer
         return template.EnumerateArray().Where(named => named.Text("name", path) == "default").Select(named => named.Text("template", path)).FirstOrDefault();
     }
 
-    private static AddedToken ReadAdded(JsonElement token, string path)
-    {
-        var content = token.Text("content", path);
-        return new AddedToken(token.Member("id", path).AsId(content, path), content, token.Flag("special", path), token.Flag("lstrip", path), token.Flag("rstrip", path), token.Flag("single_word", path));
-    }
+    private static AddedToken ReadAdded(JsonElement token, string path) => ReadAdded(token, token.Member("id", path).AsId(token.Text("content", path), path), path);
+
+    private static AddedToken ReadAdded(JsonElement token, int id, string path) =>
+        new(id, token.Text("content", path), token.Flag("special", path), token.Flag("lstrip", path), token.Flag("rstrip", path), token.Flag("single_word", path));
 
     private static string ReadMerge(JsonElement merge, string path)
     {
@@ -121,7 +150,7 @@ internal static class HuggingFaceTokenizer
     {
         "NFC" => true,
         "Sequence" => normalizer.List("normalizers", path).Aggregate(false, (any, inner) => ReadNormalizer(inner, path) || any),
-        var other => throw new TokenizerException(path, $"the normalizer '{other}' is not supported, only NFC. (Prepend and Replace belong to SentencePiece tokenizers.)"),
+        var other => throw new TokenizerException(path, $"the normalizer '{other}' is not supported with a byte-level vocabulary, only NFC."),
     };
 
     private static (List<int> Prefix, List<int> Suffix) ReadPostProcessor(JsonElement processor, string path)
@@ -156,33 +185,5 @@ internal static class HuggingFaceTokenizer
         return (prefix, suffix);
     }
 
-    private static JsonDocument Parse(string path)
-    {
-        try
-        {
-            var bytes = File.ReadAllBytes(path);
-            if (!Utf8.IsValid(bytes)) throw new TokenizerException(path, "this is not UTF-8.");
-            var start = bytes.AsSpan().StartsWith("\uFEFF"u8) ? 3 : 0;
-            CheckStrings(bytes.AsSpan(start));
-            return JsonDocument.Parse(bytes.AsMemory(start));
-        }
-        catch (InvalidOperationException exception)
-        {
-            throw new TokenizerException(path, $"a string is no Unicode text: {exception.Message}", exception);
-        }
-        catch (JsonException exception)
-        {
-            throw new TokenizerException(path, $"this is not JSON: {exception.Message}", exception);
-        }
-    }
-
-    // An escape can be half of a surrogate pair; JsonDocument would find that out only when it compares or returns the string.
-    private static void CheckStrings(ReadOnlySpan<byte> json)
-    {
-        var reader = new Utf8JsonReader(json);
-        while (reader.Read())
-        {
-            if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && reader.ValueIsEscaped) reader.GetString();
-        }
-    }
+    private static JsonDocument Parse(string path) => JsonFile.Read(path, (problem, inner) => new TokenizerException(path, $"the file {problem}", inner));
 }

@@ -29,25 +29,27 @@ internal static class HuggingFaceTokenizerWriter
     {
         var vocabulary = new JsonObject();
         foreach (var (spelling, id) in AllTokens(definition).OrderBy(token => token.Value)) vocabulary[spelling] = id;
+        var rules = definition.SentencePiece;
+        var (normalizer, preTokenizer, decoder) = rules is not null ? SentencePieceJson.Write(rules) : ByteLevel(definition);
         return new JsonObject
         {
             ["version"] = "1.0",
             ["truncation"] = null,
             ["padding"] = null,
             ["added_tokens"] = new JsonArray([.. definition.AddedTokens.OrderBy(token => token.Id).Select(Added)]),
-            ["normalizer"] = definition.NormalizeC ? new JsonObject { ["type"] = "NFC" } : null,
-            ["pre_tokenizer"] = definition.PreTokenizer.DeepClone(),
+            ["normalizer"] = normalizer,
+            ["pre_tokenizer"] = preTokenizer,
             ["post_processor"] = PostProcessor(definition),
-            ["decoder"] = new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = true, ["trim_offsets"] = true, ["use_regex"] = true },
+            ["decoder"] = decoder,
             ["model"] = new JsonObject
             {
                 ["type"] = "BPE",
                 ["dropout"] = null,
-                ["unk_token"] = null,
+                ["unk_token"] = rules is null ? null : Content(definition, definition.UnkTokenId),
                 ["continuing_subword_prefix"] = null,
                 ["end_of_word_suffix"] = null,
-                ["fuse_unk"] = false,
-                ["byte_fallback"] = false,
+                ["fuse_unk"] = rules?.FuseUnknown == true,
+                ["byte_fallback"] = rules?.ByteFallback == true,
                 ["ignore_merges"] = definition.IgnoreMerges,
                 ["vocab"] = vocabulary,
                 ["merges"] = new JsonArray([.. definition.Merges.Select(merge => (JsonNode)merge)]),
@@ -55,9 +57,14 @@ internal static class HuggingFaceTokenizerWriter
         };
     }
 
+    private static (JsonObject? Normalizer, JsonNode? PreTokenizer, JsonObject Decoder) ByteLevel(TokenizerDefinition definition) =>
+    (
+        definition.NormalizeC ? new JsonObject { ["type"] = "NFC" } : null,
+        definition.PreTokenizer!.DeepClone(),
+        new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = true, ["trim_offsets"] = true, ["use_regex"] = true });
+
     private static JsonObject Config(TokenizerDefinition definition)
     {
-        string? Content(int? id) => id is null ? null : definition.AddedTokens.FirstOrDefault(token => token.Id == id)?.Content ?? definition.Vocabulary.FirstOrDefault(token => token.Value == id).Key;
         var decoder = new JsonObject();
         foreach (var token in definition.AddedTokens.OrderBy(token => token.Id))
         {
@@ -70,15 +77,18 @@ internal static class HuggingFaceTokenizerWriter
         {
             ["add_prefix_space"] = false,
             ["added_tokens_decoder"] = decoder,
-            ["bos_token"] = Content(definition.BosTokenId),
+            ["bos_token"] = Content(definition, definition.BosTokenId),
             ["chat_template"] = definition.ChatTemplate,
             ["clean_up_tokenization_spaces"] = false,
-            ["eos_token"] = Content(definition.EosTokenId),
-            ["pad_token"] = Content(definition.PadTokenId),
+            ["eos_token"] = Content(definition, definition.EosTokenId),
+            ["pad_token"] = Content(definition, definition.PadTokenId),
             ["tokenizer_class"] = "PreTrainedTokenizerFast",
-            ["unk_token"] = Content(definition.UnkTokenId),
+            ["unk_token"] = Content(definition, definition.UnkTokenId),
         };
     }
+
+    private static string? Content(TokenizerDefinition definition, int? id) =>
+        id is null ? null : definition.AddedTokens.FirstOrDefault(token => token.Id == id)?.Content ?? definition.Vocabulary.FirstOrDefault(token => token.Value == id).Key;
 
     // Markers are listed among the model's tokens too, as transformers counts on.
     private static IEnumerable<KeyValuePair<string, int>> AllTokens(TokenizerDefinition definition) =>
@@ -95,9 +105,9 @@ internal static class HuggingFaceTokenizerWriter
         ["special"] = token.Special,
     };
 
-    private static JsonObject PostProcessor(TokenizerDefinition definition)
+    private static JsonObject? PostProcessor(TokenizerDefinition definition)
     {
-        var byteLevel = new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = true, ["trim_offsets"] = false, ["use_regex"] = true };
+        var byteLevel = definition.SentencePiece is null ? new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = true, ["trim_offsets"] = false, ["use_regex"] = true } : null;
         if (definition.Prefix.Count + definition.Suffix.Count == 0) return byteLevel;
         var tokens = new JsonObject();
         JsonNode Piece(int id)
@@ -109,6 +119,6 @@ internal static class HuggingFaceTokenizerWriter
 
         JsonArray Template(params string[] sequences) => new([.. definition.Prefix.Select(Piece), .. sequences.Select(name => (JsonNode)new JsonObject { ["Sequence"] = new JsonObject { ["id"] = name, ["type_id"] = 0 } }), .. definition.Suffix.Select(Piece)]);
         var template = new JsonObject { ["type"] = "TemplateProcessing", ["single"] = Template("A"), ["pair"] = Template("A", "B"), ["special_tokens"] = tokens };
-        return new JsonObject { ["type"] = "Sequence", ["processors"] = new JsonArray(byteLevel, template) };
+        return byteLevel is null ? template : new JsonObject { ["type"] = "Sequence", ["processors"] = new JsonArray(byteLevel, template) };
     }
 }

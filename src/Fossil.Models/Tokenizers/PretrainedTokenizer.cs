@@ -1,48 +1,30 @@
 using System.Text;
-using System.Text.Json;
 using Fossil.Models.Gguf;
-using Microsoft.ML.Tokenizers;
 
 namespace Fossil.Models.Tokenizers;
 
 /// <summary>
-/// The tokenizer of a pre-trained model: byte-level byte-pair encoding with added tokens, as Llama 3, SmolLM2, Qwen and newer Mistral models have it.
-/// The merging itself is Microsoft.ML.Tokenizers'.
+/// The tokenizer of a pre-trained model: byte-pair encoding with added tokens, byte-level as Llama 3, SmolLM2, Qwen and newer Mistral models have it, or
+/// SentencePiece's with byte fallback, as Llama 2 and older Mistral models do. The merging itself is Microsoft.ML.Tokenizers'.
 /// </summary>
 /// <remarks>Methods may be called from several threads at once.</remarks>
 public sealed class PretrainedTokenizer
 {
-    private readonly BpeTokenizer bpe;
-    private readonly PreTokenizer preTokenizer;
+    private readonly ITextEncoder encoder;
     private readonly AddedTokenFinder anyAdded;
     private readonly AddedTokenFinder addedText;
-    private readonly Dictionary<int, byte[]> bytes = [];
+    private readonly Dictionary<int, byte[]> bytes;
     private readonly HashSet<int> special;
 
     internal PretrainedTokenizer(TokenizerDefinition definition)
     {
         Definition = definition;
-        using var description = JsonDocument.Parse(definition.PreTokenizer.ToJsonString());
-        preTokenizer = new PreTokenizer(description.RootElement, definition.Path);
         anyAdded = new AddedTokenFinder(definition.AddedTokens);
         addedText = new AddedTokenFinder(definition.AddedTokens.Where(token => !token.Special));
         special = [.. definition.AddedTokens.Where(token => token.Special).Select(token => token.Id)];
-        foreach (var (spelling, id) in definition.Vocabulary)
-        {
-            // Some vocabularies list markers among their tokens; they are spelled as themselves.
-            bytes[id] = ByteLevelAlphabet.Read(spelling) ?? Encoding.UTF8.GetBytes(spelling);
-        }
-
+        encoder = definition.SentencePiece is { } rules ? new SentencePieceEncoder(definition, rules) : new ByteLevelEncoder(definition);
+        bytes = new Dictionary<int, byte[]>(encoder.Bytes);
         foreach (var token in definition.AddedTokens) bytes[token.Id] = Encoding.UTF8.GetBytes(token.Content);
-        try
-        {
-            bpe = BpeTokenizer.Create(new BpeOptions(definition.Vocabulary) { Merges = definition.Merges });
-        }
-        catch (Exception exception) when (exception is not OutOfMemoryException)
-        {
-            // Microsoft.ML.Tokenizers does not say what it throws when merges and vocabulary contradict each other.
-            throw new TokenizerException(definition.Path, $"the merges do not fit the vocabulary: {exception.Message}", exception);
-        }
     }
 
     /// <summary>One more than the largest id.</summary>
@@ -68,9 +50,10 @@ public sealed class PretrainedTokenizer
 
     internal TokenizerDefinition Definition { get; }
 
-    internal PreTokenizer PreTokenizer => preTokenizer;
+    /// <summary>Whether decoding takes one space off the start of a text, which encoding put there (SentencePiece).</summary>
+    internal bool StripsLeadingSpace => Definition.SentencePiece?.StripsLeadingSpace == true;
 
-    /// <summary>Loads the tokenizer of a Hugging Face folder: <c>tokenizer.json</c>, and <c>tokenizer_config.json</c> where it is there.</summary>
+    /// <summary>Loads the tokenizer of a Hugging Face folder: <c>tokenizer.json</c>, or SentencePiece's <c>tokenizer.model</c>, and <c>tokenizer_config.json</c> where it is there.</summary>
     /// <exception cref="TokenizerException">A file is missing, malformed, or of another kind of tokenizer.</exception>
     public static PretrainedTokenizer FromPretrained(string folder) => new(HuggingFaceTokenizer.Read(folder));
 
@@ -98,12 +81,7 @@ public sealed class PretrainedTokenizer
         ArgumentNullException.ThrowIfNull(text);
         var ids = new List<int>();
         if (addSpecialTokens) ids.AddRange(Definition.Prefix);
-        foreach (var (token, part) in (parseSpecialTokens ? anyAdded : addedText).Split(text))
-        {
-            if (token is not null) ids.Add(token.Id);
-            else EncodePart(part, ids);
-        }
-
+        EncodePart(text, PartStart.Text, parseSpecialTokens, ids);
         if (addSpecialTokens) ids.AddRange(Definition.Suffix);
         return [.. ids];
     }
@@ -114,9 +92,10 @@ public sealed class PretrainedTokenizer
     public string Decode(IEnumerable<int> ids, bool skipSpecialTokens = false)
     {
         ArgumentNullException.ThrowIfNull(ids);
-        using var text = new MemoryStream();
-        foreach (var id in ids) text.Write(BytesOf(id, skipSpecialTokens).Span);
-        return Encoding.UTF8.GetString(text.GetBuffer(), 0, (int)text.Length);
+        var decoder = new StreamingDecoder(this, skipSpecialTokens);
+        var text = new StringBuilder();
+        foreach (var id in ids) text.Append(decoder.Append(id));
+        return text.Append(decoder.Finish()).ToString();
     }
 
     /// <summary>The UTF-8 bytes of one token, which need not be whole characters; none for an id without a token.</summary>
@@ -132,27 +111,36 @@ public sealed class PretrainedTokenizer
     /// <summary>Cuts a text into added tokens and what is between them.</summary>
     internal IEnumerable<(AddedToken? Token, string Text)> FindAddedTokens(string text) => anyAdded.Split(text);
 
-    private void EncodePart(string text, List<int> ids)
+    /// <summary>Appends the ids of a text that may stand behind something else.</summary>
+    internal void EncodePart(string text, PartStart start, bool parseSpecialTokens, List<int> ids)
     {
-        foreach (var word in preTokenizer.Split(Definition.NormalizeC ? CanonicalComposition.Normalize(text) : text))
+        foreach (var (token, part) in (parseSpecialTokens ? anyAdded : addedText).Split(text))
         {
-            var spelling = ByteLevelAlphabet.Spell(word);
-            if (Definition.IgnoreMerges && Definition.Vocabulary.TryGetValue(spelling, out var id) && !special.Contains(id)) ids.Add(id);
-            else ids.AddRange(bpe.EncodeToIds(spelling, considerPreTokenization: false, considerNormalization: false));
+            if (token is not null) ids.Add(token.Id);
+            else encoder.Encode(part, start, ids);
+            start = PartStart.AddedToken;
         }
     }
 }
 
-/// <summary>Turns ids that come one by one into text that never ends inside a character.</summary>
+/// <summary>Turns ids that come one by one into text that never ends inside a character; together it is what <see cref="PretrainedTokenizer.Decode"/> gives.</summary>
 /// <param name="tokenizer">The tokenizer.</param>
 /// <param name="skipSpecialTokens">Whether to leave markers out.</param>
 public sealed class StreamingDecoder(PretrainedTokenizer tokenizer, bool skipSpecialTokens = true)
 {
     // Keeps the bytes of a character that is not complete yet.
     private readonly Decoder decoder = Encoding.UTF8.GetDecoder();
+    private bool hasBegun;
 
     /// <summary>The characters that <paramref name="id"/> completes; empty where it ends inside the first of them.</summary>
-    public string Append(int id) => Decode(tokenizer.BytesOf(id, skipSpecialTokens).Span, flush: false);
+    public string Append(int id)
+    {
+        var bytes = tokenizer.BytesOf(id, skipSpecialTokens).Span;
+        if (bytes.IsEmpty) return string.Empty;
+        if (!hasBegun && tokenizer.StripsLeadingSpace && bytes[0] == ' ') bytes = bytes[1..];
+        hasBegun = true;
+        return Decode(bytes, flush: false);
+    }
 
     /// <summary>What is left at the end: U+FFFD where the ids ended inside a character, otherwise nothing.</summary>
     public string Finish() => Decode([], flush: true);

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Fossil.Models.Tokenizers;
 
-/// <summary>All that a byte-level BPE tokenizer consists of, whatever file it comes from; so that one file can be turned into another.</summary>
+/// <summary>All that a byte-pair encoding consists of, whatever file it comes from; so that one file can be turned into another.</summary>
 internal sealed record TokenizerDefinition
 {
     /// <summary>The file, for messages.</summary>
@@ -11,7 +11,7 @@ internal sealed record TokenizerDefinition
     /// <summary>The Hugging Face folder that it comes from; null where it comes from elsewhere.</summary>
     public string? SourceFolder { get; init; }
 
-    /// <summary>The tokens that merges make, spelled in <see cref="ByteLevelAlphabet"/>, with their ids.</summary>
+    /// <summary>The tokens that merges make, with their ids; spelled in <see cref="ByteLevelAlphabet"/>, or as <see cref="SentencePiece"/> says.</summary>
     public required IReadOnlyDictionary<string, int> Vocabulary { get; init; }
 
     /// <summary>The merges, "left right", in the order of their rank.</summary>
@@ -26,8 +26,14 @@ internal sealed record TokenizerDefinition
     /// <summary>Whether text is first brought into normalisation form C (Qwen).</summary>
     public bool NormalizeC { get; init; }
 
-    /// <summary>How text is cut into words, in the form of <c>tokenizer.json</c>.</summary>
-    public required JsonNode PreTokenizer { get; init; }
+    /// <summary>How text is cut into words, in the form of <c>tokenizer.json</c>; null where the vocabulary is SentencePiece's.</summary>
+    public JsonNode? PreTokenizer { get; init; }
+
+    /// <summary>How the vocabulary is used if it is SentencePiece's; null where it is byte-level.</summary>
+    public SentencePieceRules? SentencePiece { get; init; }
+
+    /// <summary>SentencePiece's scores of the tokens by their ids; null where merges are all that is known.</summary>
+    public IReadOnlyDictionary<int, float>? Scores { get; init; }
 
     /// <summary>Ids that are put before each text.</summary>
     public IReadOnlyList<int> Prefix { get; init; } = [];

@@ -1,6 +1,6 @@
 namespace Fossil.Models.Tokenizers;
 
-/// <summary>A tokenizer cannot be loaded: its file is malformed, or of a kind that is not byte-level byte-pair encoding.</summary>
+/// <summary>A tokenizer cannot be loaded: its file is malformed, or of a kind that is not supported.</summary>
 public sealed class TokenizerException : FossilException
 {
     /// <summary>Creates the exception.</summary>

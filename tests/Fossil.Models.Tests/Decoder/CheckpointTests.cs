@@ -92,6 +92,8 @@ public sealed class CheckpointTests
     [InlineData("{}", "has no model_type")]
     [InlineData("[1]", "is not a JSON object")]
     [InlineData("{", "is not JSON")]
+    [InlineData("""{"model_type": "\ud800"}""", "no Unicode text")]
+    [InlineData("""{"\udfff": 1, "model_type": "llama"}""", "no Unicode text")]
     [InlineData("""{"model_type": "gpt2"}""", "model_type \"gpt2\"")]
     [InlineData("""{"model_type": "llama", "hidden_act": "gelu"}""", "hidden_act")]
     [InlineData("""{"model_type": "llama", "num_attention_heads": 2.5}""", "num_attention_heads 2.5")]
@@ -130,6 +132,9 @@ public sealed class CheckpointTests
 
         File.WriteAllText(folder["model.safetensors.index.json"], """{"weight_map": {"a": "../elsewhere.safetensors"}}""");
         Assert.Contains("not a file of this folder", Assert.Throws<CheckpointException>(() => LlamaForCausalLM.FromPretrained(folder.Path)).Message);
+
+        File.WriteAllText(folder["model.safetensors.index.json"], """{"weight_map": {"a": "\ud800"}}""");
+        Assert.Contains("no Unicode text", Assert.Throws<CheckpointException>(() => LlamaForCausalLM.FromPretrained(folder.Path)).Message);
 
         File.WriteAllText(folder["model.safetensors.index.json"], """{"weight_map": 3}""");
         Assert.Contains("weight_map", Assert.Throws<CheckpointException>(() => LlamaForCausalLM.FromPretrained(folder.Path)).Message);

@@ -1,4 +1,5 @@
 using System.Net;
+using Fossil.Models.Gguf;
 using Fossil.Models.Hub;
 using Fossil.TestData;
 
@@ -56,6 +57,24 @@ public sealed class HubClientTests : IDisposable
         Assert.Equal(snapshot, await DownloadModel(options with { IsOffline = true }));
         File.Delete(Path.Combine(snapshot, "model-00002-of-00002.safetensors"));
         await Fails(HubError.Offline, () => DownloadModel(options with { IsOffline = true }));
+    }
+
+    [Fact]
+    public async Task A_model_without_safetensors_says_what_it_has_instead_and_a_GGUF_file_loads_by_its_name()
+    {
+        using var scope = TorchSharp.torch.NewDisposeScope();
+        using var model = Decoder.TinyModels.Create();
+        model.SaveGguf(folder["tiny.gguf"], GgufTensorType.F16);
+        hub.Files.Remove(Weights);
+        hub.Files["tiny-f16.gguf"] = File.ReadAllBytes(folder["tiny.gguf"]);
+        var exception = await Assert.ThrowsAsync<HubException>(() => LlamaForCausalLM.FromHubAsync(FakeHub.Model, options: options));
+        Assert.Equal(HubError.FileNotFound, exception.Error);
+        Assert.Contains("tiny-f16.gguf", exception.Message, StringComparison.Ordinal);
+
+        using var loaded = await LlamaForCausalLM.FromHubAsync(FakeHub.Model, options: options, fileName: "tiny-f16.gguf");
+        Assert.Equal(model.Config.HiddenSize, loaded.Config.HiddenSize);
+        hub.Files.Remove("tiny-f16.gguf");
+        Assert.Contains("pytorch_model.bin", (await Assert.ThrowsAsync<HubException>(() => LlamaForCausalLM.FromHubAsync(FakeHub.Model, options: options))).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -107,9 +107,9 @@ public sealed class PretrainedTokenizerTests : IDisposable
 
     [Theory]
     [InlineData("""{"model":{"type":"Unigram","vocab":[],"merges":[]}}""", "Unigram")]
-    [InlineData("""{"model":{"type":"BPE","byte_fallback":true,"vocab":{},"merges":[]}}""", "SentencePiece")]
+    [InlineData("""{"model":{"type":"BPE","byte_fallback":true,"vocab":{},"merges":[]}}""", "no pre-tokenizer")]
     [InlineData("""{"model":{"type":"BPE","vocab":{"a":0},"merges":[]}}""", "no pre-tokenizer")]
-    [InlineData("""{"pre_tokenizer":{"type":"Metaspace"},"model":{"vocab":{"a":0},"merges":[]}}""", "Metaspace")]
+    [InlineData("""{"pre_tokenizer":{"type":"Metaspace"},"model":{"vocab":{"a":0},"merges":[]}}""", "decoder")]
     [InlineData("""{"pre_tokenizer":{"type":"ByteLevel"},"model":{"vocab":{"a":-1},"merges":[]}}""", "id of 'a'")]
     [InlineData("""{"pre_tokenizer":{"type":"ByteLevel"},"model":{"vocab":{"a":0},"merges":["a b"]}}""", "merges")]
     [InlineData("""{"pre_tokenizer":{"type":"ByteLevel"},"model":{"vocab":{"a":0},"merges":["ab"]}}""", "merges")]

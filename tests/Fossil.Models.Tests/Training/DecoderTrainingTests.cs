@@ -55,4 +55,23 @@ public sealed class DecoderTrainingTests
         Assert.All(gradients[0].Zip(gradients[1]), pair => Assert.True(pair.First.gradient.equal(pair.Second.gradient).all().item<bool>(), pair.First.Name));
         Assert.Contains(gradients[0], entry => entry.gradient.abs().max().item<float>() > 0);
     }
+
+    [Fact]
+    public void TheOptionOfTheTrainerReachesTheLayersAndChangesNoBit()
+    {
+        using var scope = NewDisposeScope();
+        var runs = new[] { false, true }.Select(recompute =>
+        {
+            var model = TinyModels.Create();
+            var adapted = model.AttachAdapters(new FossilConfig { TargetModules = ModuleSelector.AllLinear, ShardSize = 16 });
+            var arguments = new TrainingArguments { LearningRate = 1e-2, MaxSteps = 4, BatchSize = 3, LoggingSteps = 1, GradientCheckpointing = recompute };
+            var state = new Trainer<TokenBatch>(adapted, model.loss, arguments, Data).Train().State;
+            Assert.Equal(recompute, Assert.Single(model.modules().OfType<ISupportsGradientCheckpointing>()).GradientCheckpointing);
+            return (Losses: state.Logs.Select(log => log.Loss).ToArray(), Parameters: adapted.TrainableParameters());
+        }).ToList();
+
+        Assert.Equal(4, runs[0].Losses.Length);
+        Assert.Equal(runs[0].Losses, runs[1].Losses);
+        Assert.All(runs[0].Parameters.Zip(runs[1].Parameters), pair => Assert.True(pair.First.Parameter.equal(pair.Second.Parameter).all().item<bool>(), pair.First.Name));
+    }
 }

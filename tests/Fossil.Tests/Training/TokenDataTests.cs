@@ -6,6 +6,18 @@ namespace Fossil.Tests.Training;
 public class TokenDataTests
 {
     [Fact]
+    public void TheLastSequencesCanBeHeldOut()
+    {
+        var data = TokenData.FromWindows(Enumerable.Range(0, 10).ToArray(), 2, "numbers");
+        var (training, heldOut) = data.Split(2);
+        Assert.Equal((3, 2, 3), (training.Count, heldOut.Count, training.Report.Sequences));
+        using var batch = heldOut.GetBatch([0, 1]);
+        Assert.Equal([6L, 7, 8, 9], batch.InputIds.data<long>().ToArray());
+        Assert.NotEqual(training.Fingerprint, heldOut.Fingerprint);
+        Assert.Throws<ArgumentOutOfRangeException>(() => data.Split(5));
+    }
+
+    [Fact]
     public void WindowsAreConsecutiveAndTheRestIsCounted()
     {
         var data = TokenData.FromWindows(Enumerable.Range(0, 23).ToArray(), 5, "text");

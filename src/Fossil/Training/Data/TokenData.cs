@@ -114,6 +114,16 @@ public sealed class TokenData : ITrainingData<TokenBatch>
         return new(pack ? Pack(kept, maxLength) : kept, paddingId, description, new(given, cut, dropped, 0, 0, 0, 0, droppedTokens));
     }
 
+    /// <summary>The sequences but the last ones, to learn from, and the last ones, to evaluate on.</summary>
+    /// <param name="heldOut">How many are held out; at least 1, and fewer than there are.</param>
+    public (TokenData Training, TokenData HeldOut) Split(int heldOut)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(heldOut, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(heldOut, Count);
+        TokenData Part(IEnumerable<TokenExample> part, string which) => new([.. part], paddingId, $"{Description} ({which} {heldOut})", Report);
+        return (Part(sequences.SkipLast(heldOut), "without the last"), Part(sequences.TakeLast(heldOut), "the last"));
+    }
+
     /// <inheritdoc/>
     public TokenBatch GetBatch(IReadOnlyList<int> indices)
     {

@@ -1,0 +1,57 @@
+using System.Text;
+using Fossil.Models.Chat;
+using Fossil.Models.Export;
+using Fossil.Models.Gguf;
+using Fossil.Models.Tests.Gguf;
+using Fossil.Models.Tokenizers;
+using Fossil.TestData;
+using static TorchSharp.torch;
+
+namespace Fossil.Models.Tests.Documentation;
+
+/// <summary>The code of docs/models.md; the document has the regions word for word (a test of tests/Fossil.Package.Tests).</summary>
+public sealed class ModelsGuideSmolLM2Tests
+{
+    [SkippableFact]
+    public void The_guide_does_what_it_says()
+    {
+        var path = SmolLM2.Model;
+        using var folder = new TemporaryFolder();
+
+        #region load
+        using var model = LlamaForCausalLM.FromGguf(path, bfloat16);   // or FromPretrained(folder, bfloat16)
+        var tokenizer = PretrainedTokenizer.FromGguf(path);            // or FromPretrained(folder)
+        #endregion
+
+        #region generate
+        var prompt = tokenizer.Encode("The capital of France is");
+        var options = new GenerationOptions { MaxNewTokens = 8, Temperature = 0.7, TopP = 0.9, Seed = 1 };
+        var answer = tokenizer.Decode(model.Generate(prompt, options), skipSpecialTokens: true);
+        #endregion
+        Assert.NotEmpty(answer);
+        options = options with { Temperature = 0 };
+        Assert.StartsWith(" Paris.", tokenizer.Decode(model.Generate(prompt, options)));
+
+        #region chat
+        var chat = ChatTemplate.Of(tokenizer);
+        var question = chat.Encode(tokenizer, [new("user", "What is gravity?")], addGenerationPrompt: true);
+        var stream = new StreamingDecoder(tokenizer);
+        var text = new StringBuilder();
+        model.Generate(question, options, onToken: id => text.Append(stream.Append(id)));
+        text.Append(stream.Finish());
+        #endregion
+        Assert.True(text.Length > 10);
+
+        using var adapted = model.AttachAdapters();
+        var (lora, merged, gguf) = (folder["adapter.gguf"], folder["merged"], folder["merged.gguf"]);
+
+        #region export
+        adapted.SaveGgufLora(lora);                                                // for llama.cpp, Ollama and LLamaSharp, beside the base
+        adapted.SaveMergedPretrained(merged, tokenizer: tokenizer);                // a Hugging Face folder
+        adapted.SaveMergedGguf(gguf, GgufTensorType.Q8_0, tokenizer);              // one file; F16 and BF16 too
+        #endregion
+        Assert.Equal(tokenizer.Encode("Hello world"), PretrainedTokenizer.FromPretrained(merged).Encode("Hello world"));
+        Assert.Equal(tokenizer.Encode("Hello world"), PretrainedTokenizer.FromGguf(gguf).Encode("Hello world"));
+        Assert.True(File.Exists(lora));
+    }
+}
