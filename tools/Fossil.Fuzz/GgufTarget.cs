@@ -1,3 +1,4 @@
+using Fossil.Models;
 using Fossil.Models.Gguf;
 using Fossil.Models.Tokenizers;
 using static TorchSharp.torch;
