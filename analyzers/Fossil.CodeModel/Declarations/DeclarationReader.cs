@@ -41,9 +41,12 @@ public sealed class DeclarationReader
     {
         const string attribute = "FossilAdapt";
         var names = new HashSet<string>([attribute, attribute + nameof(Attribute)]);
-        foreach (var alias in project.Files.SelectMany(file => file.Aliases))
+        foreach (var file in project.Files)
         {
-            if (alias.Target is attribute or attribute + nameof(Attribute)) names.Add(alias.Name);
+            foreach (var alias in file.Aliases)
+            {
+                if (alias.Target is attribute or attribute + nameof(Attribute)) names.Add(alias.Name);
+            }
         }
 
         var classes = new List<AdaptedClass>();
@@ -51,6 +54,7 @@ public sealed class DeclarationReader
         var seen = new HashSet<string>();
         for (var file = 0; file < project.Files.Count; file++)
         {
+            if (project.Files[file].Types.IsEmpty) continue;
             var annotated = project.Files[file].Types.Where(type => type.Attributes.Any(names.Contains)).ToList();
             if (annotated.Count == 0) continue;
             foreach (var model in ReadFile(compilation, project, file, annotated, cancellationToken))

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace Fossil.CodeModel.Declarations;
 
 /// <summary>
@@ -15,7 +17,11 @@ internal sealed class NameGraph
     ];
 
     private readonly IReadOnlyList<FileDeclarations> files;
-    private readonly Dictionary<ulong, List<int>> declaring = [];
+    // The last declaration of each name, and for each declaration the one of the same name before it, or -1.
+    private readonly Dictionary<ulong, int> lastOf = [];
+    private readonly List<(int File, int Before)> declarations = [];
+    private readonly int[] seen;
+    private int searches;
     private readonly int[][] next;
     private readonly int[] order;
     private readonly ulong[] reach;
@@ -29,6 +35,7 @@ internal sealed class NameGraph
         this.files = files;
         next = new int[files.Count][];
         order = new int[files.Count];
+        seen = new int[files.Count];
         reach = new ulong[files.Count];
         var namespaces = new HashSet<ulong>();
         var global = new List<ulong>(Patterns.Select(Fingerprint.Of));
@@ -39,11 +46,11 @@ internal sealed class NameGraph
             environment = Fingerprint.Then(environment, files[file].GlobalUsings);
             foreach (var name in files[file].Declared)
             {
-                if (!declaring.TryGetValue(name, out var those)) declaring.Add(name, those = []);
-                those.Add(file);
+                declarations.Add((file, lastOf.TryGetValue(name, out var before) ? before : -1));
+                lastOf[name] = declarations.Count - 1;
             }
         }
-        everywhere = Fingerprint.Then(environment, unchecked(Sum(namespaces) + Sum(LeadsTo(global).Select(Reach))));
+        everywhere = Fingerprint.Then(environment, unchecked(Sum(namespaces) + Sum(LeadsTo([.. global]).Select(Reach))));
     }
 
     /// <summary>Changes when what the declarations of <paramref name="file"/> say or mean may have changed.</summary>
@@ -54,19 +61,22 @@ internal sealed class NameGraph
 
     private static ulong Sum(IEnumerable<ulong> hashes) => hashes.Aggregate(0UL, static (sum, hash) => unchecked(sum + Fingerprint.Mix(hash)));
 
-    private List<int> LeadsTo(IEnumerable<ulong> names)
+    private int[] LeadsTo(ImmutableArray<ulong> names)
     {
         var found = new List<int>();
-        var seen = new HashSet<int>();
+        searches++;
         foreach (var name in names)
         {
-            if (!declaring.TryGetValue(name, out var those)) continue;
-            foreach (var file in those)
+            if (!lastOf.TryGetValue(name, out var declaration)) continue;
+            for (; declaration >= 0; declaration = declarations[declaration].Before)
             {
-                if (seen.Add(file)) found.Add(file);
+                var file = declarations[declaration].File;
+                if (seen[file] == searches) continue;
+                seen[file] = searches;
+                found.Add(file);
             }
         }
-        return found;
+        return [.. found];
     }
 
     /// <summary>The hash of a file's declarations and of all that they lead to. Files that lead to each other share it (Tarjan's components).</summary>
@@ -95,7 +105,7 @@ internal sealed class NameGraph
 
     private Visit Open(int file)
     {
-        next[file] = [.. LeadsTo(files[file].Mentioned)];
+        next[file] = LeadsTo(files[file].Mentioned);
         order[file] = ++opened;
         open.Push(file);
         return new Visit(file) { Lowest = opened };

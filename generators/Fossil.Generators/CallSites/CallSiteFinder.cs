@@ -39,12 +39,9 @@ internal sealed class CallSiteFinder(DeclarationReader reader)
                 at => made[at] = FindAgain(project, stale[at].File, index, stale[at].Known, before, cancellationToken));
             for (var at = 0; at < made.Length; at++) found[stale[at].Position] = made[at];
         }
-        if (before.Hash != project.Hash || !found.SequenceEqual(before.Findings))
-        {
-            before = new Result(project.Hash, found, FileGroups.Of(Distinct(found)));
-            last = before;
-        }
-        return before.Files;
+        var result = new Result(project.Hash, found, found.SequenceEqual(before.Findings) ? before.Files : FileGroups.Of(Distinct(found)));
+        last = result;
+        return result.Files;
     }
 
     /// <summary>What <paramref name="known"/> says, where a change in other files does not concern the file, and otherwise what it says now.</summary>
