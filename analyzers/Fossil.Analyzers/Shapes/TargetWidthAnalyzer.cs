@@ -47,7 +47,7 @@ public sealed class TargetWidthAnalyzer : DiagnosticAnalyzer
             if (constructor.IsImplicitlyDeclared && constructor.Parameters.Length > 0) continue;
             var seen = widths.OfConstructor(constructor, context.CancellationToken);
             report.Check(seen);
-            report.CheckShared(seen);
+            report.CheckShared(seen, type);
             report.NoteUnknown(seen, type);
         }
         report.Flush();

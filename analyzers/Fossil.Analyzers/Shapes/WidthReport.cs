@@ -126,9 +126,9 @@ internal sealed class WidthReport(WellKnownTypes types, Action<Diagnostic> repor
     }
 
     /// <summary>Reports a layer that two targets hold.</summary>
-    public void CheckShared(IReadOnlyList<TargetWidths> seen)
+    public void CheckShared(IReadOnlyList<TargetWidths> seen, INamedTypeSymbol type)
     {
-        foreach (var shared in seen.Where(one => one.Layer is not null).GroupBy(one => (one.Object, one.Layer)))
+        foreach (var shared in seen.Where(one => one.Layer is not null && WellKnownTypes.Same(one.Target.Owner, type)).GroupBy(one => (one.Object, one.Layer)))
         {
             var first = shared.First();
             if (shared.FirstOrDefault(other => !WellKnownTypes.Same(other.Target.Symbol, first.Target.Symbol)) is not { } second) continue;

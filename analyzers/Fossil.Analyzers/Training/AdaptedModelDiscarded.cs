@@ -20,7 +20,7 @@ internal static class AdaptedModelDiscarded
     {
         foreach (var attach in events.Of(EventKind.Attach))
         {
-            if (attach.Operation.Parent is not IExpressionStatementOperation) continue;
+            if (attach.Operation.Parent is not (IExpressionStatementOperation or ISimpleAssignmentOperation { Target: IDiscardOperation })) continue;
             if (attach.Operation is not IInvocationOperation { TargetMethod.Name: "AttachAdapters" }) continue;
             report(Diagnostic.Create(Descriptor, attach.Operation.Syntax.GetLocation()));
         }

@@ -1,3 +1,4 @@
+using Fossil.CodeModel;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
 using Microsoft.CodeAnalysis.Operations;
@@ -19,8 +20,14 @@ internal enum EventKind
     /// <summary><c>model.to(…)</c> and the like.</summary>
     Move,
 
-    /// <summary><c>adapted.Merge()</c> or <c>MergeAndUnload()</c>.</summary>
+    /// <summary><c>adapted.Merge()</c>.</summary>
     Merge,
+
+    /// <summary><c>adapted.Dispose()</c> or <c>MergeAndUnload()</c>: the adapters are gone.</summary>
+    Detach,
+
+    /// <summary>The adapted model is given to other code, which may do anything of this with it.</summary>
+    HandOver,
 
     /// <summary><c>adapted.Unmerge()</c>.</summary>
     Unmerge,
@@ -39,8 +46,12 @@ internal enum EventKind
 /// <param name="Operation">Where.</param>
 internal sealed record BlockEvent(EventKind Kind, ISymbol? Subject, ISymbol? Result, IOperation Operation)
 {
-    /// <summary>The parameters that an optimizer is made over.</summary>
+    /// <summary>The parameters of the whole model that an optimizer is made over; null where it is made over those of the adapters.</summary>
     public IOperation? Parameters { get; init; }
+
+    /// <summary>Where the <c>using</c> statement ends that holds the result.</summary>
+    private int End => Operation.Syntax.Ancestors().OfType<UsingStatementSyntax>()
+        .FirstOrDefault(used => (used.Declaration as SyntaxNode ?? used.Expression)?.Span.Contains(Operation.Syntax.Span) == true)?.Span.End ?? int.MaxValue;
 
     /// <summary>
     /// Whether this happens before <paramref name="later"/> on each way there that does not leave the statements around this one.
@@ -52,8 +63,12 @@ internal sealed record BlockEvent(EventKind Kind, ISymbol? Subject, ISymbol? Res
         if (here.SpanStart >= there.SpanStart || here.SyntaxTree != there.SyntaxTree) return false;
         var around = here.FirstAncestorOrSelf<StatementSyntax>()?.Parent;
         if (around is GlobalStatementSyntax) around = around.Parent;
-        return around is not null && around.Span.Contains(there.Span);
+        return around is not null && around.Span.Contains(there.Span) && there.SpanStart < End;
     }
+
+    /// <summary>Whether this stands between the two others in the source.</summary>
+    public bool IsBetween(BlockEvent first, BlockEvent last) =>
+        Operation.Syntax.SpanStart > first.Operation.Syntax.SpanStart && Operation.Syntax.SpanStart < last.Operation.Syntax.SpanStart;
 }
 
 /// <summary>The events of one body, in the order of the source.</summary>
@@ -64,6 +79,15 @@ internal sealed class BlockEvents(TrainingTypes types)
     public IReadOnlyList<BlockEvent> InOrder => [.. events.OrderBy(one => one.Operation.Syntax.SpanStart)];
 
     public IEnumerable<BlockEvent> Of(EventKind kind) => InOrder.Where(one => one.Kind == kind);
+
+    /// <summary>The latest <c>AttachAdapters</c> whose adapters are on <paramref name="model"/> for certain when <paramref name="later"/> happens.</summary>
+    public BlockEvent? AttachBefore(BlockEvent later, ISymbol model) => Of(EventKind.Attach).LastOrDefault(attach =>
+        (WellKnownTypes.Same(attach.Subject, model) || WellKnownTypes.Same(attach.Result, model)) && attach.Precedes(later)
+        && !events.Any(other => other.Kind is EventKind.Detach or EventKind.HandOver && WellKnownTypes.Same(other.Subject, attach.Result) && other.IsBetween(attach, later)));
+
+    /// <summary>Whether <paramref name="use"/> is of the optimizer that <paramref name="made"/> made, and no other took its variable in between.</summary>
+    public bool IsUseOf(BlockEvent use, BlockEvent made) => WellKnownTypes.Same(use.Subject, made.Result)
+        && !Of(EventKind.MakeOptimizer).Any(other => WellKnownTypes.Same(other.Result, made.Result) && other.IsBetween(made, use));
 
     /// <summary>Adds what <paramref name="operation"/> does. Bodies are visited concurrently, one body is not.</summary>
     public void Visit(IOperation operation)
@@ -76,11 +100,13 @@ internal sealed class BlockEvents(TrainingTypes types)
     {
         if (operation is ILocalReferenceOperation or IFieldReferenceOperation or IParameterReferenceOperation)
         {
+            if (types.IsAdapted(operation.Type)) return operation.Parent is IArgumentOperation ? new BlockEvent(EventKind.HandOver, SymbolOf(operation), null, operation) : null;
             return types.IsOptimizer(operation.Type) && !IsTarget(operation) ? new BlockEvent(EventKind.UseOptimizer, SymbolOf(operation), null, operation) : null;
         }
         if (types.IsOptimizer(operation.Type) && MadeOver(operation) is { } parameters)
         {
-            return new BlockEvent(EventKind.MakeOptimizer, SymbolOf(parameters.Instance), ResultOf(operation), operation) { Parameters = parameters };
+            var isAll = !types.IsAdapted(parameters.Instance?.Type);
+            return new BlockEvent(EventKind.MakeOptimizer, SymbolOf(parameters.Instance), ResultOf(operation), operation) { Parameters = isAll ? parameters : null };
         }
         if (operation is not IInvocationOperation invocation) return null;
         var method = invocation.TargetMethod;
@@ -88,7 +114,14 @@ internal sealed class BlockEvents(TrainingTypes types)
         if (method.Name is "AttachAdapters" or "LoadPretrained" && types.IsAdapted(method.ReturnType)) return Event(EventKind.Attach);
         if (types.IsAdapted(method.ContainingType))
         {
-            return method.Name switch { "Merge" or "MergeAndUnload" => Event(EventKind.Merge), "Unmerge" => Event(EventKind.Unmerge), _ => null };
+            return method.Name switch
+            {
+                "Merge" => Event(EventKind.Merge),
+                "Unmerge" => Event(EventKind.Unmerge),
+                "Dispose" or "MergeAndUnload" or "Unload" => Event(EventKind.Detach),
+                "CreateOptimizer" => Event(EventKind.MakeOptimizer),
+                _ => null,
+            };
         }
         if (method.ContainingAssembly?.Name != "TorchSharp") return null;
         if (method.Name == "backward" && types.IsTensor(receiver?.Type)) return Event(EventKind.Train);
@@ -113,8 +146,18 @@ internal sealed class BlockEvents(TrainingTypes types)
             IObjectCreationOperation creation => creation.Arguments,
             _ => [],
         };
-        return arguments.Select(argument => Unwrap(argument.Value)).OfType<IInvocationOperation>().FirstOrDefault(invocation =>
-            invocation.TargetMethod.Name is "parameters" or "named_parameters" && types.IsModule(invocation.Instance?.Type));
+        return arguments.Select(argument => Source(argument.Value)).OfType<IInvocationOperation>().FirstOrDefault(invocation =>
+            invocation.TargetMethod.Name is "parameters" or "named_parameters" && types.IsModule(invocation.Instance?.Type)
+            || invocation.TargetMethod.Name == "TrainableParameters" && types.IsAdapted(invocation.Instance?.Type));
+    }
+
+    /// <summary>The sequence behind LINQ that keeps every element.</summary>
+    private static IOperation Source(IOperation value)
+    {
+        var source = Unwrap(value);
+        return source is IInvocationOperation { TargetMethod: { Name: "ToList" or "ToArray" or "AsEnumerable" or "Select" or "Cast", ContainingType.Name: "Enumerable" }, Arguments: [var first, ..] }
+            ? Source(first.Value)
+            : source;
     }
 
     private static bool IsTarget(IOperation reference) => reference.Parent is IAssignmentOperation assignment && ReferenceEquals(assignment.Target, reference);

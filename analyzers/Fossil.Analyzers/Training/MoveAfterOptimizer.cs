@@ -22,9 +22,14 @@ internal static class MoveAfterOptimizer
         {
             if (move.Subject is not { } model) continue;
             var isStale = events.Of(EventKind.MakeOptimizer).Any(optimizer =>
-                WellKnownTypes.Same(optimizer.Subject, model) && optimizer.Precedes(move)
-                && events.Of(EventKind.UseOptimizer).Any(use => WellKnownTypes.Same(use.Subject, optimizer.Result) && move.Precedes(use)));
+                IsOver(optimizer, model, events) && optimizer.Precedes(move)
+                && events.Of(EventKind.UseOptimizer).Any(use => move.Precedes(use) && events.IsUseOf(use, optimizer)));
             if (isStale) report(Diagnostic.Create(Descriptor, move.Operation.Syntax.GetLocation(), model.Name));
         }
     }
+
+    /// <summary>Whether an optimizer is made over parameters of the model, or of the adapters on it.</summary>
+    private static bool IsOver(BlockEvent optimizer, ISymbol model, BlockEvents events) =>
+        WellKnownTypes.Same(optimizer.Subject, model)
+        || events.Of(EventKind.Attach).Any(attach => WellKnownTypes.Same(attach.Subject, model) && WellKnownTypes.Same(attach.Result, optimizer.Subject));
 }

@@ -20,11 +20,10 @@ internal static class OptimizerBeforeAttach
     {
         foreach (var optimizer in events.Of(EventKind.MakeOptimizer))
         {
-            if (optimizer.Subject is not { } model || optimizer.Result is not { } variable) continue;
+            if (optimizer.Parameters is null || optimizer.Subject is not { } model || optimizer.Result is null) continue;
             var attach = events.Of(EventKind.Attach).FirstOrDefault(attached => WellKnownTypes.Same(attached.Subject, model) && optimizer.Precedes(attached));
-            if (attach is null || !events.Of(EventKind.UseOptimizer).Any(use => WellKnownTypes.Same(use.Subject, variable) && attach.Precedes(use))) continue;
             // A variable that gets a new optimizer afterwards is not the old one.
-            if (events.Of(EventKind.MakeOptimizer).Any(other => WellKnownTypes.Same(other.Result, variable) && attach.Precedes(other))) continue;
+            if (attach is null || !events.Of(EventKind.UseOptimizer).Any(use => attach.Precedes(use) && events.IsUseOf(use, optimizer))) continue;
             report(Diagnostic.Create(Descriptor, optimizer.Operation.Syntax.GetLocation()));
         }
     }

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Fossil.CodeModel;
 using Microsoft.CodeAnalysis;
 
 namespace Fossil.Analyzers.Training;
@@ -22,8 +21,7 @@ internal static class OptimizerOverAllParameters
         foreach (var optimizer in events.Of(EventKind.MakeOptimizer))
         {
             if (optimizer.Subject is not { } model || optimizer.Parameters is not { } parameters) continue;
-            var attach = events.Of(EventKind.Attach).LastOrDefault(attached =>
-                (WellKnownTypes.Same(attached.Subject, model) || WellKnownTypes.Same(attached.Result, model)) && attached.Precedes(optimizer));
+            var attach = events.AttachBefore(optimizer, model);
             if (attach is null) continue;
             var properties = attach.Result is ILocalSymbol adapted
                 ? ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.Replacement, adapted.Name)

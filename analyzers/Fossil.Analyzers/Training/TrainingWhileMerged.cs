@@ -18,12 +18,13 @@ internal static class TrainingWhileMerged
 
     public static void Check(BlockEvents events, Action<Diagnostic> report)
     {
+        // Which of several models is trained is not told.
+        if (events.Of(EventKind.Attach).Skip(1).Any()) return;
         foreach (var train in events.Of(EventKind.Train))
         {
             var merge = events.Of(EventKind.Merge).LastOrDefault(merged => merged.Precedes(train));
             if (merge?.Subject is not { } adapted || merge.Operation is not IInvocationOperation call) continue;
-            var isUndone = events.InOrder.Any(between => between.Kind is EventKind.Unmerge or EventKind.Attach
-                && between.Operation.Syntax.SpanStart > merge.Operation.Syntax.SpanStart && between.Operation.Syntax.SpanStart < train.Operation.Syntax.SpanStart);
+            var isUndone = events.InOrder.Any(between => between.Kind is EventKind.Unmerge or EventKind.Detach or EventKind.Attach or EventKind.HandOver && between.IsBetween(merge, train));
             if (isUndone) continue;
             report(Diagnostic.Create(Descriptor, train.Operation.Syntax.GetLocation(), adapted.Name, call.TargetMethod.Name + "()"));
         }

@@ -1,4 +1,3 @@
-using Fossil.CodeModel;
 using Microsoft.CodeAnalysis;
 
 namespace Fossil.Analyzers.Training;
@@ -21,8 +20,7 @@ internal static class WholeModelSaved
         foreach (var save in events.Of(EventKind.Save))
         {
             if (save.Subject is not { } model) continue;
-            var isAdapted = events.Of(EventKind.Attach).Any(attach =>
-                (WellKnownTypes.Same(attach.Subject, model) || WellKnownTypes.Same(attach.Result, model)) && attach.Precedes(save));
+            var isAdapted = events.AttachBefore(save, model) is not null;
             var isMerged = events.Of(EventKind.Merge).Any(merge => merge.Operation.Syntax.SpanStart < save.Operation.Syntax.SpanStart);
             if (isAdapted && !isMerged) report(Diagnostic.Create(Descriptor, save.Operation.Syntax.GetLocation(), model.Name));
         }

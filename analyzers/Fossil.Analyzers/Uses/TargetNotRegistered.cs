@@ -36,18 +36,19 @@ public sealed class TargetNotRegistered : DiagnosticAnalyzer
         {
             if (WellKnownTypes.From(start.Compilation) is not { } types) return;
             var derived = new DerivedClasses(start.Compilation);
-            start.RegisterSymbolStartAction(symbol => AnalyzeClass(symbol, types, derived), SymbolKind.NamedType);
+            var parents = new ParentModules(start.Compilation, types);
+            start.RegisterSymbolStartAction(symbol => AnalyzeClass(symbol, types, derived, parents), SymbolKind.NamedType);
         });
     }
 
-    private static void AnalyzeClass(SymbolStartAnalysisContext context, WellKnownTypes types, DerivedClasses derived)
+    private static void AnalyzeClass(SymbolStartAnalysisContext context, WellKnownTypes types, DerivedClasses derived, ParentModules parents)
     {
         var type = (INamedTypeSymbol)context.Symbol;
         if (AdaptedClassParser.Parse(type, types, context.CancellationToken) is not { } parsed || parsed.Targets.IsEmpty) return;
         // A derived class may register what its base assigns; a base class in another assembly may do anything.
         if (derived.Has(type, context.CancellationToken) || !BasesAreKnown(type, types)) return;
 
-        var registration = new Registration(type, parsed, types, context.CancellationToken);
+        var registration = new Registration(type, parsed, types, parents, context.CancellationToken);
         context.RegisterOperationAction(operation => registration.Visit(operation.Operation, operation.ContainingSymbol), 
             OperationKind.Invocation, OperationKind.SimpleAssignment, OperationKind.FieldInitializer, OperationKind.PropertyInitializer, OperationKind.ObjectCreation);
         context.RegisterSymbolEndAction(end =>
@@ -70,7 +71,7 @@ public sealed class TargetNotRegistered : DiagnosticAnalyzer
     }
 
     /// <summary>What one class assigns and registers.</summary>
-    private sealed class Registration(INamedTypeSymbol type, AdaptedClass parsed, WellKnownTypes types, CancellationToken cancellationToken)
+    private sealed class Registration(INamedTypeSymbol type, AdaptedClass parsed, WellKnownTypes types, ParentModules parents, CancellationToken cancellationToken)
     {
         private readonly object gate = new();
         private readonly List<(ISymbol Member, IOperation Operation, ISymbol Container)> assignments = [];
@@ -151,6 +152,8 @@ public sealed class TargetNotRegistered : DiagnosticAnalyzer
                 }
                 else if (calls.Count == 0 && !baseRegisters)
                 {
+                    // A parent registers the components of a module with the module itself.
+                    if (parents.MayContain(type, cancellationToken)) continue;
                     yield return (location, target.Member, "call RegisterComponents() at the end of the constructor", true);
                 }
                 else if (first.Operation is not ISymbolInitializerOperation && CallsPrecede(first.Operation.Syntax, first.Container))

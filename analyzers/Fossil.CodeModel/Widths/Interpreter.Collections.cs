@@ -93,7 +93,7 @@ internal sealed partial class Interpreter
         else
         {
             // One of the elements: the value is among them.
-            Update(reference, sequence with { Items = sequence.Items.Add(value), HasExactItems = false });
+            Update(reference, sequence.WithSome(value));
         }
     }
 
@@ -167,7 +167,7 @@ internal sealed partial class Interpreter
         {
             case "Add" or "append" or "Append" when values is [var added]:
                 var more = method.Name == "append" && ObjectOf(added) is { IsSequence: true } several ? several.Items : [added];
-                Update(collection, sequence with { Items = sequence.Items.AddRange(more) });
+                Update(collection, sequence.HasExactItems && sequence.Items.Length < MaxArrayLength ? sequence with { Items = sequence.Items.AddRange(more) } : more.Aggregate(sequence, (some, item) => some.WithSome(item)));
                 return Known(null);
             case "AddRange" or "extend" when values is [var range]:
                 Update(collection, ObjectOf(range) is { IsSequence: true } other

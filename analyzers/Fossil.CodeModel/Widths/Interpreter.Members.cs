@@ -327,9 +327,12 @@ internal sealed partial class Interpreter
     }
 
     /// <summary>The value that a parameter had at the end of its latest call.</summary>
-    private Value LatestOf(IParameterSymbol parameter) =>
-        state is null ? NotFollowed
-        : state.Variables.Where(pair => Same(pair.Key.Variable, parameter.OriginalDefinition)).OrderByDescending(pair => pair.Key.Frame).FirstOrDefault().Value ?? NotFollowed;
+    private Value LatestOf(IParameterSymbol parameter)
+    {
+        if (state is null) return NotFollowed;
+        Charge(state.Variables.Count);
+        return state.Variables.Where(pair => Same(pair.Key.Variable, parameter.OriginalDefinition)).OrderByDescending(pair => pair.Key.Frame).FirstOrDefault().Value ?? NotFollowed;
+    }
 
     /// <summary>The property behind the n-th parameter of a positional record.</summary>
     private IPropertySymbol? PositionalMember(Value value, int index)

@@ -14,8 +14,9 @@ internal sealed partial class Interpreter
         if (state is null) return;
         foreach (var pair in state.Heap)
         {
-            if (pair.Value.HasEscaped && seen.Add(pair.Key)) state.Heap = state.Heap.SetItem(pair.Key, pair.Value.Escape());
+            if (pair.Value.HasEscaped && seen.Add(pair.Key) && pair.Value.Escape() is var escaped && !ReferenceEquals(escaped, pair.Value)) state.Heap = state.Heap.SetItem(pair.Key, escaped);
         }
+        Charge(state.Heap.Count);
     }
 
     private void EscapeOne(Value value, HashSet<int> seen)
@@ -39,6 +40,7 @@ internal sealed partial class Interpreter
             if (!IsOrDerivesFrom(pair.Value.Type, member.ContainingType)) continue;
             state.Heap = state.Heap.SetItem(pair.Key, pair.Value with { Members = pair.Value.Members.SetItem(member, new Unknown(UnknownReason.Member, member.Name)) });
         }
+        Charge(state.Heap.Count);
     }
 
     /// <summary>A setter of an object that is not known runs: it may change any object of its type.</summary>

@@ -130,6 +130,7 @@ internal sealed partial class Interpreter
             Under(value.From, known ? whenTrue : whenFalse);
             return;
         }
+        Charge(state.Heap.Count + state.Variables.Count);
         var before = state;
         state = before.Copy();
         whenTrue();
@@ -187,6 +188,7 @@ internal sealed partial class Interpreter
         var before = state!;
         for (var round = 0; round < MaxWidenings && !IsExhausted; round++)
         {
+            Charge(before.Heap.Count + before.Variables.Count);
             state = before.Copy();
             Iterate(target, body, bottom);
             if (state is not null) condition();

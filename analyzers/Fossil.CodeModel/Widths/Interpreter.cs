@@ -83,6 +83,9 @@ internal sealed partial class Interpreter(OperationSource source, WidthKnowledge
         if (state is not null) state.Heap = state.Heap.SetItem(reference.Id, changed);
     }
 
+    /// <summary>Counts work that grows with the number of objects or variables.</summary>
+    private void Charge(int size) => steps += size / 8;
+
     /// <summary>Counts a step; false where the interpretation has come to its bounds.</summary>
     private bool Step()
     {

@@ -44,15 +44,22 @@ internal sealed record HeapObject
     public static readonly ImmutableDictionary<ISymbol, Value> NoMembers =
         ImmutableDictionary.Create<ISymbol, Value>(SymbolEqualityComparer.Default);
 
+    /// <summary>The most elements that are kept of a collection whose elements are not all known.</summary>
+    private const int MaxSomeItems = 64;
+
+    /// <summary>The collection with one more element among those that it may have.</summary>
+    public HeapObject WithSome(Value item) =>
+        this with { HasExactItems = false, Items = Items.Length >= MaxSomeItems || Items.Any(item.Same) ? Items : Items.Add(item) };
+
     /// <summary>What is left of the object after code that is not followed has had it.</summary>
     public HeapObject Escape()
     {
         var kept = Members;
         foreach (var member in Members.Keys)
         {
-            if (!IsFixed(member)) kept = kept.SetItem(member, new Unknown(UnknownReason.Member, member.Name));
+            if (!IsFixed(member) && Members[member] is not Unknown) kept = kept.SetItem(member, new Unknown(UnknownReason.Member, member.Name));
         }
-        return this with { Members = kept, HasEscaped = true, IsOpen = true, HasExactItems = false };
+        return HasEscaped && IsOpen && !HasExactItems && ReferenceEquals(kept, Members) ? this : this with { Members = kept, HasEscaped = true, IsOpen = true, HasExactItems = false };
     }
 
     /// <summary>Whether a member keeps the value that construction gave it.</summary>
@@ -90,7 +97,7 @@ internal sealed record HeapObject
         var bag = left.ToBuilder();
         foreach (var item in right)
         {
-            if (!bag.Any(item.Same)) bag.Add(item);
+            if (bag.Count < MaxSomeItems && !bag.Any(item.Same)) bag.Add(item);
         }
         return bag.ToImmutable();
     }

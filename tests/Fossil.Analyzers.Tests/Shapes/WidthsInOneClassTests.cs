@@ -162,6 +162,13 @@ public class WidthsInOneClassTests
             }
             public override Tensor forward(Tensor x) => x;
         }
+
+        public class Model : Module<Tensor, Tensor>
+        {
+            private readonly Layer first = new(), second = new();
+            public Model() : base("Model") => RegisterComponents();
+            public override Tensor forward(Tensor x) => x;
+        }
         """);
 
     [Fact]

@@ -78,6 +78,16 @@ public class TargetNotRegisteredTests
         }
         """);
 
+    /// <summary>TorchSharp registers the components of a module when its parent registers the module.</summary>
+    [Theory]
+    [InlineData("class Model : Module<Tensor, Tensor> { readonly Layer layer; public Model() : base(\"Model\") { layer = new(); RegisterComponents(); } public override Tensor forward(Tensor x) => layer.forward(x); }")]
+    [InlineData("class Model : Module<Tensor, Tensor> { readonly Module<Tensor, Tensor> layer = Layers.Make(); public Model() : base(\"Model\") => RegisterComponents(); public override Tensor forward(Tensor x) => layer.forward(x); } static class Layers { public static Module<Tensor, Tensor> Make() => new Layer(); }")]
+    [InlineData("static class Program { static Sequential Main2() => Sequential((\"layer\", new Layer())); }")]
+    [InlineData("static class Program { static void Main2() { var layers = new List<(string, Module<Tensor, Tensor>)>(); layers.Add((\"layer\", new Layer())); } }")]
+    [InlineData("static class Program { static void Main2() { var layer = new Layer(); layer.forward(zeros(1)); } }", false)]
+    public Task A_parent_registers_the_components_of_a_module(string elsewhere, bool isInParent = true) => Verify.Reports<TargetNotRegistered>(
+        Layer("private readonly Linear up;", isInParent ? "up = Linear(64, 64);" : "{|FOSSIL006:up|} = Linear(64, 64);") + elsewhere);
+
     [Fact]
     public Task The_call_is_added_at_the_end() => Verify.Fixes<TargetNotRegistered, RegisterComponentsFix>(
         """
