@@ -103,10 +103,11 @@ internal static class ShardOperations
         using var scope = NewDisposeScope();
         var tiles = gradOutput.shape[1] / shard.shape[1];
         var sumGradient = needsSum ? empty_like(sum) : null;
-        var shardGradient = needsShard ? zeros_like(shard) : null;
+        var shardGradient = needsShard ? empty_like(shard) : null;
         if ((sumGradient is null || ShardProducts.TrySumGradient(gradOutput, sumGradient, shard)) && (shardGradient is null || ShardProducts.TryShardGradient(gradOutput, sum, shardGradient)))
             return (sumGradient?.MoveToOuterDisposeScope(), shardGradient?.MoveToOuterDisposeScope());
 
+        shardGradient?.zero_();
         var (transposedSum, transposedShard) = (sum.t(), shard.t());
         foreach (var (start, count) in Blocks(gradOutput, sum.dtype))
         {

@@ -11,6 +11,9 @@ namespace Fossil.Kernels;
 /// </summary>
 internal static class ShardProducts
 {
+    /// <summary>Rows that <see cref="TryAddOfFewRows"/> takes at most.</summary>
+    public const int FewRows = 4;
+
     private const int RowsAtOnce = 64, ShardRowsAtOnce = 16;
 
     /// <summary>y += S D; false where the tensors do not lie as the kernel needs them.</summary>
@@ -23,6 +26,20 @@ internal static class ShardProducts
         var (panels, blocks) = (Ceiling(y.Columns, PanelProduct.Width), Ceiling(y.Rows, RowsAtOnce));
         KernelRows.Run(panels * blocks, PanelProduct.Width * RowsAtOnce, new AddKernel(y, s, d, panels));
         Keep(output, sum, shard);
+        return true;
+    }
+
+    /// <summary>y += S D with S the shard sum of x, which is made on the way: for the few rows of a decoding step, where each operation on tensors costs as much as the work itself.</summary>
+    /// <param name="output">(rows, out), float32 or bfloat16, contiguous.</param>
+    /// <param name="input">(rows, in), as the output.</param>
+    /// <param name="shard">(r, out), float32.</param>
+    public static bool TryAddOfFewRows(Tensor output, Tensor input, Tensor shard)
+    {
+        if (!PanelProduct.IsSupported || !KernelMatrix.TryOpen(input, out var x) || !KernelMatrix.TryOpen(output, out var y) || !KernelMatrix.TryOpen(shard, out var d)) return false;
+        if (x.Rows is 0 or > FewRows || d.ElementType != ScalarType.Float32 || y.ElementType != x.ElementType || y.Columns < PanelProduct.Width || d.Columns != y.Columns) return false;
+        if (d.Rows > FewRowsKernel.LargestShard || d.Rows % Vector512<float>.Count != 0 || x.Columns % d.Rows != 0) return false;
+        KernelRows.Run(Ceiling(y.Columns, PanelProduct.Width), PanelProduct.Width * d.Rows, new FewRowsKernel(y, x, d));
+        Keep(output, input, shard);
         return true;
     }
 
@@ -78,6 +95,26 @@ internal static class ShardProducts
     /// <summary>The first column of a panel. The last panel ends where the matrix ends, and so may overlap the one before.</summary>
     private static nint FirstColumn(long panel, long columns) => (nint)Math.Min(panel * PanelProduct.Width, columns - PanelProduct.Width);
 
+    /// <summary>Adds a row of a product to y from <paramref name="column"/> + <paramref name="skip"/> on; in 16 bits it is rounded once.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static unsafe void AddTo(in KernelMatrix y, long row, nint column, nint skip, float* product)
+    {
+        if (y.ElementType == ScalarType.Float32)
+        {
+            ref var target = ref Unsafe.Add(ref y.Row<float>(row), column);
+            var i = skip;
+            for (; i + 16 <= PanelProduct.Width; i += 16) (Vector512.LoadUnsafe(ref target, (nuint)i) + Vector512.Load(product + i)).StoreUnsafe(ref target, (nuint)i);
+            for (; i < PanelProduct.Width; i++) Unsafe.Add(ref target, i) += product[i];
+        }
+        else
+        {
+            ref var target = ref Unsafe.Add(ref y.Row<ushort>(row), column);
+            var i = skip;
+            for (; i + 16 <= PanelProduct.Width; i += 16) BFloat16Lanes.Store512(BFloat16Lanes.Load512(ref target, (nuint)i) + Vector512.Load(product + i), ref target, (nuint)i);
+            for (; i < PanelProduct.Width; i++) Unsafe.Add(ref target, i) = BFloat16Lanes.FromSingle(BFloat16Lanes.ToSingle(Unsafe.Add(ref target, i)) + product[i]);
+        }
+    }
+
     /// <summary>Its "rows" are blocks of rows of a panel of y.</summary>
     private readonly unsafe struct AddKernel(KernelMatrix y, KernelMatrix s, KernelMatrix d, long panels) : IRowKernel
     {
@@ -99,26 +136,42 @@ internal static class ShardProducts
                     PanelProduct.Multiply(rows, (nint)d.Rows, sums, (nint)s.RowStride, 1, shard + column, (nint)d.RowStride, product, PanelProduct.Width, accumulate: false);
                 }
 
-                for (nint i = 0; i < rows; i++) Add(row + i, column, skip, product + (i * PanelProduct.Width));
+                for (nint i = 0; i < rows; i++) AddTo(y, row + i, column, skip, product + (i * PanelProduct.Width));
             }
         }
+    }
 
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private void Add(long row, nint column, nint skip, float* product)
+    /// <summary>Its "rows" are panels of y.</summary>
+    private readonly unsafe struct FewRowsKernel(KernelMatrix y, KernelMatrix x, KernelMatrix d) : IRowKernel
+    {
+        public const int LargestShard = 512;
+
+        [SkipLocalsInit]
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public void Run(long first, long end)
         {
-            if (y.ElementType == ScalarType.Float32)
+            var sums = stackalloc float[FewRows * LargestShard];
+            var product = stackalloc float[FewRows * PanelProduct.Width];
+            var (rows, shardSize) = ((nint)x.Rows, (nint)d.Rows);
+            for (nint row = 0; row < rows; row++)
             {
-                ref var target = ref Unsafe.Add(ref y.Row<float>(row), column);
-                var i = skip;
-                for (; i + 16 <= PanelProduct.Width; i += 16) (Vector512.LoadUnsafe(ref target, (nuint)i) + Vector512.Load(product + i)).StoreUnsafe(ref target, (nuint)i);
-                for (; i < PanelProduct.Width; i++) Unsafe.Add(ref target, i) += product[i];
+                for (nint j = 0; j < shardSize; j += Vector512<float>.Count)
+                {
+                    var sum = Vector512<float>.Zero;
+                    for (var column = j; column < x.Columns; column += shardSize) sum += Load(x, row, column);
+                    sum.Store(sums + (row * shardSize) + j);
+                }
             }
-            else
+
+            for (var panel = first; panel < end; panel++)
             {
-                ref var target = ref Unsafe.Add(ref y.Row<ushort>(row), column);
-                var i = skip;
-                for (; i + 16 <= PanelProduct.Width; i += 16) BFloat16Lanes.Store512(BFloat16Lanes.Load512(ref target, (nuint)i) + Vector512.Load(product + i), ref target, (nuint)i);
-                for (; i < PanelProduct.Width; i++) Unsafe.Add(ref target, i) = BFloat16Lanes.FromSingle(BFloat16Lanes.ToSingle(Unsafe.Add(ref target, i)) + product[i]);
+                var column = FirstColumn(panel, y.Columns);
+                fixed (float* shard = &d.Row<float>(0))
+                {
+                    PanelProduct.Multiply(rows, shardSize, sums, shardSize, 1, shard + column, (nint)d.RowStride, product, PanelProduct.Width, accumulate: false);
+                }
+
+                for (nint row = 0; row < rows; row++) AddTo(y, row, column, (nint)(panel * PanelProduct.Width) - column, product + (row * PanelProduct.Width));
             }
         }
     }

@@ -50,6 +50,8 @@ internal sealed class FossilMethod : AdapterMethod
 
     public override Tensor Forward(AdaptedTarget target, Tensor input, IReadOnlyList<AdapterLayer> layers)
     {
+        if (ShardInference.TryRun(target, input, layers) is { } inferred) return inferred;
+
         var chained = layers.OfType<BatLayer>().ToArray();
         if (chained.Length == 0) return ShardCall.Run(target, input, ShardCall.Terms(layers, input));
 
