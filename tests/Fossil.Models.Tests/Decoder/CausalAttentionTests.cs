@@ -1,5 +1,4 @@
 using Fossil.Models.Kernels;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Tests.Decoder;

@@ -1,5 +1,4 @@
 using Fossil.Kernels;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Fossil.Tests.Kernels;
