@@ -65,6 +65,25 @@ public sealed class ShardProductsTests
         AssertNear(expected, y, dtype == float32 ? 1e-5 : 1.0 / 256);
     }
 
+    [SkippableTheory]
+    [InlineData(576, 192, 64)]
+    [InlineData(96, 200, 32)]
+    [InlineData(1536, 64, 16)]
+    public void Base_and_adapter_of_one_row_equal_float64(long inFeatures, long outFeatures, int shardSize)
+    {
+        Skip.IfNot(PanelProduct.IsSupported, "This processor has no vectors of 512 bits.");
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(5, CPU);
+        Tensor Random(params long[] shape) => randn(shape, dtype: float32, generator: generator);
+        var (x, weight, shard) = (Random(1, inFeatures).to(bfloat16), Random(outFeatures, inFeatures).to(bfloat16), Random(shardSize, outFeatures));
+        var y = empty(1, outFeatures, dtype: bfloat16);
+
+        Assert.True(OneRowProduct.TryRun(y, x, weight, shard));
+        var wide = x.to(float64);
+        // Two roundings: of the base, and of the sum.
+        AssertNear(wide.mm(weight.to(float64).t()) + wide.view(1, -1, shardSize).sum(1).mm(shard.to(float64)), y, 2.0 / 256);
+    }
+
     private static void AssertNear(Tensor expected, Tensor actual, double tolerance) =>
         Assert.InRange(((actual.to(float64) - expected).abs().max() / expected.abs().max()).item<double>(), 0, tolerance);
 }

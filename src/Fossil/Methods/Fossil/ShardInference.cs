@@ -15,10 +15,19 @@ internal static class ShardInference
         var shape = input.shape;
         if (input.numel() > ShardProducts.FewRows * shape[^1] || (layer.Config.Dropout > 0 && linear.training)) return null;
 
-        var output = linear.forward(input);
+        var shard = layer.Shard;
         using var rows = input.reshape(-1, shape[^1]);
+        if (rows.shape[0] == 1 && input.dtype == ScalarType.BFloat16)
+        {
+            var one = empty([.. shape[..^1], linear.out_features], dtype: input.dtype, device: input.device);
+            using var flatOne = one.view(1, -1);
+            if (OneRowProduct.TryRun(flatOne, rows, linear.weight, shard)) return one;
+            one.Dispose();
+        }
+
+        var output = linear.forward(input);
         using var flat = output.view(-1, linear.out_features);
-        if (ShardProducts.TryAddOfFewRows(flat, rows, layer.Shard)) return output;
+        if (ShardProducts.TryAddOfFewRows(flat, rows, shard)) return output;
         output.Dispose();
         return null;
     }
