@@ -8,7 +8,7 @@ namespace Fossil.Models.Kernels;
 internal static unsafe class AttentionScores
 {
     /// <summary>How many columns the rows up to <paramref name="end"/> need, in whole panels.</summary>
-    public static nint Columns(nint end) => (end + PanelProduct.Width - 1) / PanelProduct.Width * PanelProduct.Width;
+    public static nint Columns(nint end) => (nint)PanelProduct.Panels(end) * PanelProduct.Width;
 
     /// <summary>product = X Y for rows X (rows, depth) and Y (depth, columns), a panel at a time; in pieces of the depth, so that fewer roundings add up.</summary>
     public static void Multiply(nint rows, nint depth, float* x, nint xStride, float* y, nint columns, nint stride, float* product)
@@ -28,7 +28,7 @@ internal static unsafe class AttentionScores
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static (float Sum, float Largest) Exponentiate(float* scores, nint seen, nint columns)
     {
-        Hide(scores, seen, columns, float.NegativeInfinity);
+        Hide(scores, seen, columns);
         var most = Vector512.Load(scores);
         for (nint i = Lanes.Count; i < seen; i += Lanes.Count) most = Vector512.Max(most, Vector512.Load(scores + i));
         var largest = float.NegativeInfinity;
@@ -52,7 +52,7 @@ internal static unsafe class AttentionScores
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Differentiate(float* scores, float* gradients, float normalizer, nint seen, nint columns)
     {
-        Hide(scores, seen, columns, float.NegativeInfinity);
+        Hide(scores, seen, columns);
         var (offset, sums) = (Vector512.Create(normalizer), Vector512<float>.Zero);
         nint column = 0;
         for (; column < seen; column += Lanes.Count)
@@ -75,9 +75,9 @@ internal static unsafe class AttentionScores
         }
     }
 
-    /// <summary>Columns that are not seen, up to the next whole vector.</summary>
-    private static void Hide(float* scores, nint seen, nint columns, float value)
+    /// <summary>Takes columns that are not seen, up to the next whole vector, out of the softmax.</summary>
+    private static void Hide(float* scores, nint seen, nint columns)
     {
-        for (var i = seen; i < columns && i % Lanes.Count != 0; i++) scores[i] = value;
+        for (var i = seen; i < columns && i % Lanes.Count != 0; i++) scores[i] = float.NegativeInfinity;
     }
 }

@@ -17,8 +17,8 @@ internal readonly struct AttentionShape
         (Batch, Tokens, Heads, Size) = (queries[0], queries[1], queries[2], queries[3]);
         KeyValueHeads = keys[2];
         Group = Heads / KeyValueHeads;
-        PaddedTokens = (nint)RoundUp(Tokens);
-        PaddedSize = (nint)RoundUp(Size);
+        PaddedTokens = AttentionScores.Columns((nint)Tokens);
+        PaddedSize = AttentionScores.Columns((nint)Size);
         // A key-value head with its group is one piece of work; where there are too few of them, a part of the group is.
         Parts = 1;
         while (Batch * KeyValueHeads * Parts < 2 * get_num_threads() && Parts < Group)
@@ -59,10 +59,6 @@ internal readonly struct AttentionShape
         var (sequence, keyValueHead) = Math.DivRem(head, KeyValueHeads);
         return (sequence, keyValueHead, (keyValueHead * Group) + (part * (Group / Parts)));
     }
-
-    private static long RoundUp(long count) => (count + PanelWidth - 1) / PanelWidth * PanelWidth;
-
-    private const int PanelWidth = PanelProduct.Width;
 }
 
 /// <summary>What both passes of an attention read, and how they read it: heads of float32 or bfloat16 into rows of float32, padded with zeros.</summary>

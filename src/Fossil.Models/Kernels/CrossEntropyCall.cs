@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Fossil.Autograd;
 using Fossil.CompilerServices;
+using Fossil.Training;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Kernels;
@@ -13,7 +14,7 @@ namespace Fossil.Models.Kernels;
 internal sealed class CrossEntropyCall(Tensor logits, long[] targets, long count) : AdapterCall
 {
     /// <summary>Marks a row that does not count.</summary>
-    public const long Ignored = -100;
+    public const long Ignored = TokenBatch.IgnoredLabel;
 
     private Tensor? logits = logits;
     private bool spent;

@@ -25,7 +25,7 @@ internal static class OneRowProduct
         if (x.ElementType != ScalarType.BFloat16 || y.ElementType != ScalarType.BFloat16 || w.ElementType != ScalarType.BFloat16 || d.ElementType != ScalarType.Float32) return false;
         if (x.Rows != 1 || x.Columns > LargestInput || x.Columns % (2 * Lanes) != 0 || y.Columns < PanelProduct.Width || d.Columns != y.Columns) return false;
         if (d.Rows > LargestShard || d.Rows % Lanes != 0 || x.Columns % d.Rows != 0) return false;
-        KernelRows.Run((y.Columns + PanelProduct.Width - 1) / PanelProduct.Width, PanelProduct.Width * x.Columns, new Kernel(y, x, w, d));
+        KernelRows.Run(PanelProduct.Panels(y.Columns), PanelProduct.Width * x.Columns, new Kernel(y, x, w, d));
         GC.KeepAlive(output);
         GC.KeepAlive(input);
         GC.KeepAlive(weight);
@@ -57,7 +57,7 @@ internal static class OneRowProduct
             for (var panel = first; panel < end; panel++)
             {
                 // The last panel ends where y ends; what it shares with the one before comes out the same.
-                var column = (nint)Math.Min(panel * PanelProduct.Width, y.Columns - PanelProduct.Width);
+                var column = PanelProduct.FirstColumn(panel, y.Columns);
                 fixed (float* shard = &d.Row<float>(0))
                 {
                     PanelProduct.Multiply(1, shardSize, sums, shardSize, 1, shard + column, (nint)d.RowStride, product, PanelProduct.Width, accumulate: false);

@@ -17,6 +17,12 @@ internal static unsafe class PanelProduct
     /// <summary>Whether this processor has vectors of 512 bits.</summary>
     public static bool IsSupported => Vector512.IsHardwareAccelerated;
 
+    /// <summary>How many panels cover <paramref name="columns"/>.</summary>
+    public static long Panels(long columns) => (columns + Width - 1) / Width;
+
+    /// <summary>The first column of a panel. The last panel ends where the matrix ends, and so may overlap the one before.</summary>
+    public static nint FirstColumn(long panel, long columns) => (nint)Math.Min(panel * Width, columns - Width);
+
     /// <summary>C = A B, or C += A B, for a panel B of <see cref="Width"/> columns.</summary>
     /// <param name="rows">Rows of A and C.</param>
     /// <param name="depth">Columns of A and rows of B.</param>

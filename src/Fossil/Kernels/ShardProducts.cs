@@ -23,7 +23,7 @@ internal static class ShardProducts
     public static bool TryAdd(Tensor output, Tensor sum, Tensor shard)
     {
         if (!TryOpen(output, sum, shard, out var y, out var s, out var d)) return false;
-        var (panels, blocks) = (Ceiling(y.Columns, PanelProduct.Width), Ceiling(y.Rows, RowsAtOnce));
+        var (panels, blocks) = (PanelProduct.Panels(y.Columns), Ceiling(y.Rows, RowsAtOnce));
         KernelRows.Run(panels * blocks, PanelProduct.Width * RowsAtOnce, new AddKernel(y, s, d, panels));
         Keep(output, sum, shard);
         return true;
@@ -38,7 +38,7 @@ internal static class ShardProducts
         if (!PanelProduct.IsSupported || !KernelMatrix.TryOpen(input, out var x) || !KernelMatrix.TryOpen(output, out var y) || !KernelMatrix.TryOpen(shard, out var d)) return false;
         if (x.Rows is 0 or > FewRows || d.ElementType != ScalarType.Float32 || y.ElementType != x.ElementType || y.Columns < PanelProduct.Width || d.Columns != y.Columns) return false;
         if (d.Rows > FewRowsKernel.LargestShard || d.Rows % Vector512<float>.Count != 0 || x.Columns % d.Rows != 0) return false;
-        KernelRows.Run(Ceiling(y.Columns, PanelProduct.Width), PanelProduct.Width * d.Rows, new FewRowsKernel(y, x, d));
+        KernelRows.Run(PanelProduct.Panels(y.Columns), PanelProduct.Width * d.Rows, new FewRowsKernel(y, x, d));
         Keep(output, input, shard);
         return true;
     }
@@ -63,7 +63,7 @@ internal static class ShardProducts
     public static bool TryShardGradient(Tensor gradOutput, Tensor sum, Tensor shardGradient)
     {
         if (!TryOpen(gradOutput, sum, shardGradient, out var dy, out var s, out var dd)) return false;
-        var (panels, blocks) = (Ceiling(dy.Columns, PanelProduct.Width), Ceiling(s.Columns, ShardRowsAtOnce));
+        var (panels, blocks) = (PanelProduct.Panels(dy.Columns), Ceiling(s.Columns, ShardRowsAtOnce));
         KernelRows.Run(panels * blocks, PanelProduct.Width * dy.Rows, new ShardGradientKernel(dy, s, dd, blocks));
         Keep(gradOutput, sum, shardGradient);
         return true;
@@ -91,9 +91,6 @@ internal static class ShardProducts
     private static Vector512<float> Load(in KernelMatrix matrix, long row, nint column) => matrix.ElementType == ScalarType.Float32
         ? Vector512.LoadUnsafe(ref matrix.Row<float>(row), (nuint)column)
         : BFloat16Lanes.Load512(ref matrix.Row<ushort>(row), (nuint)column);
-
-    /// <summary>The first column of a panel. The last panel ends where the matrix ends, and so may overlap the one before.</summary>
-    private static nint FirstColumn(long panel, long columns) => (nint)Math.Min(panel * PanelProduct.Width, columns - PanelProduct.Width);
 
     /// <summary>Adds a row of a product to y from <paramref name="column"/> + <paramref name="skip"/> on; in 16 bits it is rounded once.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -128,7 +125,7 @@ internal static class ShardProducts
                 var (rowBlock, panel) = Math.DivRem(block, panels);
                 var row = rowBlock * RowsAtOnce;
                 var rows = (nint)Math.Min(RowsAtOnce, y.Rows - row);
-                var column = FirstColumn(panel, y.Columns);
+                var column = PanelProduct.FirstColumn(panel, y.Columns);
                 // Columns that the panel before has added already.
                 var skip = (nint)(panel * PanelProduct.Width) - column;
                 fixed (float* sums = &s.Row<float>(row), shard = &d.Row<float>(0))
@@ -165,7 +162,7 @@ internal static class ShardProducts
 
             for (var panel = first; panel < end; panel++)
             {
-                var column = FirstColumn(panel, y.Columns);
+                var column = PanelProduct.FirstColumn(panel, y.Columns);
                 fixed (float* shard = &d.Row<float>(0))
                 {
                     PanelProduct.Multiply(rows, shardSize, sums, shardSize, 1, shard + column, (nint)d.RowStride, product, PanelProduct.Width, accumulate: false);
@@ -223,7 +220,7 @@ internal static class ShardProducts
             for (var block = first; block < end; block++)
             {
                 var (panel, shardBlock) = Math.DivRem(block, blocks);
-                var column = FirstColumn(panel, dy.Columns);
+                var column = PanelProduct.FirstColumn(panel, dy.Columns);
                 var (shardRow, shardRows) = (shardBlock * ShardRowsAtOnce, (nint)Math.Min(ShardRowsAtOnce, dd.Rows - (shardBlock * ShardRowsAtOnce)));
                 for (long row = 0; row < dy.Rows; row += DepthAtOnce)
                 {

@@ -64,18 +64,12 @@ internal sealed class ShardCall : AdapterCall
     public static Tensor AddTo(Tensor output, Tensor input, ShardTerm[] terms) => AdapterFunction.Run(new ShardCall(input, null, null, output, terms));
 
     /// <summary>Terms of layers that act on all rows.</summary>
-    public static ShardTerm[] Terms(IEnumerable<AdapterLayer> layers, Tensor input)
-    {
-        var rows = ShardOperations.Rows(input.shape);
-        return [.. layers.Select(layer => ShardTerm.Of((ShardLayer)layer, 0, rows))];
-    }
+    public static ShardTerm[] Terms(IEnumerable<AdapterLayer> layers, Tensor input) => LayerTerms.OfLayers(layers, input, Term);
 
-    /// <summary>Terms of a mixed batch, whose rows are counted by the first dimension.</summary>
-    public static ShardTerm[] Terms(IReadOnlyList<RowRun> runs, Tensor input)
-    {
-        var inner = ShardOperations.Rows([1, .. input.shape.AsSpan(1)]);
-        return [.. runs.Where(run => run.Layer is not null).Select(run => ShardTerm.Of((ShardLayer)run.Layer!, run.Start * inner, run.Count * inner))];
-    }
+    /// <summary>Terms of a mixed batch.</summary>
+    public static ShardTerm[] Terms(IReadOnlyList<RowRun> runs, Tensor input) => LayerTerms.OfRuns(runs, input, Term);
+
+    private static ShardTerm Term(AdapterLayer layer, long start, long count) => ShardTerm.Of((ShardLayer)layer, start, count);
 
     public override Tensor Forward()
     {

@@ -56,18 +56,12 @@ internal sealed class LoraCall : AdapterCall
     public static Tensor AddTo(Tensor output, Tensor input, LoraTerm[] terms) => AdapterFunction.Run(new LoraCall(input, null, null, output, terms));
 
     /// <summary>Terms of layers that act on all rows.</summary>
-    public static LoraTerm[] Terms(IEnumerable<AdapterLayer> layers, Tensor input)
-    {
-        var rows = ShardOperations.Rows(input.shape);
-        return [.. layers.Select(layer => LoraTerm.Of((LoraLayer)layer, 0, rows))];
-    }
+    public static LoraTerm[] Terms(IEnumerable<AdapterLayer> layers, Tensor input) => LayerTerms.OfLayers(layers, input, Term);
 
-    /// <summary>Terms of a mixed batch, whose rows are counted by the first dimension.</summary>
-    public static LoraTerm[] Terms(IReadOnlyList<RowRun> runs, Tensor input)
-    {
-        var inner = ShardOperations.Rows([1, .. input.shape.AsSpan(1)]);
-        return [.. runs.Where(run => run.Layer is not null).Select(run => LoraTerm.Of((LoraLayer)run.Layer!, run.Start * inner, run.Count * inner))];
-    }
+    /// <summary>Terms of a mixed batch.</summary>
+    public static LoraTerm[] Terms(IReadOnlyList<RowRun> runs, Tensor input) => LayerTerms.OfRuns(runs, input, Term);
+
+    private static LoraTerm Term(AdapterLayer layer, long start, long count) => LoraTerm.Of((LoraLayer)layer, start, count);
 
     public override Tensor Forward()
     {
