@@ -7,13 +7,13 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Fossil.CodeFixes;
 
-/// <summary>Removes an argument of the attribute that has no effect: a second naming of a target, or a setting that the variant does not use.</summary>
-// Fixes: FOSSIL011 FOSSIL015
+/// <summary>Removes an argument of the attribute that has no effect: a second naming of a target or size, or a setting that the variant does not use.</summary>
+// Fixes: FOSSIL011 FOSSIL015 FOSSIL037
 [ExportCodeFixProvider(LanguageNames.CSharp), Shared]
 public sealed class RemoveArgumentFix : FixProvider
 {
     /// <inheritdoc/>
-    public override ImmutableArray<string> FixableDiagnosticIds => [DuplicateTarget.Id, SettingUnused.Id];
+    public override ImmutableArray<string> FixableDiagnosticIds => [DuplicateTarget.Id, SettingUnused.Id, ShardSizeWithoutKernels.Id];
 
     /// <inheritdoc/>
     public override async Task RegisterCodeFixesAsync(CodeFixContext context)

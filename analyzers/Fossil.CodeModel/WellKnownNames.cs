@@ -12,6 +12,9 @@ public static class WellKnownNames
     /// <summary>Metadata name of the attribute that marks a class.</summary>
     public const string AdaptAttribute = "Fossil.FossilAdaptAttribute";
 
+    /// <summary>Metadata name of the attribute that names shard sizes for a whole assembly.</summary>
+    public const string ShardSizesAttribute = "Fossil.FossilShardSizesAttribute";
+
     /// <summary>Metadata name of the attribute by which a custom layer declares its widths.</summary>
     public const string AdapterWidthsAttribute = "Fossil.AdapterWidthsAttribute";
 

@@ -37,6 +37,9 @@ public sealed class WellKnownTypes
     /// <summary><c>torch.nn.Module&lt;Tensor, Tensor&gt;</c>: what a target must be.</summary>
     public INamedTypeSymbol TensorModule { get; }
 
+    /// <summary><c>Fossil.FossilShardSizesAttribute</c>.</summary>
+    public INamedTypeSymbol? ShardSizesAttribute { get; private set; }
+
     /// <summary><c>torch.nn.IModule&lt;T, TResult&gt;</c>.</summary>
     public INamedTypeSymbol? UnaryModuleInterface { get; private set; }
 
@@ -64,6 +67,7 @@ public sealed class WellKnownTypes
         }
         return new WellKnownTypes(attribute, tensor, module, unaryModule)
         {
+            ShardSizesAttribute = compilation.GetTypeByMetadataName(WellKnownNames.ShardSizesAttribute),
             UnaryModuleInterface = compilation.GetTypeByMetadataName(WellKnownNames.UnaryModuleInterface),
             ModuleList = compilation.GetTypeByMetadataName(WellKnownNames.ModuleList),
             Sequential = compilation.GetTypeByMetadataName(WellKnownNames.Sequential),

@@ -1,6 +1,8 @@
-using Fossil.CompilerServices;
+using Fossil;
 using Fossil.Kernels;
 using static TorchSharp.torch;
+
+[assembly: FossilShardSizes(1, 4, 8, 16, 32, 64, 128, 256)]
 
 namespace Fossil.Benchmarks;
 
@@ -10,16 +12,15 @@ internal static class KernelBenchmark
     private const long Rows = 1024;
     private const long InFeatures = 1536;
 
+    private static readonly int[] Sizes = [1, 4, 8, 16, 32, 64, 128, 256];
+
     public static void Run()
     {
-        using var sizes = new KernelSizes();
-        var collector = new AdapterTargetCollector();
-        ((IFossilAdaptable)sizes).CollectAdapterTargets(collector);
         Console.WriteLine($"kernels: ({Rows}, {InFeatures}); µs, medians of alternating runs");
         Console.WriteLine($"{"dtype",-9} {"r",4} {"sum: libtorch",14} {"kernel",8} {"ratio",6}   {"tile: libtorch",14} {"kernel",8} {"ratio",6}");
         foreach (var dtype in new[] { ScalarType.Float32, ScalarType.BFloat16 })
         {
-            foreach (var kernels in collector.Targets.Select(target => target.Kernels!)) Run(dtype, kernels);
+            foreach (var kernels in Sizes.Select(size => KernelChoice.For(size)!)) Run(dtype, kernels);
         }
     }
 

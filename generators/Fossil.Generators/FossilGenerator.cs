@@ -7,7 +7,7 @@ namespace Fossil.Generators;
 
 /// <summary>
 /// Emits, for classes marked with <c>[FossilAdapt]</c>: the part that tells the run time their targets, kernels for their shard sizes, and
-/// interceptors for the calls of their targets. Errors are the analyzers' to report: where something is wrong, less is emitted.
+/// interceptors for the calls of their targets; for <c>[assembly: FossilShardSizes]</c>, kernels. Errors are the analyzers' to report: where something is wrong, less is emitted.
 /// </summary>
 [Generator(LanguageNames.CSharp)]
 public sealed class FossilGenerator : IIncrementalGenerator
@@ -33,25 +33,25 @@ public sealed class FossilGenerator : IIncrementalGenerator
             .Select(static (names, _) => AdapterPartEmitter.NamesThatDifferInCase(names))
             .WithTrackingName(TrackingNames.SameNames);
 
+        var namedSizes = context.CompilationProvider
+            .SelectMany((compilation, cancellationToken) => reader.Read(compilation, cancellationToken).ShardSizes)
+            .WithTrackingName(TrackingNames.NamedShardSizes);
         var shardSizes = classes
             .SelectMany(static (model, _) => ShardKernelNames.Sizes(model))
             .Collect()
-            .SelectMany(static (sizes, _) => sizes.Distinct().OrderBy(size => size))
+            .Combine(namedSizes.Collect())
+            .SelectMany(static (sizes, _) => sizes.Left.Concat(sizes.Right).Distinct().OrderBy(size => size))
             .WithTrackingName(TrackingNames.ShardSizes);
 
-        // What the other generated code names must be there while typing; bodies and call sites only matter when the compiler emits.
+        // What the user's code may name must be there while typing; kernels and call sites only matter when the compiler emits.
         context.RegisterSourceOutput(classes.Combine(options).Combine(sameNames), static (output, pair) =>
         {
             var ((model, allowed), sameNames) = pair;
             if (allowed.CanGenerate) output.AddSource(AdapterPartEmitter.HintName(model, sameNames), AdapterPartEmitter.Emit(model));
         });
-        context.RegisterSourceOutput(shardSizes.Combine(options), static (output, pair) =>
-        {
-            if (pair.Right.CanGenerate) output.AddSource(ShardKernelNames.DeclarationFile(pair.Left), KernelDeclarationEmitter.Emit(pair.Left));
-        });
         context.RegisterImplementationSourceOutput(shardSizes.Combine(options), static (output, pair) =>
         {
-            if (pair.Right.CanGenerate) output.AddSource(ShardKernelNames.CodeFile(pair.Left), KernelEmitter.Emit(pair.Left));
+            if (pair.Right.CanGenerate) output.AddSource(ShardKernelNames.File(pair.Left), KernelEmitter.Emit(pair.Left));
         });
 
         var finder = new CallSiteFinder(reader);

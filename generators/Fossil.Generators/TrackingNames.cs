@@ -12,7 +12,10 @@ public static class TrackingNames
     /// <summary>Classes whose names differ only in case.</summary>
     public const string SameNames = nameof(SameNames);
 
-    /// <summary>The distinct shard sizes of all classes.</summary>
+    /// <summary>The shard sizes that the assembly names.</summary>
+    public const string NamedShardSizes = nameof(NamedShardSizes);
+
+    /// <summary>The distinct shard sizes of all classes and of the assembly.</summary>
     public const string ShardSizes = nameof(ShardSizes);
 
     /// <summary>The calls to rewire, one model per source file that has any.</summary>

@@ -32,7 +32,7 @@ public class EmittedCodeTests
 
         Assert.Empty(generated.Problems);
         Assert.Equal(
-            ["My.Models.SelfAttention.Fossil.g.cs", "ShardKernels64.Code.g.cs", "ShardKernels64.g.cs", "Source0.Interceptors.g.cs"],
+            ["My.Models.SelfAttention.Fossil.g.cs", "ShardKernels64.g.cs", "Source0.Interceptors.g.cs"],
             generated.Files.Keys.Order(StringComparer.Ordinal));
         foreach (var (name, text) in generated.Files) Snapshots.Match(text.Replace(generated.Compilation.AssemblyName!, "Consumer"), $"SelfAttention.{name}");
     }
@@ -81,6 +81,6 @@ public class EmittedCodeTests
         var generated = GeneratorHarness.Run($$"""[FossilAdapt("p", ShardSize = {{shardSize}})] partial class M() : Module("m") { Linear p = Linear(600, 8); }""");
 
         Assert.Empty(generated.Problems);
-        Snapshots.Match(generated.Files[$"ShardKernels{shardSize}.Code.g.cs"], $"Kernels.{shardSize}");
+        Snapshots.Match(generated.Files[$"ShardKernels{shardSize}.g.cs"], $"Kernels.{shardSize}");
     }
 }

@@ -26,7 +26,7 @@ public class IncrementalCachingTests
 
     private const string Unrelated = "public static class Unrelated { public static int Answer() => 42; }";
 
-    private static readonly string[] Steps = [TrackingNames.Options, TrackingNames.AdaptedClasses, TrackingNames.SameNames, TrackingNames.ShardSizes, TrackingNames.CallSites];
+    private static readonly string[] Steps = [TrackingNames.Options, TrackingNames.AdaptedClasses, TrackingNames.SameNames, TrackingNames.NamedShardSizes, TrackingNames.ShardSizes, TrackingNames.CallSites];
 
     [Theory]
     [InlineData("42", "43")]
@@ -68,7 +68,7 @@ public class IncrementalCachingTests
 
         Assert.Equal([IncrementalStepRunReason.Modified, IncrementalStepRunReason.Cached], Reasons(second, TrackingNames.AdaptedClasses));
         Assert.Equal([IncrementalStepRunReason.Modified, IncrementalStepRunReason.Cached], Reasons(second, TrackingNames.ShardSizes));
-        Assert.Equal(["First.Fossil.g.cs", "ShardKernels16.Code.g.cs", "ShardKernels16.g.cs", "Source0.Interceptors.g.cs"], ChangedFiles(second));
+        Assert.Equal(["First.Fossil.g.cs", "ShardKernels16.g.cs", "Source0.Interceptors.g.cs"], ChangedFiles(second));
     }
 
     [Fact]
@@ -100,7 +100,7 @@ public class IncrementalCachingTests
             "Shard = 16");
 
         Assert.Equal([IncrementalStepRunReason.Modified, IncrementalStepRunReason.Cached], Reasons(second, TrackingNames.AdaptedClasses));
-        Assert.Equal(["First.Fossil.g.cs", "ShardKernels16.Code.g.cs", "ShardKernels16.g.cs"], ChangedFiles(second));
+        Assert.Equal(["First.Fossil.g.cs", "ShardKernels16.g.cs"], ChangedFiles(second));
     }
 
     [Fact]
@@ -122,6 +122,31 @@ public class IncrementalCachingTests
         var second = Edit([First.Replace("FossilAdapt", "Adapt"), "global using Nothing = System.Int32;"], 1, "Nothing = System.Int32", "Adapt = Fossil.FossilAdaptAttribute");
 
         Assert.Contains("First.Fossil.g.cs", ChangedFiles(second));
+    }
+
+    [Theory]
+    [InlineData("(48)", "(48, 24)", "ShardKernels24.g.cs")]
+    [InlineData("public const int Large = 96;", "public const int Large = 80;", "ShardKernels80.g.cs")]
+    public void AFurtherNamedSizeAddsItsKernelsAlone(string old, string edited, string file)
+    {
+        string[] sources =
+        [
+            First, Unrelated, "[assembly: FossilShardSizes(48)] class Nothing { }", "[assembly: FossilShardSizes(32, Sizes.Large)]",
+            "static class Sizes { public const int Large = 96; }",
+        ];
+        var second = Edit(sources, Array.FindIndex(sources, source => source.Contains(old, StringComparison.Ordinal)), old, edited);
+
+        foreach (var step in Steps.Except([TrackingNames.NamedShardSizes, TrackingNames.ShardSizes])) AssertCached(second, step);
+        Assert.Equal([file], ChangedFiles(second));
+    }
+
+    [Fact]
+    public void AnUnrelatedEditBesideNamedSizesReRunsNothing()
+    {
+        var second = Edit([First, Unrelated, "[assembly: FossilShardSizes(48)] class Nothing { public void Empty() { } }"], 2, "void Empty() { }", "int Empty() { return 1; }");
+
+        foreach (var step in Steps) AssertCached(second, step);
+        AssertNoOutputRan(second);
     }
 
     [Fact]
@@ -152,10 +177,10 @@ public class IncrementalCachingTests
         return new Runs(before, after);
     }
 
-    /// <summary>Unchanged (made again, equal) counts as Cached (not even made again): nothing behind it runs.</summary>
+    /// <summary>Unchanged (made again, equal) counts as Cached (not even made again): nothing behind it runs. A step that makes nothing is not tracked.</summary>
     private static IncrementalStepRunReason[] Reasons(Runs runs, string step) =>
     [
-        .. runs.Now.TrackedSteps[step]
+        .. runs.Now.TrackedSteps.GetValueOrDefault(step, [])
             .SelectMany(run => run.Outputs)
             .Select(output => output.Reason == IncrementalStepRunReason.Unchanged ? IncrementalStepRunReason.Cached : output.Reason),
     ];

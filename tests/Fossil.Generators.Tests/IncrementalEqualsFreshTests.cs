@@ -24,6 +24,7 @@ public class IncrementalEqualsFreshTests(ITestOutputHelper output)
         "public class Loop { Tensor Run(Many many, Tensor x) { foreach (var one in many) x = one.forward(x); var (a, b) = many; return a.forward(b.call(x)); } }",
         "public class Many { } public static class Walk { public static IEnumerator<Linear> GetEnumerator(this Many m) => null!; public static void Deconstruct(this Many m, out Linear a, out Custom b) { a = null!; b = null!; } }",
         "global using Layer = TorchSharp.Modules.Linear; public class ByAlias { Tensor Run(Layer p, Second.Deep q, Tensor x) => p.forward(q.At.forward(x)); }",
+        "[assembly: FossilShardSizes(Named.Other, Numbers.Eight * 2)] static class Named { public const int Other = 24; }",
         "namespace Second { public class Deep { public Layer At = null!; } public class Noise { public void Call() { } } }",
     ];
 
@@ -45,7 +46,9 @@ public class IncrementalEqualsFreshTests(ITestOutputHelper output)
     [InlineData(9, "out Linear a", "out string a")]
     [InlineData(10, "TorchSharp.Modules.Linear", "System.String")]
     [InlineData(10, "global using Layer = TorchSharp.Modules.Linear;", "")]
-    [InlineData(11, "public Layer At", "public string At")]
+    [InlineData(11, "FossilShardSizes(", "FossilAdapt(")]
+    [InlineData(11, "Other = 24", "Other = 12")]
+    [InlineData(12, "public Layer At", "public string At")]
     public void AfterAnEditElsewhere(int file, string old, string edited)
     {
         var compilation = GeneratorHarness.Compile(Project);

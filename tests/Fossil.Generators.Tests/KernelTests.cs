@@ -10,18 +10,10 @@ public class KernelTests
 
     private static readonly Lazy<IReadOnlyDictionary<int, IShardKernels>> Kernels = new(() =>
     {
-        var attributes = string.Join("\n", ShardSizes.Select(size => $"[FossilAdapt(\"p{size}\", ShardSize = {size})]"));
-        var fields = string.Join("\n", ShardSizes.Select(size => $"public Linear p{size} = Linear({size}, 4);"));
-        var assembly = GeneratorHarness.Run($$"""
-            {{attributes}}
-            public sealed partial class AllSizes() : nn.Module("all")
-            {
-                {{fields}}
-            }
-            """).Load();
+        var assembly = GeneratorHarness.Run($"[assembly: FossilShardSizes({string.Join(", ", ShardSizes)})]").Load();
         return ShardSizes.ToDictionary(
             size => size,
-            size => (IShardKernels)assembly.GetType($"Fossil.Generated.ShardKernels{size}", throwOnError: true)!.GetProperty("Instance")!.GetValue(null)!);
+            size => (IShardKernels)Activator.CreateInstance(assembly.GetType($"Fossil.Generated.ShardKernels{size}", throwOnError: true)!)!);
     });
 
     public static TheoryData<int, ScalarType> Cases()

@@ -28,27 +28,22 @@ public sealed class DeclarationReader
         if (before is null || before.Hash != project.Hash)
         {
             var classes = ReadClasses(compilation, project, cancellationToken);
+            var sizes = ReadShardSizes(compilation, project, before?.Sizes);
             // What is made from all of them is kept as well, where none has changed.
-            before = before is not null && classes.SequenceEqual(before.Classes) ? new Last(project.Hash, before.Classes, before.Targets) : new Last(project.Hash, classes.ToEquatableArray(), TargetSet.Of(classes));
+            before = before is not null && classes.SequenceEqual(before.Classes)
+                ? new Last(project.Hash, before.Classes, before.Targets, sizes)
+                : new Last(project.Hash, classes.ToEquatableArray(), TargetSet.Of(classes), sizes);
             last = before;
         }
         project.Classes = before.Classes;
+        project.ShardSizes = before.Sizes.Values;
         project.Targets = before.Targets;
         return projects.GetValue(compilation, _ => project);
     }
 
     private List<AdaptedClass> ReadClasses(Compilation compilation, ProjectDeclarations project, CancellationToken cancellationToken)
     {
-        const string attribute = "FossilAdapt";
-        var names = new HashSet<string>([attribute, attribute + nameof(Attribute)]);
-        foreach (var file in project.Files)
-        {
-            foreach (var alias in file.Aliases)
-            {
-                if (alias.Target is attribute or attribute + nameof(Attribute)) names.Add(alias.Name);
-            }
-        }
-
+        var names = NamesOf("FossilAdapt", project);
         var classes = new List<AdaptedClass>();
         // A class may have attributes on several of its parts.
         var seen = new HashSet<string>();
@@ -63,6 +58,27 @@ public sealed class DeclarationReader
             }
         }
         return classes;
+    }
+
+    private static NamedSizes ReadShardSizes(Compilation compilation, ProjectDeclarations project, NamedSizes? known)
+    {
+        var names = NamesOf("FossilShardSizes", project);
+        var fingerprint = 0UL;
+        for (var file = 0; file < project.Files.Count; file++)
+        {
+            if (project.Files[file].AssemblyAttributes.Any(names.Contains)) fingerprint = Fingerprint.Then(fingerprint, project.FingerprintOfDeclarations(file));
+        }
+        if (known is not null && known.Fingerprint == fingerprint) return known;
+        var isNamed = fingerprint != 0 && WellKnownTypes.From(compilation) is not null;
+        return new NamedSizes(fingerprint, isNamed ? NamedShardSizes.Of(compilation.Assembly, WellKnownTypes.From(compilation)!).ToEquatableArray() : []);
+    }
+
+    /// <summary>The names by which the project's files may call an attribute.</summary>
+    private static HashSet<string> NamesOf(string attribute, ProjectDeclarations project)
+    {
+        var names = new HashSet<string>([attribute, attribute + nameof(Attribute)]);
+        names.UnionWith([.. project.Files.SelectMany(file => file.Aliases).Where(alias => names.Contains(alias.Target)).Select(alias => alias.Name)]);
+        return names;
     }
 
     private EquatableArray<AdaptedClass> ReadFile(
@@ -88,13 +104,23 @@ public sealed class DeclarationReader
         }
     }
 
-    private sealed class Last(ulong hash, EquatableArray<AdaptedClass> classes, TargetSet targets)
+    private sealed class Last(ulong hash, EquatableArray<AdaptedClass> classes, TargetSet targets, NamedSizes sizes)
     {
         public ulong Hash { get; } = hash;
 
         public EquatableArray<AdaptedClass> Classes { get; } = classes;
 
         public TargetSet Targets { get; } = targets;
+
+        public NamedSizes Sizes { get; } = sizes;
+    }
+
+    /// <summary>The shard sizes of the assembly's attributes, and what the files that have such attributes depend on.</summary>
+    private sealed class NamedSizes(ulong fingerprint, EquatableArray<int> values)
+    {
+        public ulong Fingerprint { get; } = fingerprint;
+
+        public EquatableArray<int> Values { get; } = values;
     }
 
     private sealed class Reading(ulong fingerprint, EquatableArray<AdaptedClass> classes)

@@ -23,6 +23,7 @@ public sealed class FileDeclarations
         GlobalUsings = reader.GlobalUsings;
         Types = reader.Types.ToImmutable();
         Aliases = reader.Aliases.ToImmutable();
+        AssemblyAttributes = reader.AssemblyAttributes.ToImmutable();
         Namespaces = [.. reader.Namespaces];
         Declared = [.. reader.Declared];
         Mentioned = [.. reader.Mentioned];
@@ -49,6 +50,9 @@ public sealed class FileDeclarations
 
     /// <summary>The names that using directives give to something else.</summary>
     public ImmutableArray<Alias> Aliases { get; }
+
+    /// <summary>The last identifier of the name of each attribute of the assembly.</summary>
+    public ImmutableArray<string> AssemblyAttributes { get; }
 
     /// <summary>Whether a call of <c>forward</c> or <c>call</c> may stand in the file.</summary>
     public bool NamesRunMethod { get; }
@@ -105,6 +109,8 @@ public sealed class FileDeclarations
 
         public ImmutableArray<Alias>.Builder Aliases { get; } = ImmutableArray.CreateBuilder<Alias>();
 
+        public ImmutableArray<string>.Builder AssemblyAttributes { get; } = ImmutableArray.CreateBuilder<string>();
+
         public HashSet<ulong> Namespaces { get; } = [];
 
         public HashSet<ulong> Declared { get; } = [];
@@ -143,6 +149,12 @@ public sealed class FileDeclarations
             var isConstant = node.Parent is EnumMemberDeclarationSyntax or ParameterSyntax
                 || (node.Parent?.Parent?.Parent is FieldDeclarationSyntax field && field.Modifiers.Any(SyntaxKind.ConstKeyword));
             if (isConstant) base.VisitEqualsValueClause(node);
+        }
+
+        public override void VisitCompilationUnit(CompilationUnitSyntax node)
+        {
+            AssemblyAttributes.AddRange(Names(node.AttributeLists));
+            base.VisitCompilationUnit(node);
         }
 
         public override void VisitUsingDirective(UsingDirectiveSyntax node)
@@ -211,7 +223,7 @@ public sealed class FileDeclarations
             if (node.AttributeLists.Count == 0 && node.BaseList is null) return;
             Types.Add(new DeclaredType(
                 node.Span,
-                [.. node.AttributeLists.SelectMany(list => list.Attributes).Select(attribute => LastIdentifier(attribute.Name))],
+                [.. Names(node.AttributeLists)],
                 node.BaseList is { } bases ? [.. bases.Types.Select(type => type.Type).OfType<NameSyntax>().Select(LastIdentifier)] : []));
         }
 
@@ -224,6 +236,8 @@ public sealed class FileDeclarations
                 else if (member is PropertyDeclarationSyntax property) Declare(property.Identifier);
             }
         }
+
+        private static IEnumerable<string> Names(SyntaxList<AttributeListSyntax> lists) => lists.SelectMany(list => list.Attributes).Select(attribute => LastIdentifier(attribute.Name));
 
         private static string LastIdentifier(NameSyntax name) => name switch
         {

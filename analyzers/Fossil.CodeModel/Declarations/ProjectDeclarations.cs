@@ -33,6 +33,9 @@ public sealed class ProjectDeclarations
     /// <summary>The annotated classes, in the order of the files.</summary>
     public EquatableArray<AdaptedClass> Classes { get; internal set; }
 
+    /// <summary>The shard sizes that the assembly names for kernels, besides those of the classes.</summary>
+    public EquatableArray<int> ShardSizes { get; internal set; }
+
     /// <summary>Their targets.</summary>
     public TargetSet Targets { get; internal set; } = TargetSet.Empty;
 

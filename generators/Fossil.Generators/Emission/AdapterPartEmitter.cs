@@ -89,7 +89,7 @@ internal static class AdapterPartEmitter
             {
                 var method = target.Kind == TargetKind.Module ? "Add" : "AddRange";
                 var value = $"this.{SymbolNames.EscapeMember(target.Member)}";
-                writer.Line($"targets.{method}({GeneratedFile.Literal(target.Member)}, {value}, {defaults}, {ShardKernelNames.Instance(settings)});");
+                writer.Line($"targets.{method}({GeneratedFile.Literal(target.Member)}, {value}, {defaults});");
             }
         }
     }

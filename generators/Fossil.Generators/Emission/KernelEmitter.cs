@@ -27,11 +27,14 @@ internal static class KernelEmitter
 
     private static void EmitClass(IndentedWriter writer, string name, int shardSize)
     {
-        using (writer.Block($"partial class {name} : {GeneratedFile.Kernels}.IShardKernels"))
+        writer.Line($"/// <summary>The shard sum and the tiled gradient for shard size {shardSize}.</summary>");
+        using (writer.Block($"internal sealed class {name} : {GeneratedFile.Kernels}.IShardKernels"))
         {
             writer.Line($"private const int ShardSize = {shardSize};");
             writer.Line();
-            writer.Line($"static partial void Implement(ref {GeneratedFile.Kernels}.IShardKernels? kernels) => kernels = new {name}();");
+            writer.Line("/// <summary>Runs before any other code of the assembly: the run time finds kernels by their shard size, whichever assembly has them.</summary>");
+            writer.Line("[ModuleInitializer]");
+            writer.Line($"internal static void Register() => ShardKernelRegistry.Register(new {name}());");
             writer.Line();
             writer.Line($"int {GeneratedFile.Kernels}.IShardKernels.ShardSize => ShardSize;");
             EmitSumStub(writer);

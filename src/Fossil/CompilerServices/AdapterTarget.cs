@@ -1,5 +1,4 @@
 using System.ComponentModel;
-using Fossil.Kernels;
 using static TorchSharp.torch;
 
 namespace Fossil.CompilerServices;
@@ -22,6 +21,5 @@ public sealed record AdapterDefaults(
 /// <param name="Member">The field or property that holds it, with an index for elements: <c>q_proj</c>, <c>experts.3</c>.</param>
 /// <param name="Module">The projection; null where the member holds none.</param>
 /// <param name="Defaults">The settings of the attribute.</param>
-/// <param name="Kernels">The kernels generated for the shard size.</param>
 [EditorBrowsable(EditorBrowsableState.Never)]
-public sealed record AdapterTarget(string Member, nn.Module<Tensor, Tensor>? Module, AdapterDefaults Defaults, IShardKernels? Kernels);
+public sealed record AdapterTarget(string Member, nn.Module<Tensor, Tensor>? Module, AdapterDefaults Defaults);

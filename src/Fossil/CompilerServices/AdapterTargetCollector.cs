@@ -1,5 +1,4 @@
 using System.ComponentModel;
-using Fossil.Kernels;
 using static TorchSharp.torch;
 
 namespace Fossil.CompilerServices;
@@ -14,14 +13,14 @@ public sealed class AdapterTargetCollector
     public IReadOnlyList<AdapterTarget> Targets => targets;
 
     /// <summary>Adds the projection that <paramref name="member"/> holds.</summary>
-    public void Add(string member, nn.Module<Tensor, Tensor>? module, AdapterDefaults defaults, IShardKernels? kernels) =>
-        targets.Add(new AdapterTarget(member, module, defaults, kernels));
+    public void Add(string member, nn.Module<Tensor, Tensor>? module, AdapterDefaults defaults) =>
+        targets.Add(new AdapterTarget(member, module, defaults));
 
     /// <summary>Adds each projection of the array or module list that <paramref name="member"/> holds.</summary>
-    public void AddRange(string member, IEnumerable<nn.Module<Tensor, Tensor>?>? modules, AdapterDefaults defaults, IShardKernels? kernels)
+    public void AddRange(string member, IEnumerable<nn.Module<Tensor, Tensor>?>? modules, AdapterDefaults defaults)
     {
         if (modules is null) return;
         var index = 0;
-        foreach (var module in modules) Add($"{member}.{index++}", module, defaults, kernels);
+        foreach (var module in modules) Add($"{member}.{index++}", module, defaults);
     }
 }

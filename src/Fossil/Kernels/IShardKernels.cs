@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 namespace Fossil.Kernels;
 
 /// <summary>
-/// The kernels of one shard size. The generator emits one implementation for each shard size that a compilation uses, with the size as a
-/// literal constant. Each method is a launch stub: it looks at dtype, layout and device, and answers false where no kernel of
+/// The kernels of one shard size. The generator emits one implementation for each shard size that a compilation names, with the size as a
+/// literal constant; it registers itself with <see cref="CompilerServices.ShardKernelRegistry"/>. Each method is a launch stub: it looks at dtype, layout and device, and answers false where no kernel of
 /// this set fits, having written nothing; the caller then uses libtorch's operations.
 /// </summary>
 public interface IShardKernels

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Fossil.CompilerServices;
 
 namespace Fossil.Kernels;
 
@@ -9,20 +10,16 @@ namespace Fossil.Kernels;
 /// </remarks>
 internal static class KernelChoice
 {
-    private static readonly ConcurrentDictionary<int, IShardKernels> Generated = [];
     private static readonly ConcurrentDictionary<int, bool> Reported = [];
-
-    /// <summary>Makes generated kernels known. They serve every layer with their shard size, wherever it was declared.</summary>
-    public static void Register(IShardKernels kernels) => Generated.TryAdd(kernels.ShardSize, kernels);
 
     /// <summary>Says once for each shard size that no kernels were generated for it.</summary>
     public static void ReportMissing(int shardSize)
     {
-        if (Generated.ContainsKey(shardSize) || !Reported.TryAdd(shardSize, true)) return;
+        if (For(shardSize) is not null || !Reported.TryAdd(shardSize, true)) return;
         FossilWarnings.Report(
-            $"No kernels were generated for shard size {shardSize}, so it runs through libtorch's operations, which is slower. To generate them, name the size in an attribute: [FossilAdapt(…, ShardSize = {shardSize})].");
+            $"No kernels were generated for shard size {shardSize}, so it runs through libtorch's operations, which is slower. To generate them, write in your project: [assembly: FossilShardSizes({shardSize})]");
     }
 
     /// <summary>The kernels for <paramref name="shardSize"/>; null for libtorch's operations.</summary>
-    public static IShardKernels? For(int shardSize) => Generated.GetValueOrDefault(shardSize);
+    public static IShardKernels? For(int shardSize) => ShardKernelRegistry.Find(shardSize);
 }

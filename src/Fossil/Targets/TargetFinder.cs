@@ -1,6 +1,5 @@
 using Fossil.Adapters;
 using Fossil.CompilerServices;
-using Fossil.Kernels;
 using static TorchSharp.torch;
 
 namespace Fossil.Targets;
@@ -56,7 +55,6 @@ internal sealed class TargetFinder
         foreach (var (path, module) in NamedModules(owner)) paths.Add(module, path);
         foreach (var target in collector.Targets)
         {
-            if (target.Kernels is not null) KernelChoice.Register(target.Kernels);
             if (target.Module is not { } module || targets.ContainsKey(module)) continue;
             if (!paths.TryGetValue(module, out var localPath))
             {

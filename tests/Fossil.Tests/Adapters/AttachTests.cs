@@ -137,7 +137,7 @@ public class AttachTests
             FossilWarnings.Handler = handler;
         }
 
-        Assert.Single(warnings, warning => warning.Contains("shard size 13", StringComparison.Ordinal));
+        Assert.Contains("[assembly: FossilShardSizes(13)]", Assert.Single(warnings, warning => warning.Contains("shard size 13", StringComparison.Ordinal)));
     }
 
     [Fact]

@@ -1,5 +1,4 @@
 using Fossil.CompilerServices;
-using Fossil.Kernels;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -11,13 +10,11 @@ namespace Fossil.Tests.Adapters;
 internal sealed class OneLinear : nn.Module<Tensor, Tensor>, IFossilAdaptable
 {
     private readonly AdapterDefaults defaults;
-    private readonly IShardKernels? kernels;
 
-    public OneLinear(long inFeatures, long outFeatures, bool bias = true, ScalarType dtype = ScalarType.Float32, AdapterDefaults? defaults = null, IShardKernels? kernels = null)
+    public OneLinear(long inFeatures, long outFeatures, bool bias = true, ScalarType dtype = ScalarType.Float32, AdapterDefaults? defaults = null)
         : base(nameof(OneLinear))
     {
         this.defaults = defaults ?? new AdapterDefaults(ShardSize: 4);
-        this.kernels = kernels;
         proj = nn.Linear(inFeatures, outFeatures, bias, dtype: dtype);
         RegisterComponents();
     }
@@ -29,5 +26,5 @@ internal sealed class OneLinear : nn.Module<Tensor, Tensor>, IFossilAdaptable
     /// <summary>The base alone. (A call of <c>proj.forward</c> in a test is rewired too.)</summary>
     public Tensor Base(Tensor input) => nn.functional.linear(input, proj.weight, proj.bias);
 
-    public void CollectAdapterTargets(AdapterTargetCollector targets) => targets.Add(nameof(proj), proj, defaults, kernels);
+    public void CollectAdapterTargets(AdapterTargetCollector targets) => targets.Add(nameof(proj), proj, defaults);
 }

@@ -129,7 +129,7 @@ internal sealed class SharedProjection : nn.Module<Tensor, Tensor>, IFossilAdapt
 
     public void CollectAdapterTargets(AdapterTargetCollector targets)
     {
-        targets.Add(nameof(up), up, new AdapterDefaults(ShardSize: 4), null);
-        targets.Add(nameof(same), same, new AdapterDefaults(ShardSize: 4), null);
+        targets.Add(nameof(up), up, new AdapterDefaults(ShardSize: 4));
+        targets.Add(nameof(same), same, new AdapterDefaults(ShardSize: 4));
     }
 }
