@@ -17,27 +17,25 @@ public sealed class CallInLambdaFix : FixProvider
     /// <inheritdoc/>
     public override ImmutableArray<string> FixableDiagnosticIds => [UseNotRewired.Id];
 
-    /// <inheritdoc/>
-    public override async Task RegisterCodeFixesAsync(CodeFixContext context)
+    private protected override IEnumerable<Fix> FixesOf(Diagnostic diagnostic, SyntaxNode reported)
     {
-        var root = await context.Document.GetSyntaxRootAsync(context.CancellationToken).ConfigureAwait(false);
-        var model = await context.Document.GetSemanticModelAsync(context.CancellationToken).ConfigureAwait(false);
-        foreach (var diagnostic in context.Diagnostics)
-        {
-            if (!diagnostic.Properties.ContainsKey(DiagnosticProperties.Replacement) || root is null || model is null) continue;
-            if (root.FindNode(diagnostic.Location.SourceSpan, getInnermostNodeForTie: true).FirstAncestorOrSelf<MemberAccessExpressionSyntax>() is not { } group) continue;
-            var name = FreeName(model, group.SpanStart);
-            Offer<MemberAccessExpressionSyntax>(
-                context, diagnostic, context.Document, diagnostic.Location.SourceSpan, $"Call it in a lambda: {name} => {group}({name})", nameof(CallInLambdaFix),
-                access => SyntaxFactory.ParseExpression($"{name} => {access.WithoutTrivia()}({name})").WithTriviaFrom(access));
-        }
+        if (!diagnostic.Properties.TryGetValue(DiagnosticProperties.Replacement, out var type) || type is null) yield break;
+        if (reported.FirstAncestorOrSelf<MemberAccessExpressionSyntax>() is not { ContainsDirectives: false } group || !IsSameLater(group.Expression)) yield break;
+        yield return Fix.Replace("Call it in a lambda", nameof(CallInLambdaFix), group, access => Lambda(access, type));
     }
 
-    /// <summary>A name for the parameter that nothing has at <paramref name="position"/>.</summary>
-    private static string FreeName(SemanticModel model, int position)
+    private static ExpressionSyntax Lambda(MemberAccessExpressionSyntax group, string type)
     {
-        string[] candidates = ["x", "input", "value", "tensor"];
-        var taken = model.LookupSymbols(position).Select(symbol => symbol.Name).ToImmutableHashSet();
-        return candidates.FirstOrDefault(candidate => !taken.Contains(candidate)) ?? "argument";
+        var name = SyntaxEdits.FreeName(group, "x", "input", "value", "tensor");
+        // A variable that takes its type from the delegate needs the parameter's type.
+        var isUntyped = group.Parent is EqualsValueClauseSyntax { Parent.Parent: VariableDeclarationSyntax { Type.IsVar: true } };
+        var lambda = $"{(isUntyped ? $"({type} {name})" : name)} => {group.WithoutTrivia()}({name})";
+        var standsAlone = group.Parent is ArgumentSyntax or EqualsValueClauseSyntax or AssignmentExpressionSyntax or ReturnStatementSyntax or ArrowExpressionClauseSyntax
+            or InitializerExpressionSyntax or ExpressionElementSyntax or ParenthesizedExpressionSyntax;
+        return SyntaxFactory.ParseExpression(standsAlone ? lambda : $"({lambda})").InPlaceOf(group);
     }
+
+    /// <summary>Whether an expression gives the same object when the lambda runs: a call or an index might not.</summary>
+    private static bool IsSameLater(ExpressionSyntax receiver) =>
+        !receiver.DescendantNodesAndSelf().Any(node => node is InvocationExpressionSyntax or ElementAccessExpressionSyntax or AssignmentExpressionSyntax or BaseObjectCreationExpressionSyntax);
 }

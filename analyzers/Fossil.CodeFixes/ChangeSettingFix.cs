@@ -21,28 +21,24 @@ public sealed class ChangeSettingFix : FixProvider
     public override ImmutableArray<string> FixableDiagnosticIds =>
         [ShardSizeNotPositive.Id, WidthNotDivisible.Id, MiniSizeNotPositive.Id, WidthNotDivisibleByMiniSize.Id, ShardLargerThanInput.Id];
 
-    /// <inheritdoc/>
-    public override Task RegisterCodeFixesAsync(CodeFixContext context)
+    private protected override IEnumerable<Fix> FixesOf(Diagnostic diagnostic, SyntaxNode reported)
     {
-        foreach (var diagnostic in context.Diagnostics)
+        if (!diagnostic.Properties.TryGetValue(DiagnosticProperties.Setting, out var setting) || setting is null) yield break;
+        if (reported.FirstAncestorOrSelf<AttributeSyntax>() is not { } attribute) yield break;
+        foreach (var size in Sizes(diagnostic, setting))
         {
-            var location = diagnostic.AdditionalLocations.FirstOrDefault() ?? diagnostic.Location;
-            if (location.SourceTree is not { } tree || context.Document.Project.Solution.GetDocument(tree) is not { } document) continue;
-            if (!diagnostic.Properties.TryGetValue(DiagnosticProperties.Setting, out var setting) || setting is null) continue;
-            foreach (var size in Sizes(diagnostic, setting))
-            {
-                var title = string.Format(CultureInfo.InvariantCulture, "Set {0} = {1}", setting, size);
-                Offer<AttributeSyntax>(context, diagnostic, document, location.SourceSpan, title, title, attribute => AttributeEdits.WithSetting(attribute, setting, AttributeEdits.Number(size)));
-            }
-            if (diagnostic.Properties.ContainsKey(DiagnosticProperties.CanPad))
-            {
-                const string Title = "Set AllowPadding = true";
-                Offer<AttributeSyntax>(
-                    context, diagnostic, document, location.SourceSpan, Title, Title,
-                    attribute => AttributeEdits.WithSetting(attribute, nameof(AdapterSettings.AllowPadding), SyntaxFactory.LiteralExpression(SyntaxKind.TrueLiteralExpression)));
-            }
+            yield return Setting(attribute, setting, size.ToString(CultureInfo.InvariantCulture));
         }
-        return Task.CompletedTask;
+        if (diagnostic.Properties.ContainsKey(DiagnosticProperties.CanPad))
+        {
+            yield return Setting(attribute, nameof(AdapterSettings.AllowPadding), "true");
+        }
+    }
+
+    private static Fix Setting(AttributeSyntax attribute, string setting, string value)
+    {
+        var title = $"Set {setting} = {value}";
+        return Fix.Replace(title, title, attribute, current => AttributeEdits.WithSetting(current, setting, SyntaxFactory.ParseExpression(value)));
     }
 
     private static IEnumerable<int> Sizes(Diagnostic diagnostic, string setting)

@@ -1,42 +1,69 @@
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CodeActions;
 using Microsoft.CodeAnalysis.CodeFixes;
-using Microsoft.CodeAnalysis.Text;
 
 namespace Fossil.CodeFixes;
 
-/// <summary>What the code fixes share: each offers changes of syntax, in one document, that can be applied to all.</summary>
+/// <summary>What the code fixes share: each says which changes it has for one report; here they are offered, one by one and for all reports.</summary>
 public abstract class FixProvider : CodeFixProvider
 {
     /// <inheritdoc/>
-    public sealed override FixAllProvider GetFixAllProvider() => WellKnownFixAllProviders.BatchFixer;
+    public sealed override FixAllProvider GetFixAllProvider() => new EveryFix(this);
 
-    /// <summary>Offers to replace the syntax at <paramref name="span"/> by what <paramref name="change"/> makes of it.</summary>
-    private protected static void Offer<TNode>(
-        CodeFixContext context, Diagnostic diagnostic, Document document, TextSpan span, string title, string key, Func<TNode, SyntaxNode?> change)
-        where TNode : SyntaxNode =>
-        Offer(context, diagnostic, document, span, title, key, node => node, change);
-
-    /// <summary>As the other overload, for the node that <paramref name="select"/> finds from there.</summary>
-    private protected static void Offer<TNode>(
-        CodeFixContext context, Diagnostic diagnostic, Document document, TextSpan span, string title, string key, Func<TNode, TNode?> select, Func<TNode, SyntaxNode?> change)
-        where TNode : SyntaxNode
+    /// <inheritdoc/>
+    public sealed override async Task RegisterCodeFixesAsync(CodeFixContext context)
     {
-        context.RegisterCodeFix(
-            CodeAction.Create(
-                title,
-                async cancellationToken =>
-                {
-                    if (await document.GetSyntaxRootAsync(cancellationToken).ConfigureAwait(false) is not { } root) return document;
-                    if (root.FindNode(span, getInnermostNodeForTie: true).FirstAncestorOrSelf<TNode>() is not { } found
-                        || select(found) is not { } node
-                        || change(node) is not { } changed)
-                    {
-                        return document;
-                    }
-                    return document.WithSyntaxRoot(root.ReplaceNode(node, changed));
-                },
-                equivalenceKey: key),
-            diagnostic);
+        var solution = context.Document.Project.Solution;
+        foreach (var diagnostic in context.Diagnostics)
+        {
+            foreach (var fix in await FixesAsync(solution, diagnostic, context.CancellationToken).ConfigureAwait(false))
+            {
+                context.RegisterCodeFix(CodeAction.Create(fix.Title, cancellationToken => Fix.ApplyAsync(solution, [fix], cancellationToken), fix.Key), diagnostic);
+            }
+        }
+    }
+
+    /// <summary>The changes that would mend a report; none where its code has another form than the fix knows.</summary>
+    /// <param name="diagnostic">The report.</param>
+    /// <param name="reported">The syntax at the report, or at the attribute that the report names as what to change.</param>
+    private protected abstract IEnumerable<Fix> FixesOf(Diagnostic diagnostic, SyntaxNode reported);
+
+    private async Task<IEnumerable<Fix>> FixesAsync(Solution solution, Diagnostic diagnostic, CancellationToken cancellationToken)
+    {
+        // The attribute may stand in another file than the report.
+        var location = diagnostic.AdditionalLocations.FirstOrDefault() ?? diagnostic.Location;
+        if (location.SourceTree is not { } tree || solution.GetDocument(tree) is null) return [];
+        var root = await tree.GetRootAsync(cancellationToken).ConfigureAwait(false);
+        return FixesOf(diagnostic, root.FindNode(location.SourceSpan, getInnermostNodeForTie: true));
+    }
+
+    /// <summary>
+    /// Makes the same change for all reports of a document, project or solution. Roslyn's batch fixer would merge texts, and lose one of two changes that
+    /// touch each other, as two arguments of one attribute do.
+    /// </summary>
+    private sealed class EveryFix(FixProvider provider) : FixAllProvider
+    {
+        public override Task<CodeAction?> GetFixAsync(FixAllContext context) => Task.FromResult<CodeAction?>(CodeAction.Create(
+            "Fix all", cancellationToken => ApplyAsync(context.WithCancellationToken(cancellationToken)), context.CodeActionEquivalenceKey));
+
+        private async Task<Solution> ApplyAsync(FixAllContext context)
+        {
+            var fixes = new List<Fix>();
+            foreach (var diagnostic in await ReportsAsync(context).ConfigureAwait(false))
+            {
+                var offered = await provider.FixesAsync(context.Solution, diagnostic, context.CancellationToken).ConfigureAwait(false);
+                fixes.AddRange(offered.Where(fix => fix.Key == context.CodeActionEquivalenceKey));
+            }
+            return await Fix.ApplyAsync(context.Solution, fixes, context.CancellationToken).ConfigureAwait(false);
+        }
+
+        private static async Task<IEnumerable<Diagnostic>> ReportsAsync(FixAllContext context)
+        {
+            if (context is { Scope: FixAllScope.Document, Document: { } document }) return await context.GetDocumentDiagnosticsAsync(document).ConfigureAwait(false);
+            var projects = context.Scope == FixAllScope.Solution ? context.Solution.Projects : [context.Project];
+            var reports = new List<Diagnostic>();
+            foreach (var project in projects) reports.AddRange(await context.GetAllDiagnosticsAsync(project).ConfigureAwait(false));
+            return reports;
+        }
     }
 }

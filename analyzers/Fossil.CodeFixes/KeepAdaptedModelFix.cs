@@ -16,16 +16,20 @@ public sealed class KeepAdaptedModelFix : FixProvider
     /// <inheritdoc/>
     public override ImmutableArray<string> FixableDiagnosticIds => [AdaptedModelDiscarded.Id];
 
-    /// <inheritdoc/>
-    public override async Task RegisterCodeFixesAsync(CodeFixContext context)
+    private protected override IEnumerable<Fix> FixesOf(Diagnostic diagnostic, SyntaxNode reported)
     {
-        var model = await context.Document.GetSemanticModelAsync(context.CancellationToken).ConfigureAwait(false);
-        foreach (var diagnostic in context.Diagnostics)
-        {
-            var name = model is null || model.LookupSymbols(diagnostic.Location.SourceSpan.Start, name: "adapted").IsEmpty ? "adapted" : "adaptedModel";
-            Offer<ExpressionStatementSyntax>(
-                context, diagnostic, context.Document, diagnostic.Location.SourceSpan, $"Keep it: using var {name} = …", nameof(KeepAdaptedModelFix),
-                statement => SyntaxFactory.ParseStatement($"using var {name} = {statement.Expression.WithoutTrivia()};").WithTriviaFrom(statement));
-        }
+        // A declaration stands in a block or at the top of a file, not behind an `if` or in the section of a switch.
+        if (reported.FirstAncestorOrSelf<ExpressionStatementSyntax>() is not { ContainsDirectives: false, Parent: BlockSyntax or GlobalStatementSyntax } discarding) yield break;
+        if (ValueOf(discarding).Span != diagnostic.Location.SourceSpan) yield break;
+        yield return Fix.Replace("Keep it: using var adapted = …", nameof(KeepAdaptedModelFix), discarding, Keeping);
     }
+
+    private static StatementSyntax Keeping(ExpressionStatementSyntax statement)
+    {
+        var name = SyntaxEdits.FreeName(statement, "adapted", "adaptedModel");
+        return SyntaxFactory.ParseStatement($"using var {name} = {ValueOf(statement).WithoutTrivia()};").InPlaceOf(statement);
+    }
+
+    private static ExpressionSyntax ValueOf(ExpressionStatementSyntax statement) =>
+        statement.Expression is AssignmentExpressionSyntax { Left: IdentifierNameSyntax { Identifier.ValueText: "_" } } discard ? discard.Right : statement.Expression;
 }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Composition;
+using Fossil.Analyzers;
 using Fossil.Analyzers.Attributes;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CodeFixes;
@@ -15,23 +16,13 @@ public sealed class RemoveArgumentFix : FixProvider
     /// <inheritdoc/>
     public override ImmutableArray<string> FixableDiagnosticIds => [DuplicateTarget.Id, SettingUnused.Id, ShardSizeWithoutKernels.Id];
 
-    /// <inheritdoc/>
-    public override async Task RegisterCodeFixesAsync(CodeFixContext context)
+    private protected override IEnumerable<Fix> FixesOf(Diagnostic diagnostic, SyntaxNode reported)
     {
-        var root = await context.Document.GetSyntaxRootAsync(context.CancellationToken).ConfigureAwait(false);
-        foreach (var diagnostic in context.Diagnostics)
-        {
-            // A name inside an array is left to the author; so is the last name of an attribute, which would then name nothing.
-            if (root?.FindNode(diagnostic.Location.SourceSpan, getInnermostNodeForTie: true).FirstAncestorOrSelf<AttributeArgumentSyntax>() is not { } argument
-                || argument.Expression.Span != diagnostic.Location.SourceSpan
-                || argument.Parent is not AttributeArgumentListSyntax list
-                || (argument.NameEquals is null && list.Arguments.Count(other => other.NameEquals is null) < 2))
-            {
-                continue;
-            }
-            Offer<AttributeSyntax>(
-                context, diagnostic, context.Document, diagnostic.Location.SourceSpan, $"Remove '{argument}'", nameof(RemoveArgumentFix),
-                attribute => attribute.ArgumentList?.Arguments.FirstOrDefault(other => other.Span == argument.Span) is { } found ? AttributeEdits.Without(attribute, found) : null);
-        }
+        if (!diagnostic.Properties.ContainsKey(DiagnosticProperties.CanRemove)) yield break;
+        // A name inside an array is left to the author.
+        if (reported.FirstAncestorOrSelf<AttributeArgumentSyntax>() is not { } argument || argument.Expression.Span != diagnostic.Location.SourceSpan) yield break;
+        if (argument.ContainsDirectives) yield break;
+        yield return new Fix($"Remove '{argument}'", nameof(RemoveArgumentFix), argument, (root, current) =>
+            current.Parent is AttributeArgumentListSyntax list ? root.ReplaceNode(list, AttributeEdits.Without(list, (AttributeArgumentSyntax)current)) : root);
     }
 }

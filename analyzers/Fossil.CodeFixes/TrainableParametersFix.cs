@@ -17,16 +17,12 @@ public sealed class TrainableParametersFix : FixProvider
     /// <inheritdoc/>
     public override ImmutableArray<string> FixableDiagnosticIds => [OptimizerOverAllParameters.Id];
 
-    /// <inheritdoc/>
-    public override Task RegisterCodeFixesAsync(CodeFixContext context)
+    private protected override IEnumerable<Fix> FixesOf(Diagnostic diagnostic, SyntaxNode reported)
     {
-        foreach (var diagnostic in context.Diagnostics)
-        {
-            if (!diagnostic.Properties.TryGetValue(DiagnosticProperties.Replacement, out var adapted) || adapted is null) continue;
-            Offer<InvocationExpressionSyntax>(
-                context, diagnostic, context.Document, diagnostic.Location.SourceSpan, $"Use {adapted}.TrainableParameters()", nameof(TrainableParametersFix),
-                call => SyntaxFactory.ParseExpression($"{adapted}.TrainableParameters()").WithTriviaFrom(call));
-        }
-        return Task.CompletedTask;
+        if (!diagnostic.Properties.TryGetValue(DiagnosticProperties.Replacement, out var adapted) || adapted is null) yield break;
+        if (reported.FirstAncestorOrSelf<InvocationExpressionSyntax>() is not { } parameters) yield break;
+        yield return Fix.Replace(
+            $"Use {adapted}.TrainableParameters()", nameof(TrainableParametersFix), parameters,
+            call => SyntaxFactory.ParseExpression($"{adapted}.TrainableParameters()").InPlaceOf(call));
     }
 }

@@ -17,16 +17,12 @@ public sealed class UseNearestNameFix : FixProvider
     /// <inheritdoc/>
     public override ImmutableArray<string> FixableDiagnosticIds => [UnknownTarget.Id];
 
-    /// <inheritdoc/>
-    public override Task RegisterCodeFixesAsync(CodeFixContext context)
+    private protected override IEnumerable<Fix> FixesOf(Diagnostic diagnostic, SyntaxNode reported)
     {
-        foreach (var diagnostic in context.Diagnostics)
-        {
-            if (!diagnostic.Properties.TryGetValue(DiagnosticProperties.Replacement, out var name) || name is null) continue;
-            Offer<ExpressionSyntax>(
-                context, diagnostic, context.Document, diagnostic.Location.SourceSpan, $"Use '{name}'", nameof(UseNearestNameFix),
-                expression => SyntaxFactory.LiteralExpression(SyntaxKind.StringLiteralExpression, SyntaxFactory.Literal(name)).WithTriviaFrom(expression));
-        }
-        return Task.CompletedTask;
+        if (!diagnostic.Properties.TryGetValue(DiagnosticProperties.Replacement, out var name) || name is null) yield break;
+        if (reported.FirstAncestorOrSelf<ExpressionSyntax>() is not { } written) yield break;
+        yield return Fix.Replace(
+            $"Use '{name}'", nameof(UseNearestNameFix), written,
+            expression => SyntaxFactory.ParseExpression(SyntaxFactory.Literal(name).Text).InPlaceOf(expression));
     }
 }

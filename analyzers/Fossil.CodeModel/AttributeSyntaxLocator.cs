@@ -18,6 +18,10 @@ public static class AttributeSyntaxLocator
         return Setting(syntax, problem.Setting)?.GetLocation() ?? Target(syntax, problem.TargetIndex)?.GetLocation() ?? syntax.GetLocation();
     }
 
+    /// <summary>Where the name of <paramref name="target"/> stands.</summary>
+    public static Location Locate(INamedTypeSymbol type, WellKnownTypes types, AdaptedTarget target, CancellationToken cancellationToken) =>
+        Locate(type, types, new ParseProblem(default, target.AttributeIndex, target.TargetIndex, null, []), cancellationToken);
+
     /// <summary>The expression of the target argument at <paramref name="index"/>, whether the names are listed or given as one array; null where it cannot be told.</summary>
     public static SyntaxNode? Target(AttributeSyntax attribute, int index)
     {

@@ -12,7 +12,7 @@ namespace Fossil.Analyzers.Tests;
 public class RuleDocumentationTests
 {
     private static readonly string Root = typeof(RuleDocumentationTests).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(one => one.Key == "RepositoryRoot").Value!;
-    private static readonly string Pages = Path.Combine(Root, "docs", "rules");
+    internal static readonly string Pages = Path.Combine(Root, "docs", "rules");
 
     internal static ImmutableArray<DiagnosticAnalyzer> Analyzers { get; } =
         [.. typeof(AdaptAttributeAnalyzer).Assembly.GetTypes().Where(type => !type.IsAbstract && type.IsSubclassOf(typeof(DiagnosticAnalyzer))).Select(type => (DiagnosticAnalyzer)Activator.CreateInstance(type)!)];

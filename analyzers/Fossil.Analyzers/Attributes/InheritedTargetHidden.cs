@@ -7,7 +7,7 @@ namespace Fossil.Analyzers.Attributes;
 
 /// <summary>FOSSIL022: a target of a base class that a derived class hides, overrides or names again.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class InheritedTargetHidden : DiagnosticAnalyzer
+public sealed class InheritedTargetHidden : ClassRule
 {
     internal const string Id = "FOSSIL022";
 
@@ -22,20 +22,8 @@ public sealed class InheritedTargetHidden : DiagnosticAnalyzer
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
 
-    /// <inheritdoc/>
-    public override void Initialize(AnalysisContext context)
+    private protected override void Analyze(SymbolAnalysisContext context, INamedTypeSymbol type, WellKnownTypes types)
     {
-        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
-        context.EnableConcurrentExecution();
-        context.RegisterCompilationStartAction(start =>
-        {
-            if (WellKnownTypes.From(start.Compilation) is { } types) start.RegisterSymbolAction(symbol => Analyze(symbol, types), SymbolKind.NamedType);
-        });
-    }
-
-    private static void Analyze(SymbolAnalysisContext context, WellKnownTypes types)
-    {
-        var type = (INamedTypeSymbol)context.Symbol;
         if (type.TypeKind != TypeKind.Class || !types.IsModule(type.BaseType)) return;
         var own = AdaptedClassParser.Parse(type, types, context.CancellationToken);
         for (var level = type.BaseType; level is not null && !WellKnownTypes.Same(level, types.Module); level = level.BaseType)
@@ -51,7 +39,7 @@ public sealed class InheritedTargetHidden : DiagnosticAnalyzer
                 }
                 else if (own?.Targets.FirstOrDefault(mine => mine.Member == target.Member) is { } again)
                 {
-                    var location = AttributeSyntaxLocator.Locate(type, types, new ParseProblem(default, again.AttributeIndex, again.TargetIndex, null, []), context.CancellationToken);
+                    var location = AttributeSyntaxLocator.Locate(type, types, again, context.CancellationToken);
                     context.ReportDiagnostic(Diagnostic.Create(Descriptor, location, target.Member, level.Name, type.Name, "names it again; remove the name here"));
                 }
             }

@@ -8,7 +8,7 @@ namespace Fossil.Analyzers.Attributes;
 
 /// <summary>FOSSIL021: a shard size that no fine-tuning needs. The bound is a matter of taste: <c>fossil_largest_shard_size</c> in an <c>.editorconfig</c>.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class ShardSizeAbsurd : DiagnosticAnalyzer
+public sealed class ShardSizeAbsurd : ClassRule
 {
     internal const string Id = "FOSSIL021";
 
@@ -26,20 +26,8 @@ public sealed class ShardSizeAbsurd : DiagnosticAnalyzer
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
 
-    /// <inheritdoc/>
-    public override void Initialize(AnalysisContext context)
+    private protected override void Analyze(SymbolAnalysisContext context, INamedTypeSymbol type, WellKnownTypes types)
     {
-        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
-        context.EnableConcurrentExecution();
-        context.RegisterCompilationStartAction(start =>
-        {
-            if (WellKnownTypes.From(start.Compilation) is { } types) start.RegisterSymbolAction(symbol => Analyze(symbol, types), SymbolKind.NamedType);
-        });
-    }
-
-    private static void Analyze(SymbolAnalysisContext context, WellKnownTypes types)
-    {
-        var type = (INamedTypeSymbol)context.Symbol;
         var attributes = AdaptedClassParser.AdaptAttributes(type, types);
         for (var index = 0; index < attributes.Count; index++)
         {

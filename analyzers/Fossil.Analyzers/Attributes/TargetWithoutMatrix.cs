@@ -7,7 +7,7 @@ namespace Fossil.Analyzers.Attributes;
 
 /// <summary>FOSSIL036: a target whose type has no matrix that an adapter could change.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class TargetWithoutMatrix : DiagnosticAnalyzer
+public sealed class TargetWithoutMatrix : ClassRule
 {
     internal const string Id = "FOSSIL036";
 
@@ -22,20 +22,8 @@ public sealed class TargetWithoutMatrix : DiagnosticAnalyzer
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
 
-    /// <inheritdoc/>
-    public override void Initialize(AnalysisContext context)
+    private protected override void Analyze(SymbolAnalysisContext context, INamedTypeSymbol type, WellKnownTypes types)
     {
-        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
-        context.EnableConcurrentExecution();
-        context.RegisterCompilationStartAction(start =>
-        {
-            if (WellKnownTypes.From(start.Compilation) is { } types) start.RegisterSymbolAction(symbol => Analyze(symbol, types), SymbolKind.NamedType);
-        });
-    }
-
-    private static void Analyze(SymbolAnalysisContext context, WellKnownTypes types)
-    {
-        var type = (INamedTypeSymbol)context.Symbol;
         if (AdaptedClassParser.Parse(type, types, context.CancellationToken) is not { } parsed) return;
         foreach (var target in parsed.Targets)
         {
@@ -43,7 +31,7 @@ public sealed class TargetWithoutMatrix : DiagnosticAnalyzer
             // Module<Tensor, Tensor> itself says nothing, and a custom layer may have a matrix.
             if (TargetMembers.ModuleType(memberType, types) is not INamedTypeSymbol { TypeKind: TypeKind.Class, IsAbstract: false } layer) continue;
             if (layer.ContainingAssembly?.Name != WellKnownNames.TorchSharpAssembly || WellKnownTypes.Same(layer, types.Linear)) continue;
-            var location = AttributeSyntaxLocator.Locate(type, types, new ParseProblem(default, target.AttributeIndex, target.TargetIndex, null, []), context.CancellationToken);
+            var location = AttributeSyntaxLocator.Locate(type, types, target, context.CancellationToken);
             context.ReportDiagnostic(Diagnostic.Create(Descriptor, location, target.Member, type.Name, layer.Name));
         }
     }

@@ -38,7 +38,8 @@ internal sealed class WidthReport(WellKnownTypes types, Action<Diagnostic> repor
         var isPadded = settings.AllowPadding && settings.Variant != AdapterVariant.Bat;
         if (input.Values.All(value => value < settings.ShardSize))
         {
-            var properties = Suggest(widths, settings, seen, out var advice);
+            // Padding would make a shard of zeros.
+            var properties = Suggest(widths, settings, seen, out var advice).Remove(DiagnosticProperties.CanPad);
             Add(ShardLargerThanInput.Descriptor, widths, input, "larger", isPadded ? DiagnosticSeverity.Warning : DiagnosticSeverity.Error, properties,
                 settings.ShardSize, Text(input.Values), advice);
         }
@@ -145,15 +146,27 @@ internal sealed class WidthReport(WellKnownTypes types, Action<Diagnostic> repor
         {
             var settings = widths.Target.Target.Settings;
             if (!widths.In.IsKnown && !settings.AllowPadding) Note(widths, widths.In, "input");
+            else if (!settings.AllowPadding) NoteSome(widths, widths.In, "input", settings.ShardSize);
             if (!widths.Out.IsKnown && settings.Variant != AdapterVariant.Balance) Note(widths, widths.Out, "output");
+            else if (settings.Variant == AdapterVariant.Bat) NoteSome(widths, widths.Out, "output", settings.ShardSize);
         }
     }
 
-    private void Note(TargetWidths widths, Width width, string which)
+    /// <summary>Notes a width that is wrong with one of its possible values and right with another: which it has is told at run time.</summary>
+    private void NoteSome(TargetWidths widths, Width width, string which, int shardSize)
+    {
+        if (shardSize <= 0) return;
+        var wrong = width.Values.Where(value => value % shardSize != 0).ToImmutableArray();
+        if (!wrong.IsEmpty && wrong.Length < width.Values.Length) Note(widths, which, $"it can be {Text(width.Values)}, and shard size {Number(shardSize)} does not divide {Text(wrong)}");
+    }
+
+    private void Note(TargetWidths widths, Width width, string which) => Note(widths, which, Because(width));
+
+    private void Note(TargetWidths widths, string which, string because)
     {
         var place = Place(widths.Target);
         if (!reported.Add((WidthCheckedAtRunTime.Id, place, widths.Target.Target.Member, which))) return;
-        report(Diagnostic.Create(WidthCheckedAtRunTime.Descriptor, place, widths.Target.Target.Member, widths.Target.Owner.Name, which, Because(width)));
+        report(Diagnostic.Create(WidthCheckedAtRunTime.Descriptor, place, widths.Target.Target.Member, widths.Target.Owner.Name, which, because));
     }
 
     private static string Because(Width width) => width.Reason switch
@@ -166,6 +179,5 @@ internal sealed class WidthReport(WellKnownTypes types, Action<Diagnostic> repor
         _ => "the code that makes the layer is not followed",
     };
 
-    private Location Place(TargetMember target) => AttributeSyntaxLocator.Locate(
-        target.Owner, types, new ParseProblem(default, target.Target.AttributeIndex, target.Target.TargetIndex, null, []), cancellationToken);
+    private Location Place(TargetMember target) => AttributeSyntaxLocator.Locate(target.Owner, types, target.Target, cancellationToken);
 }

@@ -47,7 +47,7 @@ internal enum EventKind
 internal sealed record BlockEvent(EventKind Kind, ISymbol? Subject, ISymbol? Result, IOperation Operation)
 {
     /// <summary>The parameters of the whole model that an optimizer is made over; null where it is made over those of the adapters.</summary>
-    public IOperation? Parameters { get; init; }
+    public OptimizerParameters? Parameters { get; init; }
 
     /// <summary>Where the <c>using</c> statement ends that holds the result.</summary>
     private int End => Operation.Syntax.Ancestors().OfType<UsingStatementSyntax>()
@@ -103,10 +103,10 @@ internal sealed class BlockEvents(TrainingTypes types)
             if (types.IsAdapted(operation.Type)) return operation.Parent is IArgumentOperation ? new BlockEvent(EventKind.HandOver, SymbolOf(operation), null, operation) : null;
             return types.IsOptimizer(operation.Type) && !IsTarget(operation) ? new BlockEvent(EventKind.UseOptimizer, SymbolOf(operation), null, operation) : null;
         }
-        if (types.IsOptimizer(operation.Type) && MadeOver(operation) is { } parameters)
+        if (types.IsOptimizer(operation.Type) && OptimizerParameters.Of(operation, types) is { } made)
         {
-            var isAll = !types.IsAdapted(parameters.Instance?.Type);
-            return new BlockEvent(EventKind.MakeOptimizer, SymbolOf(parameters.Instance), ResultOf(operation), operation) { Parameters = isAll ? parameters : null };
+            var isAll = !types.IsAdapted(made.Call.Instance?.Type);
+            return new BlockEvent(EventKind.MakeOptimizer, SymbolOf(made.Call.Instance), ResultOf(operation), operation) { Parameters = isAll ? made : null };
         }
         if (operation is not IInvocationOperation invocation) return null;
         var method = invocation.TargetMethod;
@@ -123,9 +123,10 @@ internal sealed class BlockEvents(TrainingTypes types)
                 _ => null,
             };
         }
+        // An optimizer may be of this library, or the user's own.
+        if (method.Name == "step" && types.IsOptimizer(receiver?.Type)) return Event(EventKind.Train);
         if (method.ContainingAssembly?.Name != "TorchSharp") return null;
         if (method.Name == "backward" && types.IsTensor(receiver?.Type)) return Event(EventKind.Train);
-        if (method.Name == "step" && types.IsOptimizer(receiver?.Type)) return Event(EventKind.Train);
         if (!types.IsModule(receiver?.Type)) return null;
         return method.Name switch
         {
@@ -137,32 +138,10 @@ internal sealed class BlockEvents(TrainingTypes types)
         BlockEvent Event(EventKind kind) => new(kind, SymbolOf(receiver), ResultOf(operation), operation);
     }
 
-    /// <summary>The call of <c>parameters()</c> or <c>named_parameters()</c> that is the first argument.</summary>
-    private IInvocationOperation? MadeOver(IOperation operation)
-    {
-        var arguments = operation switch
-        {
-            IInvocationOperation { TargetMethod.ContainingAssembly.Name: "TorchSharp", TargetMethod.IsStatic: true } invocation => invocation.Arguments,
-            IObjectCreationOperation creation => creation.Arguments,
-            _ => [],
-        };
-        return arguments.Select(argument => Source(argument.Value)).OfType<IInvocationOperation>().FirstOrDefault(invocation =>
-            invocation.TargetMethod.Name is "parameters" or "named_parameters" && types.IsModule(invocation.Instance?.Type)
-            || invocation.TargetMethod.Name == "TrainableParameters" && types.IsAdapted(invocation.Instance?.Type));
-    }
-
-    /// <summary>The sequence behind LINQ that keeps every element.</summary>
-    private static IOperation Source(IOperation value)
-    {
-        var source = Unwrap(value);
-        return source is IInvocationOperation { TargetMethod: { Name: "ToList" or "ToArray" or "AsEnumerable" or "Select" or "Cast", ContainingType.Name: "Enumerable" }, Arguments: [var first, ..] }
-            ? Source(first.Value)
-            : source;
-    }
-
     private static bool IsTarget(IOperation reference) => reference.Parent is IAssignmentOperation assignment && ReferenceEquals(assignment.Target, reference);
 
-    private static IOperation Unwrap(IOperation value) => value switch
+    /// <summary>The expression behind conversions and parentheses.</summary>
+    public static IOperation Unwrap(IOperation value) => value switch
     {
         IConversionOperation conversion => Unwrap(conversion.Operand),
         IParenthesizedOperation parenthesized => Unwrap(parenthesized.Operand),

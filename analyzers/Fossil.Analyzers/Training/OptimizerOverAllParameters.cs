@@ -23,7 +23,8 @@ internal static class OptimizerOverAllParameters
             if (optimizer.Subject is not { } model || optimizer.Parameters is not { } parameters) continue;
             var attach = events.AttachBefore(optimizer, model);
             if (attach is null) continue;
-            var properties = attach.Result is ILocalSymbol adapted
+            // The adapted model gives names and parameters; an optimizer that takes parameters alone is left to the author.
+            var properties = attach.Result is ILocalSymbol adapted && parameters.TakesNames
                 ? ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.Replacement, adapted.Name)
                 : null;
             report(Diagnostic.Create(Descriptor, parameters.Syntax.GetLocation(), properties, model.Name, attach.Result?.Name ?? "the adapted model"));

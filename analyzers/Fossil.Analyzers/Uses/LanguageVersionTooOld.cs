@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Fossil.Analyzers.Attributes;
 using Fossil.CodeModel;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.Diagnostics;
@@ -7,7 +8,7 @@ namespace Fossil.Analyzers.Uses;
 
 /// <summary>FOSSIL035: a language version that generated code cannot be written in.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class LanguageVersionTooOld : DiagnosticAnalyzer
+public sealed class LanguageVersionTooOld : ClassRule
 {
     internal const string Id = "FOSSIL035";
 
@@ -22,22 +23,9 @@ public sealed class LanguageVersionTooOld : DiagnosticAnalyzer
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
 
-    /// <inheritdoc/>
-    public override void Initialize(AnalysisContext context)
+    private protected override void Analyze(SymbolAnalysisContext context, INamedTypeSymbol type, WellKnownTypes types)
     {
-        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
-        context.EnableConcurrentExecution();
-        context.RegisterCompilationStartAction(start =>
-        {
-            if (WellKnownTypes.From(start.Compilation) is not { } types) return;
-            start.RegisterSymbolAction(
-                symbol =>
-                {
-                    var type = (INamedTypeSymbol)symbol.Symbol;
-                    if (!AdaptedClassParser.IsAnnotated(type, types) || type.Locations is not [{ SourceTree: { } tree } location, ..]) return;
-                    if (!GenerationRequirements.IsSupported(tree.Options)) symbol.ReportDiagnostic(Diagnostic.Create(Descriptor, location, type.Name));
-                },
-                SymbolKind.NamedType);
-        });
+        if (!AdaptedClassParser.IsAnnotated(type, types) || type.Locations is not [{ SourceTree: { } tree } location, ..]) return;
+        if (!GenerationRequirements.IsSupported(tree.Options)) context.ReportDiagnostic(Diagnostic.Create(Descriptor, location, type.Name));
     }
 }

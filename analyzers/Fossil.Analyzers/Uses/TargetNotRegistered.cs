@@ -44,7 +44,7 @@ public sealed class TargetNotRegistered : DiagnosticAnalyzer
     private static void AnalyzeClass(SymbolStartAnalysisContext context, WellKnownTypes types, DerivedClasses derived, ParentModules parents)
     {
         var type = (INamedTypeSymbol)context.Symbol;
-        if (AdaptedClassParser.Parse(type, types, context.CancellationToken) is not { } parsed || parsed.Targets.IsEmpty) return;
+        if (AdaptedClassParser.Parse(type, types, context.CancellationToken) is not { } parsed || parsed.Targets.IsEmpty || !types.IsModule(type)) return;
         // A derived class may register what its base assigns; a base class in another assembly may do anything.
         if (derived.Has(type, context.CancellationToken) || !BasesAreKnown(type, types)) return;
 

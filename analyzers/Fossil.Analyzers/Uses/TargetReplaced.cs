@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Fossil.CodeModel;
 using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
 using Microsoft.CodeAnalysis.Diagnostics;
 using Microsoft.CodeAnalysis.Operations;
 
@@ -40,9 +41,11 @@ public sealed class TargetReplaced : DiagnosticAnalyzer
     private static void AnalyzeOther(OperationAnalysisContext context, WellKnownTypes types)
     {
         var assignment = (ISimpleAssignmentOperation)context.Operation;
-        if (assignment.Target is not IMemberReferenceOperation { Instance: { } instance } target || instance is IInstanceReferenceOperation) return;
-        if (!types.IsTensorModule(target.Type) || KeepsValue(assignment, target.Member)) return;
-        if (TargetIndex.Of(context.Compilation, context.CancellationToken) is { } index && index.IsTarget(target.Member)) context.ReportDiagnostic(Diagnostic.Create(Descriptor, target.Syntax.GetLocation(), target.Member.Name));
+        if (MemberOf(assignment.Target) is not { Instance: { } instance } target || instance is IInstanceReferenceOperation) return;
+        if (!types.IsTensorModule(assignment.Target.Type) || KeepsValue(assignment, target.Member)) return;
+        // An array that construction leaves empty is filled from outside.
+        if (target.Type is IArrayTypeSymbol && !ReferenceEquals(target, assignment.Target) && IsMadeEmpty(target.Member, context.CancellationToken)) return;
+        if (TargetIndex.Of(context.Compilation, context.CancellationToken) is { } index && index.IsTarget(target.Member)) context.ReportDiagnostic(Diagnostic.Create(Descriptor, assignment.Target.Syntax.GetLocation(), target.Member.Name));
     }
 
     /// <summary><c>q_proj = …</c> in a method of the class, where construction has assigned it already and does not call the method.</summary>
@@ -53,7 +56,7 @@ public sealed class TargetReplaced : DiagnosticAnalyzer
         var gate = new object();
         var constructed = new HashSet<string>();
         var helpers = new HashSet<ISymbol>(SymbolEqualityComparer.Default);
-        var later = new List<(IMemberReferenceOperation Target, ISymbol Method)>();
+        var later = new List<(IMemberReferenceOperation Target, IOperation Written, ISymbol Method)>();
         context.RegisterOperationAction(
             operation =>
             {
@@ -62,14 +65,21 @@ public sealed class TargetReplaced : DiagnosticAnalyzer
                 {
                     switch (operation.Operation)
                     {
-                        case IFieldInitializerOperation { Value.ConstantValue.HasValue: false } field: constructed.UnionWith(field.InitializedFields.Select(member => member.Name)); break;
-                        case IPropertyInitializerOperation { Value.ConstantValue.HasValue: false } property: constructed.UnionWith(property.InitializedProperties.Select(member => member.Name)); break;
+                        case IFieldInitializerOperation { Value.ConstantValue.HasValue: false } field when !IsEmptyArray(field.Value): constructed.UnionWith(field.InitializedFields.Select(member => member.Name)); break;
+                        case IPropertyInitializerOperation { Value.ConstantValue.HasValue: false } property when !IsEmptyArray(property.Value): constructed.UnionWith(property.InitializedProperties.Select(member => member.Name)); break;
                         // A method that any other method calls may run during construction.
                         case IInvocationOperation { Instance: IInstanceReferenceOperation } call: helpers.Add(call.TargetMethod); break;
                         case IMethodReferenceOperation { Instance: IInstanceReferenceOperation } method: helpers.Add(method.Method); break;
-                        case ISimpleAssignmentOperation { Target: IMemberReferenceOperation { Instance: IInstanceReferenceOperation { ReferenceKind: InstanceReferenceKind.ContainingTypeInstance } } target } assignment:
-                            if (inConstruction && !IsInLambda(assignment)) constructed.Add(target.Member.Name);
-                            else if (!KeepsValue(assignment, target.Member)) later.Add((target, operation.ContainingSymbol));
+                        case ISimpleAssignmentOperation assignment when MemberOf(assignment.Target) is { Instance: IInstanceReferenceOperation { ReferenceKind: InstanceReferenceKind.ContainingTypeInstance } } target:
+                            if (!inConstruction || IsInLambda(assignment))
+                            {
+                                if (!KeepsValue(assignment, target.Member)) later.Add((target, assignment.Target, operation.ContainingSymbol));
+                            }
+                            // An array without elements holds no layer yet.
+                            else if (!IsEmptyArray(assignment.Value))
+                            {
+                                constructed.Add(target.Member.Name);
+                            }
                             break;
                     }
                 }
@@ -77,14 +87,45 @@ public sealed class TargetReplaced : DiagnosticAnalyzer
             OperationKind.FieldInitializer, OperationKind.PropertyInitializer, OperationKind.Invocation, OperationKind.MethodReference, OperationKind.SimpleAssignment);
         context.RegisterSymbolEndAction(end =>
         {
-            foreach (var (target, method) in later)
+            foreach (var (target, written, method) in later)
             {
-                var isTarget = parsed.Targets.Any(one => one.Member == target.Member.Name && one.Kind == TargetKind.Module);
+                var isElement = !ReferenceEquals(target, written);
+                var isTarget = parsed.Targets.Any(one => one.Member == target.Member.Name && isElement == one.Kind is not TargetKind.Module);
                 if (!isTarget || !constructed.Contains(target.Member.Name) || helpers.Contains(method) || method is IMethodSymbol { AssociatedSymbol: not null }) continue;
-                end.ReportDiagnostic(Diagnostic.Create(Descriptor, target.Syntax.GetLocation(), target.Member.Name));
+                end.ReportDiagnostic(Diagnostic.Create(Descriptor, written.Syntax.GetLocation(), target.Member.Name));
             }
         });
     }
+
+    /// <summary>The member that an assignment replaces, or an element of: <c>q_proj = …</c>, <c>experts[0] = …</c>.</summary>
+    private static IMemberReferenceOperation? MemberOf(IOperation written) => written switch
+    {
+        IArrayElementReferenceOperation element => Unwrap(element.ArrayReference),
+        IImplicitIndexerReferenceOperation element => Unwrap(element.Instance),
+        IPropertyReferenceOperation { Property.IsIndexer: true, Instance: { } list } => Unwrap(list),
+        IMemberReferenceOperation member => member,
+        _ => null,
+    };
+
+    private static IMemberReferenceOperation? Unwrap(IOperation collection) => collection switch
+    {
+        IConversionOperation conversion => Unwrap(conversion.Operand),
+        IPropertyReferenceOperation { Property.IsIndexer: true } => null,
+        _ => collection as IMemberReferenceOperation,
+    };
+
+    private static bool IsEmptyArray(IOperation value) => value is IArrayCreationOperation { Initializer: null };
+
+    /// <summary>Whether the class that declares a member makes an array for it whose elements come later.</summary>
+    private static bool IsMadeEmpty(ISymbol member, CancellationToken cancellationToken) => member.ContainingType.DeclaringSyntaxReferences
+        .SelectMany(reference => reference.GetSyntax(cancellationToken).DescendantNodes()).OfType<ArrayCreationExpressionSyntax>()
+        .Any(array => array.Initializer is null && array.Parent switch
+        {
+            AssignmentExpressionSyntax assignment => assignment.Left.DescendantNodesAndSelf().OfType<SimpleNameSyntax>().Any(name => name.Identifier.ValueText == member.Name),
+            EqualsValueClauseSyntax { Parent: VariableDeclaratorSyntax variable } => variable.Identifier.ValueText == member.Name,
+            EqualsValueClauseSyntax { Parent: PropertyDeclarationSyntax property } => property.Identifier.ValueText == member.Name,
+            _ => true,
+        });
 
     private static bool IsInLambda(IOperation operation)
     {

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Fossil.CodeModel;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.Diagnostics;
+using Microsoft.CodeAnalysis.Operations;
 
 namespace Fossil.Analyzers.Uses;
 
@@ -41,11 +42,17 @@ public sealed class UseNotRewired : DiagnosticAnalyzer
         var use = TargetUse.Classify(context.Operation, index);
         if (use.Kind != TargetUseKind.NotCovered) return;
         var (what, advice) = Explain(use.Reason);
-        var properties = use.Reason == UncoveredReason.MethodGroup
-            ? ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.Replacement, "lambda")
-            : null;
+        var properties = LambdaParameter(use) is { } type ? ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.Replacement, type) : null;
         context.ReportDiagnostic(Diagnostic.Create(Descriptor, use.Operation.Syntax.GetLocation(), properties, use.Member?.Name ?? "The target", what, advice));
     }
+
+    /// <summary>The type of the parameter of a lambda that can stand for a method group; null where none can.</summary>
+    private static string? LambdaParameter(TargetUse use) =>
+        use is { Reason: UncoveredReason.MethodGroup, Operation: IMethodReferenceOperation { Method.Parameters: [var parameter], Parent: IDelegateCreationOperation made } group }
+        // `object f = up.forward` has a type of its own; so has a lambda only if its parameter has one.
+        && made.Parent is not IConversionOperation { Type.TypeKind: not TypeKind.Delegate }
+            ? parameter.Type.ToMinimalDisplayString(group.SemanticModel!, group.Syntax.SpanStart)
+            : null;
 
     private static (string What, string Advice) Explain(UncoveredReason reason) => reason switch
     {

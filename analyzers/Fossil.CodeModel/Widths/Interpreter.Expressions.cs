@@ -158,10 +158,10 @@ internal sealed partial class Interpreter
             foreach (var other in right.Alternatives)
             {
                 if (one is not Constant a || other is not Constant b || Folding.Binary(kind, a.Content, b.Content, isChecked) is not { } result) return NotFollowed;
-                results.Add(new Constant(result, a.From.And(b.From)));
+                results.Add(new Constant(result, a.From.With(b.From)));
             }
         }
-        return Value.OneOf(results).KnownBy(left.From.And(right.From)).KnownBy(Here);
+        return Value.OneOf(results).KnownBy(left.From.With(right.From)).KnownBy(Here);
     }
 
     /// <summary>Whether two values are equal; null where that is not known.</summary>

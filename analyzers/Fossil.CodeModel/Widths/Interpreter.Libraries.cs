@@ -95,10 +95,10 @@ internal sealed partial class Interpreter
             foreach (var right in second.Alternatives)
             {
                 if (left is not Constant { Content: { } a } || right is not Constant { Content: { } b } || MathFunctions.Apply(name, a, b) is not { } result) return null;
-                results.Add(new Constant(result, left.From.And(right.From)));
+                results.Add(new Constant(result, left.From.With(right.From)));
             }
         }
-        return Value.OneOf(results).KnownBy(first.From.And(second.From)).KnownBy(Here);
+        return Value.OneOf(results).KnownBy(first.From.With(second.From)).KnownBy(Here);
     }
 
     private Value ConvertRounded(Value value, ITypeSymbol type) =>

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Fossil.CodeModel.Widths;
 
@@ -17,6 +18,13 @@ internal readonly record struct Provenance(int Depth, SyntaxNode? Via)
     /// <summary>The provenance of what is computed from both.</summary>
     public Provenance And(Provenance other) =>
         Depth < other.Depth || (Depth == other.Depth && Via is not null) ? this : other;
+
+    /// <summary>The provenance of a value that is made of both: of <c>heads * size</c>, where each came by an argument, the call that has both.</summary>
+    public Provenance With(Provenance other) =>
+        Depth == other.Depth && CallOf(Via) is { } call && call == CallOf(other.Via) && Via != other.Via ? new Provenance(Depth, call) : And(other);
+
+    /// <summary>The call or creation that an argument belongs to; the call itself, where it is one.</summary>
+    private static SyntaxNode? CallOf(SyntaxNode? via) => via?.Parent is ArgumentSyntax { Parent: BaseArgumentListSyntax { Parent: var call } } ? call : via;
 }
 
 /// <summary>What is known of a value: a constant, one of a few, an object with known members, or nothing.</summary>

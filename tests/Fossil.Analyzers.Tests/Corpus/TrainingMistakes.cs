@@ -73,7 +73,7 @@ static class P
             o.zero_grad();
             var l = Loss(model);
             l.backward(); //! FOSSIL032
-            o.step();
+            o.step(); //! FOSSIL032
         }
     }
 
