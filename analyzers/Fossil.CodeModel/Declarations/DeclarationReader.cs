@@ -14,6 +14,7 @@ public sealed class DeclarationReader
 {
     private readonly ConditionalWeakTable<Compilation, ProjectDeclarations> projects = new();
     private readonly ConditionalWeakTable<SyntaxTree, Reading> readings = new();
+    private readonly NameGraphs graphs = new();
     private volatile Last? last;
 
     /// <summary>The reader of the analyzers, which have no state of their own.</summary>
@@ -23,7 +24,7 @@ public sealed class DeclarationReader
     public ProjectDeclarations Read(Compilation compilation, CancellationToken cancellationToken)
     {
         if (projects.TryGetValue(compilation, out var known)) return known;
-        var project = new ProjectDeclarations(compilation, cancellationToken);
+        var project = new ProjectDeclarations(compilation, graphs, cancellationToken);
         var before = last;
         if (before is null || before.Hash != project.Hash)
         {

@@ -21,6 +21,9 @@ internal static class Fingerprint
     /// <summary><paramref name="hash"/> followed by another.</summary>
     public static ulong Then(ulong hash, ulong next) => Mix(unchecked((hash * Prime) ^ next));
 
+    /// <summary>The hash of several hashes in any order.</summary>
+    public static ulong Sum(IEnumerable<ulong> hashes) => hashes.Aggregate(0UL, static (sum, hash) => unchecked(sum + Mix(hash)));
+
     /// <summary>Spreads a hash over all bits, so that a sum of several depends on each (the finalizer of SplitMix64).</summary>
     public static ulong Mix(ulong hash)
     {

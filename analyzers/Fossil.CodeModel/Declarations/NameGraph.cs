@@ -7,127 +7,115 @@ namespace Fossil.CodeModel.Declarations;
 /// file changes with any of them, and seldom with another. Too many dependencies cost time, a missing one would leave old results standing:
 /// so a name is followed whatever it means where it stands.
 /// </summary>
+/// <remarks>
+/// The nodes are the declarations of each file, then the text of each file with its bodies, which nothing leads to, then what every file depends on.
+/// A graph can go on to the next version of its project: then only the nodes that reach a change are searched again.
+/// </remarks>
 internal sealed class NameGraph
 {
-    /// <summary>Methods that the compiler calls where no name is written, and that may be extension methods.</summary>
-    private static readonly string[] Patterns =
-    [
-        "GetEnumerator", "GetAsyncEnumerator", "GetAwaiter", "GetPinnableReference", "Deconstruct", "Add", "Select", "SelectMany", "Where", "Cast", "OrderBy",
-        "OrderByDescending", "ThenBy", "ThenByDescending", "GroupBy", "Join", "GroupJoin",
-    ];
+    /// <summary>With more edited files than this at once, a new graph takes no longer.</summary>
+    private const int MostEdits = 64;
 
-    private readonly IReadOnlyList<FileDeclarations> files;
-    // The last declaration of each name, and for each declaration the one of the same name before it, or -1.
-    private readonly Dictionary<ulong, int> lastOf = [];
-    private readonly List<(int File, int Before)> declarations = [];
-    private readonly int[] seen;
-    private int searches;
-    private readonly int[][] next;
-    private readonly int[] order;
-    private readonly ulong[] reach;
-    private readonly ulong everywhere;
-    private readonly Stack<int> open = new();
-    private int opened;
+    private readonly NameIndex names;
+    private readonly NodeSearch search;
+    private FileDeclarations[] files;
+    private ImmutableArray<ulong> global;
+    private ulong everywhere;
 
     /// <summary>Reads <paramref name="files"/>; <paramref name="environment"/> is what all depend on besides.</summary>
-    public NameGraph(IReadOnlyList<FileDeclarations> files, ulong environment)
+    public NameGraph(FileDeclarations[] files, ulong environment)
     {
         this.files = files;
-        next = new int[files.Count][];
-        order = new int[files.Count];
-        seen = new int[files.Count];
-        reach = new ulong[files.Count];
-        var namespaces = new HashSet<ulong>();
-        var global = new List<ulong>(Patterns.Select(Fingerprint.Of));
-        for (var file = 0; file < files.Count; file++)
+        global = GlobalNames.Of(files);
+        names = new NameIndex(files);
+        search = new NodeSearch((2 * files.Length) + 1, node => node < Count ? this.files[node].Hash : 0, node => names.Declaring(Mentioned(node)));
+        everywhere = Everywhere(environment);
+    }
+
+    private int Count => files.Length;
+
+    private int Global => 2 * Count;
+
+    /// <summary>
+    /// Changes when what the declarations of <paramref name="file"/> say or mean may have changed. Null where the graph has gone on to another version than <paramref name="version"/>.
+    /// </summary>
+    public ulong? OfDeclarations(FileDeclarations[] version, int file) => Of(version, file);
+
+    /// <summary>As <see cref="OfDeclarations"/>, for what the text of <paramref name="file"/> means, its own bodies aside.</summary>
+    public ulong? OfText(FileDeclarations[] version, int file) => Of(version, version.Length + file);
+
+    /// <summary>Goes on to another version; false where it has so little in common with this one that a new graph is as good.</summary>
+    public bool TryGoOn(FileDeclarations[] version, ulong environment)
+    {
+        lock (names)
         {
-            namespaces.UnionWith(files[file].Namespaces);
-            global.AddRange(files[file].MentionedGlobally);
-            environment = Fingerprint.Then(environment, files[file].GlobalUsings);
-            foreach (var name in files[file].Declared)
+            if (version.Length != Count) return false;
+            var edited = new List<int>();
+            for (var file = 0; file < Count && edited.Count <= MostEdits; file++)
             {
-                declarations.Add((file, lastOf.TryGetValue(name, out var before) ? before : -1));
-                lastOf[name] = declarations.Count - 1;
+                if (!ReferenceEquals(files[file], version[file])) edited.Add(file);
+            }
+            if (edited.Count > MostEdits) return false;
+            GoOn(version, edited);
+            everywhere = Everywhere(environment);
+            return true;
+        }
+    }
+
+    private void GoOn(FileDeclarations[] version, List<int> edited)
+    {
+        names.IndexMentions(Global + 1, Mentioned);
+        // What reached a change before, or may reach it now, is forgotten first, by the names as they were: those of other files are the same now.
+        foreach (var file in edited)
+        {
+            var (before, now) = (files[file], version[file]);
+            Forget(Count + file);
+            if (before.Hash == now.Hash) continue;
+            Forget(file);
+            foreach (var name in before.Declared.Except(now.Declared).Concat(now.Declared.Except(before.Declared)))
+            {
+                foreach (var node in names.Mentioning(name)) Forget(node);
             }
         }
-        everywhere = Fingerprint.Then(environment, unchecked(Sum(namespaces) + Sum(LeadsTo([.. global]).Select(Reach))));
+
+        var globalNow = edited.Any(file => !files[file].MentionedGlobally.SequenceEqual(version[file].MentionedGlobally)) ? GlobalNames.Of(version) : global;
+        if (globalNow != global) Forget(Global);
+        foreach (var file in edited)
+        {
+            names.Change(files[file], version[file], file);
+            names.ChangeMentions(files[file].Mentioned, version[file].Mentioned, file);
+            names.ChangeMentions(files[file].MentionedAnywhere, version[file].MentionedAnywhere, Count + file);
+        }
+        names.ChangeMentions(global, globalNow, Global);
+        (files, global) = (version, globalNow);
     }
 
-    /// <summary>Changes when what the declarations of <paramref name="file"/> say or mean may have changed.</summary>
-    public ulong OfDeclarations(int file) => Fingerprint.Then(everywhere, Reach(file));
-
-    /// <summary>Changes when what the text of <paramref name="file"/> means may have changed, its own bodies aside.</summary>
-    public ulong OfText(int file) => Fingerprint.Then(everywhere, Sum(LeadsTo(files[file].MentionedAnywhere).Select(Reach)));
-
-    private static ulong Sum(IEnumerable<ulong> hashes) => hashes.Aggregate(0UL, static (sum, hash) => unchecked(sum + Fingerprint.Mix(hash)));
-
-    private int[] LeadsTo(ImmutableArray<ulong> names)
+    /// <summary>Forgets what is known of a node and of all that lead to it.</summary>
+    private void Forget(int start)
     {
-        var found = new List<int>();
-        searches++;
-        foreach (var name in names)
+        var open = new Stack<int>([start]);
+        while (open.Count > 0)
         {
-            if (!lastOf.TryGetValue(name, out var declaration)) continue;
-            for (; declaration >= 0; declaration = declarations[declaration].Before)
+            var node = open.Pop();
+            // A node is known only if all that it leads to is: what leads to an unknown one is forgotten already.
+            if (!search.Forget(node) || node >= Count) continue;
+            foreach (var name in files[node].Declared)
             {
-                var file = declarations[declaration].File;
-                if (seen[file] == searches) continue;
-                seen[file] = searches;
-                found.Add(file);
+                foreach (var from in names.Mentioning(name)) open.Push(from);
             }
         }
-        return [.. found];
     }
 
-    /// <summary>The hash of a file's declarations and of all that they lead to. Files that lead to each other share it (Tarjan's components).</summary>
-    private ulong Reach(int start)
+    private ulong? Of(FileDeclarations[] version, int node)
     {
-        if (reach[start] != 0) return reach[start];
-        var visits = new Stack<Visit>();
-        visits.Push(Open(start));
-        while (visits.Count > 0)
-        {
-            var visit = visits.Peek();
-            if (visit.Position < next[visit.File].Length)
-            {
-                var to = next[visit.File][visit.Position++];
-                if (reach[to] != 0) continue;
-                if (order[to] == 0) visits.Push(Open(to));
-                else visit.Lowest = Math.Min(visit.Lowest, order[to]);
-                continue;
-            }
-            visits.Pop();
-            if (visits.Count > 0) visits.Peek().Lowest = Math.Min(visits.Peek().Lowest, visit.Lowest);
-            if (visit.Lowest == order[visit.File]) Close(visit.File);
-        }
-        return reach[start];
+        lock (names) return ReferenceEquals(version, files) ? Fingerprint.Then(everywhere, search.Reach(node)) : null;
     }
 
-    private Visit Open(int file)
+    private ImmutableArray<ulong> Mentioned(int node) => node == Global ? global : node < Count ? files[node].Mentioned : files[node - Count].MentionedAnywhere;
+
+    private ulong Everywhere(ulong environment)
     {
-        next[file] = LeadsTo(files[file].Mentioned);
-        order[file] = ++opened;
-        open.Push(file);
-        return new Visit(file) { Lowest = opened };
-    }
-
-    private void Close(int first)
-    {
-        var together = new List<int>();
-        do together.Add(open.Pop());
-        while (together[together.Count - 1] != first);
-
-        // Those that are not closed yet are of this component itself.
-        var hash = Sum(together.Select(file => files[file].Hash).Concat(together.SelectMany(file => next[file]).Select(to => reach[to]).Where(known => known != 0)));
-        foreach (var file in together) reach[file] = hash == 0 ? 1 : hash;
-    }
-
-    private sealed class Visit(int file)
-    {
-        public int File { get; } = file;
-
-        public int Position { get; set; }
-
-        public int Lowest { get; set; }
+        foreach (var file in files) environment = Fingerprint.Then(environment, file.GlobalUsings);
+        return Fingerprint.Then(environment, unchecked(Fingerprint.Sum(names.Namespaces) + search.Reach(Global)));
     }
 }

@@ -9,16 +9,18 @@ public sealed class ProjectDeclarations
     private readonly SyntaxTree[] trees;
     private readonly FileDeclarations[] files;
     private readonly ulong environment;
-    private readonly Lazy<NameGraph> graph;
+    private readonly object gate = new();
+    private readonly NameGraphs graphs;
+    private NameGraph? graph;
 
-    internal ProjectDeclarations(Compilation compilation, CancellationToken cancellationToken)
+    internal ProjectDeclarations(Compilation compilation, NameGraphs graphs, CancellationToken cancellationToken)
     {
+        this.graphs = graphs;
         trees = [.. compilation.SyntaxTrees];
         files = new FileDeclarations[trees.Length];
         for (var file = 0; file < trees.Length; file++) files[file] = FileDeclarations.Of(trees[file], cancellationToken);
-        environment = Environment(compilation, cancellationToken);
+        environment = Environment(compilation, graphs, cancellationToken);
         Hash = files.Aggregate(environment, static (hash, file) => Fingerprint.Then(hash, file.Hash));
-        graph = new(() => new NameGraph(files, environment));
     }
 
     /// <summary>The files.</summary>
@@ -40,26 +42,31 @@ public sealed class ProjectDeclarations
     public TargetSet Targets { get; internal set; } = TargetSet.Empty;
 
     /// <summary>Changes when what the declarations of a file say or mean may have changed.</summary>
-    internal ulong FingerprintOfDeclarations(int file)
+    public ulong FingerprintOfDeclarations(int file)
     {
-        lock (graph) return graph.Value.OfDeclarations(file);
+        lock (gate) return Graph.OfDeclarations(files, file) ?? OwnGraph().OfDeclarations(files, file)!.Value;
     }
 
     /// <summary>Changes when what the text of a file means may have changed, its own bodies aside.</summary>
     public ulong FingerprintOfText(int file)
     {
-        lock (graph) return graph.Value.OfText(file);
+        lock (gate) return Graph.OfText(files, file) ?? OwnGraph().OfText(files, file)!.Value;
     }
 
+    private NameGraph Graph => graph ??= graphs.Of(files, environment);
+
+    /// <summary>For a version that is asked again after a later one has gone on with its graph: a graph that no other gets.</summary>
+    private NameGraph OwnGraph() => graph = new NameGraph(files, environment);
+
     /// <summary>What every file depends on: references, and whether types without <c>?</c> can be null.</summary>
-    private static ulong Environment(Compilation compilation, CancellationToken cancellationToken)
+    private static ulong Environment(Compilation compilation, NameGraphs graphs, CancellationToken cancellationToken)
     {
         var hash = (ulong)compilation.Options.NullableContextOptions;
         foreach (var reference in compilation.References)
         {
             // A project that this one references is another object after each edit there.
             hash = Fingerprint.Then(hash, reference is CompilationReference { Compilation: CSharpCompilation project }
-                ? new ProjectDeclarations(project, cancellationToken).Hash
+                ? new ProjectDeclarations(project, graphs, cancellationToken).Hash
                 : (ulong)reference.GetHashCode());
         }
         return hash;
