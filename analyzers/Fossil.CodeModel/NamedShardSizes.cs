@@ -22,7 +22,7 @@ public static class NamedShardSizes
         if (attribute.ConstructorArguments is not [{ Kind: TypedConstantKind.Array, IsNull: false } sizes]) yield break;
         for (var position = 0; position < sizes.Values.Length; position++)
         {
-            if (sizes.Values[position].Value is int size) yield return (size, position);
+            if (sizes.Values[position] is { Kind: TypedConstantKind.Primitive, Value: int size }) yield return (size, position);
         }
     }
 

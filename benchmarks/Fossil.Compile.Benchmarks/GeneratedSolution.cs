@@ -3,6 +3,19 @@ using Microsoft.CodeAnalysis.CSharp;
 
 namespace Fossil.Compile.Benchmarks;
 
+/// <summary>Where somebody types.</summary>
+internal enum EditedPart
+{
+    /// <summary>In the body of a method.</summary>
+    Body,
+
+    /// <summary>In the name of a method.</summary>
+    Method,
+
+    /// <summary>In the name of a class.</summary>
+    Class,
+}
+
 /// <summary>A large project: annotated classes in the style of a decoder's layers, a file each, and files without any.</summary>
 internal static class GeneratedSolution
 {
@@ -20,13 +33,14 @@ internal static class GeneratedSolution
     /// <summary>The parse options of every file.</summary>
     public static CSharpParseOptions ParseOptions => Options;
 
-    /// <summary>The compilation after a user has typed in a file: another constant in a method, or the name of another method.</summary>
-    public static CSharpCompilation Edit(CSharpCompilation compilation, string path, int edit, bool isDeclaration)
+    /// <summary>The compilation after a user has typed in a file: another constant in a method, or another name of a method or class.</summary>
+    public static CSharpCompilation Edit(CSharpCompilation compilation, string path, int edit, EditedPart part)
     {
         var old = compilation.SyntaxTrees.First(tree => tree.FilePath == path);
         var number = int.Parse(path.Where(char.IsDigit).ToArray(), System.Globalization.CultureInfo.InvariantCulture);
         var text = path.StartsWith("Layer", StringComparison.Ordinal) ? Annotated(number, edit) : Ordinary(number, edit);
-        if (isDeclaration) text = text.Insert(text.LastIndexOf("public", StringComparison.Ordinal), $"public int Added{edit}() => 0;\n");
+        if (part == EditedPart.Method) text = text.Insert(text.LastIndexOf("public", StringComparison.Ordinal), $"public int Added{edit}() => 0;\n");
+        if (part == EditedPart.Class) text += $"\npublic class Added{edit} {{ }}\n";
         return compilation.ReplaceSyntaxTree(old, Parse(text, path));
     }
 

@@ -10,9 +10,11 @@ for (var round = 0; round < 3; round++)
     var small = GeneratedSolution.Create(100, 200);
     await BuildMeasurement.Run(small, output: null);
     KeystrokeMeasurement.Run(small, output: null);
+    KeystrokeMeasurement.RunDeclarations(small, output: null);
 }
 
 Console.WriteLine($"{annotated} annotated and {ordinary} ordinary files, {Environment.ProcessorCount} processors, medians");
 var solution = GeneratedSolution.Create(annotated, ordinary);
 await BuildMeasurement.Run(solution, Console.Out);
 KeystrokeMeasurement.Run(solution, Console.Out);
+KeystrokeMeasurement.RunDeclarations(solution, Console.Out);

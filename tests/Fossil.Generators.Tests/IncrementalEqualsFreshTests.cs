@@ -26,6 +26,7 @@ public class IncrementalEqualsFreshTests(ITestOutputHelper output)
         "global using Layer = TorchSharp.Modules.Linear; public class ByAlias { Tensor Run(Layer p, Second.Deep q, Tensor x) => p.forward(q.At.forward(x)); }",
         "[assembly: FossilShardSizes(Named.Other, Numbers.Eight * 2)] static class Named { public const int Other = 24; }",
         "namespace Second { public class Deep { public Layer At = null!; } public class Noise { public void Call() { } } }",
+        "namespace Outer { public class ByNamespace { Tensor Run(Second.Deep q, Tensor x) => q.At.call(x); } }",
     ];
 
     [Theory]
@@ -40,6 +41,7 @@ public class IncrementalEqualsFreshTests(ITestOutputHelper output)
     [InlineData(5, "Custom Second", "string Second")]
     [InlineData(5, "public class Unused", "namespace Nearer; public class Linear")]
     [InlineData(5, "public class Unused", "public class Custom")]
+    [InlineData(11, "static class Named", "namespace Outer.Second { } static class Named")]
     [InlineData(7, "Linear Best", "string Best")]
     [InlineData(7, "(this Holder h, Tensor x) => x", "(this Unused h, Tensor x) => x")]
     [InlineData(9, "IEnumerator<Linear>", "IEnumerator<string>")]

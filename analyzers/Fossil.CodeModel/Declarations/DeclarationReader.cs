@@ -67,7 +67,7 @@ public sealed class DeclarationReader
         var fingerprint = 0UL;
         for (var file = 0; file < project.Files.Count; file++)
         {
-            if (project.Files[file].AssemblyAttributes.Any(names.Contains)) fingerprint = Fingerprint.Then(fingerprint, project.FingerprintOfDeclarations(file));
+            if (project.Files[file].AssemblyAttributes is { IsEmpty: false } attributes && attributes.Any(names.Contains)) fingerprint = Fingerprint.Then(fingerprint, project.FingerprintOfDeclarations(file));
         }
         if (known is not null && known.Fingerprint == fingerprint) return known;
         var isNamed = fingerprint != 0 && WellKnownTypes.From(compilation) is not null;
@@ -78,7 +78,13 @@ public sealed class DeclarationReader
     private static HashSet<string> NamesOf(string attribute, ProjectDeclarations project)
     {
         var names = new HashSet<string>([attribute, attribute + nameof(Attribute)]);
-        names.UnionWith([.. project.Files.SelectMany(file => file.Aliases).Where(alias => names.Contains(alias.Target)).Select(alias => alias.Name)]);
+        foreach (var file in project.Files)
+        {
+            foreach (var alias in file.Aliases)
+            {
+                if (alias.Target == attribute || alias.Target == attribute + nameof(Attribute)) names.Add(alias.Name);
+            }
+        }
         return names;
     }
 

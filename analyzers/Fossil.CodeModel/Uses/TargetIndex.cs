@@ -37,9 +37,6 @@ public sealed class TargetIndex
     /// <summary>Whether no class is annotated.</summary>
     public bool IsEmpty => sets.Length == 0;
 
-    /// <summary>The same for every index with the same answers of <see cref="CouldHoldTarget"/>.</summary>
-    public ulong ModulesHash => sets.Aggregate(0UL, static (hash, set) => Fingerprint.Then(hash, set.ModulesHash));
-
     /// <summary>The index of <paramref name="compilation"/>, or null where it does not reference TorchSharp and the run-time library.</summary>
     public static TargetIndex? Of(Compilation compilation, CancellationToken cancellationToken) => Indices.GetValue(
         compilation, created => new StrongBox<TargetIndex?>(Create(created, DeclarationReader.Shared.Read(created, cancellationToken), cancellationToken))).Value;

@@ -29,7 +29,8 @@ internal sealed class CallSiteFinder(DeclarationReader reader)
         }
         if (stale.Count > 0)
         {
-            if (TargetIndex.Create(compilation, project, cancellationToken) is not { IsEmpty: false } index) return [];
+            // Mostly no file has to be searched again, and then nothing asks for it.
+            var index = new Lazy<TargetIndex?>(() => TargetIndex.Create(compilation, project, cancellationToken));
             var made = new Finding[stale.Count];
             // In a build that is every file, and the compiler uses every processor as well.
             Parallel.For(
@@ -45,14 +46,14 @@ internal sealed class CallSiteFinder(DeclarationReader reader)
     }
 
     /// <summary>What <paramref name="known"/> says, where a change in other files does not concern the file, and otherwise what it says now.</summary>
-    private Finding FindAgain(ProjectDeclarations project, int file, TargetIndex index, Finding? known, Result before, CancellationToken cancellationToken)
+    private Finding FindAgain(ProjectDeclarations project, int file, Lazy<TargetIndex?> index, Finding? known, Result before, CancellationToken cancellationToken)
     {
         var tree = project.Trees[file];
-        // Where only bodies have changed, it is not worth while to find out what else would concern the file.
-        (ulong, ulong)? fingerprint = before.Hash == project.Hash ? null : (project.FingerprintOfText(file), index.ModulesHash);
+        // Where only bodies have changed, it is not worth while to find out what else would concern the file. Targets in other assemblies are part of the text's.
+        (ulong, ulong)? fingerprint = before.Hash == project.Hash ? null : (project.FingerprintOfText(file), project.Targets.ModulesHash);
         if (known is null || fingerprint is null || known.Fingerprint != fingerprint)
         {
-            var found = new Finding(FileName(tree.FilePath), tree.GetText(cancellationToken).GetContentHash(), FindInTree(tree, index, cancellationToken), fingerprint);
+            var found = new Finding(FileName(tree.FilePath), tree.GetText(cancellationToken).GetContentHash(), index.Value is { IsEmpty: false } targets ? FindInTree(tree, targets, cancellationToken) : [], fingerprint);
             findings.Remove(tree);
             known = findings.GetValue(tree, _ => found);
         }
