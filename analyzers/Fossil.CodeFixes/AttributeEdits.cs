@@ -50,9 +50,10 @@ internal static class AttributeEdits
     {
         var index = list.Arguments.IndexOf(argument);
         var isLast = index == list.Arguments.Count - 1;
-        if (index < 0 || list.Arguments.Count < 2) return list;
-        var comma = list.Arguments.GetSeparator(isLast ? index - 1 : index);
+        if (index < 0) return list;
         var own = argument.GetLeadingTrivia().AddRange(SyntaxEdits.CommentsInside(argument)).AddRange(argument.GetTrailingTrivia());
+        if (list.Arguments.Count == 1) return list.WithArguments([]).WithCloseParenToken(list.CloseParenToken.WithLeadingTrivia(own.AddRange(list.CloseParenToken.LeadingTrivia)));
+        var comma = list.Arguments.GetSeparator(isLast ? index - 1 : index);
         var commas = comma.LeadingTrivia.AddRange(comma.TrailingTrivia);
         SyntaxTriviaList kept = isLast ? commas.AddRange(own) : own.AddRange(commas);
         if (!kept.Any(SyntaxEdits.IsComment)) return list.WithArguments(list.Arguments.RemoveAt(index));

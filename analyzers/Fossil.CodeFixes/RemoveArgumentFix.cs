@@ -8,7 +8,7 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Fossil.CodeFixes;
 
-/// <summary>Removes an argument of the attribute that has no effect: a second naming of a target or size, or a setting that the variant does not use.</summary>
+/// <summary>Removes an argument of the attribute that has no effect: a second naming of a target or size, a setting that the variant does not use, or a shard size that gets no kernels.</summary>
 // Fixes: FOSSIL011 FOSSIL015 FOSSIL037
 [ExportCodeFixProvider(LanguageNames.CSharp), Shared]
 public sealed class RemoveArgumentFix : FixProvider

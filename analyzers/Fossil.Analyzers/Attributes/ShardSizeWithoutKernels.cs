@@ -49,11 +49,14 @@ public sealed class ShardSizeWithoutKernels : DiagnosticAnalyzer
                 if (Problem(size, named) is { } problem && syntax?.Parent == list)
                 {
                     var location = (AttributeSyntaxLocator.Target(syntax, position) ?? syntax).GetLocation();
-                    context.ReportDiagnostic(size > 0 ? Diagnostic.Create(Descriptor, location, size, problem) : Diagnostic.Create(ShardSizeNotPositive.Descriptor, location, size));
+                    context.ReportDiagnostic(size > 0 ? Diagnostic.Create(Descriptor, location, Removable, size, problem) : Diagnostic.Create(ShardSizeNotPositive.Descriptor, location, size));
                 }
             }
         }
     }
+
+    /// <summary>An attribute without sizes is one that asks for none.</summary>
+    private static readonly ImmutableDictionary<string, string?> Removable = ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.CanRemove, null);
 
     private static string? Problem(int size, HashSet<int> named)
     {

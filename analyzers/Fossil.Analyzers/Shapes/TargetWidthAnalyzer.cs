@@ -40,7 +40,7 @@ public sealed class TargetWidthAnalyzer : DiagnosticAnalyzer
     {
         var type = (INamedTypeSymbol)context.Symbol;
         if (type.TypeKind is not (TypeKind.Class or TypeKind.Struct) || type.IsStatic) return;
-        if (!type.DeclaringSyntaxReferences.Any(reference => reach.Contains(reference.GetSyntax(context.CancellationToken)))) return;
+        if (!type.DeclaringSyntaxReferences.Any(reference => reach.ContainsConstruction(reference.GetSyntax(context.CancellationToken)))) return;
         var report = new WidthReport(types, context.ReportDiagnostic, context.CancellationToken);
         foreach (var constructor in type.InstanceConstructors)
         {

@@ -23,6 +23,9 @@ internal sealed class Frame(int id, int depth, ISymbol? member, Value? receiver,
     /// <summary>Each state that leaves the call, with the value that it returns.</summary>
     public List<(State State, Value Value)> Returns { get; } = [];
 
+    /// <summary>The variables that it has set.</summary>
+    public HashSet<ISymbol> Variables { get; } = new(SymbolEqualityComparer.Default);
+
     /// <summary>What an iterator has yielded so far; null for every other method.</summary>
     public List<Value>? Yields { get; set; }
 

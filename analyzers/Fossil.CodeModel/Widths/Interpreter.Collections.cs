@@ -9,20 +9,19 @@ internal sealed partial class Interpreter
 {
     private static readonly HashSet<string> ListTypes =
     [
-        "System.Collections.Generic.List<T>", "System.Collections.Generic.HashSet<T>", "System.Collections.ObjectModel.ReadOnlyCollection<T>", "System.Collections.ObjectModel.Collection<T>",
+        "System.Collections.Generic.List", "System.Collections.Generic.HashSet", "System.Collections.ObjectModel.ReadOnlyCollection", "System.Collections.ObjectModel.Collection",
     ];
 
     private static readonly HashSet<string> MapTypes =
     [
-        "System.Collections.Generic.Dictionary<TKey, TValue>", "System.Collections.Generic.SortedDictionary<TKey, TValue>", "System.Collections.Generic.OrderedDictionary<TKey, TValue>",
-        "System.Collections.Concurrent.ConcurrentDictionary<TKey, TValue>", "System.Collections.ObjectModel.ReadOnlyDictionary<TKey, TValue>",
+        "System.Collections.Generic.Dictionary", "System.Collections.Generic.SortedDictionary", "System.Collections.Generic.OrderedDictionary",
+        "System.Collections.Concurrent.ConcurrentDictionary", "System.Collections.ObjectModel.ReadOnlyDictionary",
     ];
 
-    private bool IsCollection(INamedTypeSymbol type) =>
-        type.OriginalDefinition.DeclaringSyntaxReferences.IsEmpty
-        && (Same(type.OriginalDefinition, knowledge.Types.ModuleList) || ListTypes.Contains(type.OriginalDefinition.ToDisplayString()) || IsMap(type));
+    private bool IsCollection(INamedTypeSymbol type) => IsMap(type)
+        || (type.OriginalDefinition.DeclaringSyntaxReferences.IsEmpty && (Same(type.OriginalDefinition, knowledge.Types.ModuleList) || ListTypes.Contains(knowledge.NameOf(type))));
 
-    private static bool IsMap(INamedTypeSymbol type) => MapTypes.Contains(type.OriginalDefinition.ToDisplayString());
+    private bool IsMap(INamedTypeSymbol type) => type.OriginalDefinition.DeclaringSyntaxReferences.IsEmpty && MapTypes.Contains(knowledge.NameOf(type));
 
     /// <summary>A new collection gets the elements that its constructor is given; capacities and comparers are none.</summary>
     private void FillCollection(Reference made, IReadOnlyList<(IParameterSymbol Parameter, Value Value)> arguments)

@@ -15,7 +15,7 @@ internal sealed partial class Interpreter
         {
             return nullable.Content is not null ? nullable : values is [var fallback] ? fallback : Folding.Default(method.ReturnType)?.KnownBy(nullable.From);
         }
-        switch (method.ContainingType?.ToDisplayString(SymbolDisplayFormat.CSharpErrorMessageFormat.WithGenericsOptions(SymbolDisplayGenericsOptions.None)))
+        switch (method.ContainingType is { } library ? knowledge.NameOf(library) : null)
         {
             case "System.Math" or "System.MathF" or "int" or "long" or "uint" or "ulong" or "double" or "float":
                 return Parse(method, values) ?? Calculate(method, values);

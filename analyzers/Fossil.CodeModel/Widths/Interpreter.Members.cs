@@ -29,7 +29,16 @@ internal sealed partial class Interpreter
 
     private void SetVariable(Frame home, ISymbol variable, Value value)
     {
-        if (state is not null) state.Variables = state.Variables.SetItem((home.Id, variable), value);
+        if (state is null) return;
+        state.Variables = state.Variables.SetItem((home.Id, variable), value);
+        home.Variables.Add(variable);
+    }
+
+    /// <summary>Forgets the variables of a call that is over, so that states stay small; those that code made in it may still use are kept.</summary>
+    private void Drop(Frame callee, IMethodSymbol method)
+    {
+        if (state is null || method.RefKind != RefKind.None || method.Parameters.Any(parameter => parameter.RefKind is RefKind.Out or RefKind.Ref)) return;
+        if (!source.KeepsVariables(method.OriginalDefinition, cancellationToken)) state.Variables = state.Variables.RemoveRange(callee.Variables.Select(variable => (callee.Id, variable)));
     }
 
     private Value Instance(IInstanceReferenceOperation instance)
@@ -142,7 +151,7 @@ internal sealed partial class Interpreter
         {
             return new Unknown(UnknownReason.Call, property.Name);
         }
-        if (OperationSource.IsAutomatic(property, cancellationToken)) return MemberOf(reference, found, property.OriginalDefinition).KnownBy(choice);
+        if (source.IsAutomatic(property, cancellationToken)) return MemberOf(reference, found, property.OriginalDefinition).KnownBy(choice);
         if (property.GetMethod is { } getter && source.BodyOf(getter, cancellationToken) is { } body) return Invoke(getter, body, reference, null, []).KnownBy(choice);
         return new Unknown(UnknownReason.Member, property.Name);
     }
@@ -188,7 +197,7 @@ internal sealed partial class Interpreter
     private Value StaticProperty(IPropertySymbol property)
     {
         var definition = property.OriginalDefinition;
-        if (OperationSource.IsAutomatic(definition, cancellationToken))
+        if (source.IsAutomatic(definition, cancellationToken))
         {
             return definition.SetMethod is null ? StaticValue(definition) : new Unknown(UnknownReason.Member, property.Name);
         }
@@ -379,7 +388,7 @@ internal sealed partial class Interpreter
     private void SetProperty(Value instance, IPropertySymbol property, Value value, IOperation target)
     {
         var definition = property.OriginalDefinition;
-        if (OperationSource.IsAutomatic(definition, cancellationToken))
+        if (source.IsAutomatic(definition, cancellationToken))
         {
             SetMember(instance, definition, value, target);
         }

@@ -63,7 +63,12 @@ internal sealed partial class Interpreter
         }
         var callee = new Frame(NextFrame(), Math.Min(frame.Depth, int.MaxValue - 1) + 1, constructor.OriginalDefinition, made, null) { Control = frame.Control };
         foreach (var (parameter, value) in arguments) SetVariable(callee, parameter.OriginalDefinition, value);
-        In(callee, () => { Construct(constructor.OriginalDefinition, made); return 0; });
+        In(callee, () =>
+        {
+            Construct(constructor.OriginalDefinition, made);
+            Drop(callee, constructor);
+            return 0;
+        });
     }
 
     /// <summary>Runs a constructor in the current frame: initialisers, then the base constructor, then the body.</summary>

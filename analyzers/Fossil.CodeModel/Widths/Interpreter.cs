@@ -110,7 +110,9 @@ internal sealed partial class Interpreter(OperationSource source, WidthKnowledge
         {
             if (IsIterator(method, body)) callee.Yields = [];
             ExecuteBody(body);
-            return Leave(callee, method);
+            var result = Leave(callee, method);
+            if (!isNested) Drop(callee, method);
+            return result;
         });
     }
 

@@ -10,6 +10,13 @@ internal sealed class OperationSource(Compilation compilation)
     private readonly ConcurrentDictionary<SyntaxTree, SemanticModel> models = new();
     private readonly ConcurrentDictionary<SyntaxNode, IOperation?> operations = new();
 
+    // The interpreter asks the same of few symbols very often.
+    private readonly ConcurrentDictionary<IMethodSymbol, IOperation?> bodies = new(SymbolEqualityComparer.Default);
+    private readonly ConcurrentDictionary<ISymbol, IOperation?> initializers = new(SymbolEqualityComparer.Default);
+    private readonly ConcurrentDictionary<IMethodSymbol, bool> keepsVariables = new(SymbolEqualityComparer.Default);
+    private readonly ConcurrentDictionary<IPropertySymbol, bool> automatic = new(SymbolEqualityComparer.Default);
+    private readonly ConcurrentDictionary<ISymbol, bool> setByInitializerAlone = new(SymbolEqualityComparer.Default);
+
     private HashSet<string>? writtenNames;
 
     /// <summary>Whether the compilation writes to an object through a member of that name.</summary>
@@ -29,6 +36,11 @@ internal sealed class OperationSource(Compilation compilation)
     public IOperation? BodyOf(IMethodSymbol method, CancellationToken cancellationToken)
     {
         var definition = (method.PartialImplementationPart ?? method).OriginalDefinition;
+        return bodies.TryGetValue(definition, out var known) ? known : bodies.GetOrAdd(definition, ReadBody(definition, cancellationToken));
+    }
+
+    private IOperation? ReadBody(IMethodSymbol definition, CancellationToken cancellationToken)
+    {
         foreach (var reference in definition.DeclaringSyntaxReferences)
         {
             var syntax = reference.GetSyntax(cancellationToken);
@@ -38,6 +50,14 @@ internal sealed class OperationSource(Compilation compilation)
         return null;
     }
 
+    /// <summary>Whether code that a method makes, as lambdas and references, may use its variables after it has returned. With a constructor run the initialisers of its type.</summary>
+    public bool KeepsVariables(IMethodSymbol method, CancellationToken cancellationToken) => keepsVariables.GetOrAdd(method, one =>
+    {
+        var declared = one.MethodKind == MethodKind.Constructor ? one.ContainingType.DeclaringSyntaxReferences : one.DeclaringSyntaxReferences;
+        return declared.Any(reference => reference.GetSyntax(cancellationToken).DescendantNodes()
+            .Any(node => node is AnonymousFunctionExpressionSyntax or LocalFunctionStatementSyntax or RefExpressionSyntax or QueryExpressionSyntax));
+    });
+
     /// <summary>The call of the base constructor in the header of a class with a primary constructor.</summary>
     public IOperation? PrimaryBaseCall(INamedTypeSymbol type, CancellationToken cancellationToken) =>
         type.DeclaringSyntaxReferences
@@ -46,7 +66,10 @@ internal sealed class OperationSource(Compilation compilation)
             .FirstOrDefault(operation => operation is not null);
 
     /// <summary>The initialiser of a field or automatic property.</summary>
-    public IOperation? InitializerOf(ISymbol member, CancellationToken cancellationToken)
+    public IOperation? InitializerOf(ISymbol member, CancellationToken cancellationToken) =>
+        initializers.TryGetValue(member, out var known) ? known : initializers.GetOrAdd(member, ReadInitializer(member, cancellationToken));
+
+    private IOperation? ReadInitializer(ISymbol member, CancellationToken cancellationToken)
     {
         foreach (var reference in member.DeclaringSyntaxReferences)
         {
@@ -62,7 +85,10 @@ internal sealed class OperationSource(Compilation compilation)
     }
 
     /// <summary>Whether a member cannot be written after construction, and no constructor writes it either.</summary>
-    public bool IsSetByInitializerAlone(ISymbol member, CancellationToken cancellationToken)
+    public bool IsSetByInitializerAlone(ISymbol member, CancellationToken cancellationToken) =>
+        setByInitializerAlone.GetOrAdd(member, one => ReadSetByInitializerAlone(one, cancellationToken));
+
+    private static bool ReadSetByInitializerAlone(ISymbol member, CancellationToken cancellationToken)
     {
         var isReadOnly = member is IFieldSymbol { IsReadOnly: true } or IPropertySymbol { SetMethod: null, IsVirtual: false, IsOverride: false };
         return isReadOnly && !member.ContainingType.InstanceConstructors.Any(constructor => constructor.DeclaringSyntaxReferences
@@ -70,7 +96,9 @@ internal sealed class OperationSource(Compilation compilation)
     }
 
     /// <summary>Whether a property stores its value itself, so that reading gives what was last written.</summary>
-    public static bool IsAutomatic(IPropertySymbol property, CancellationToken cancellationToken)
+    public bool IsAutomatic(IPropertySymbol property, CancellationToken cancellationToken) => automatic.GetOrAdd(property.OriginalDefinition, one => ReadIsAutomatic(one, cancellationToken));
+
+    private static bool ReadIsAutomatic(IPropertySymbol property, CancellationToken cancellationToken)
     {
         if (property.IsIndexer || property.IsAbstract) return false;
         var declared = property.OriginalDefinition.DeclaringSyntaxReferences;

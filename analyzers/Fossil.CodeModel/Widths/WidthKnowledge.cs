@@ -14,7 +14,15 @@ internal sealed class WidthKnowledge(WellKnownTypes types, INamedTypeSymbol? wid
 {
     private readonly ConcurrentDictionary<INamedTypeSymbol, IReadOnlyList<TargetMember>> targets = new(SymbolEqualityComparer.Default);
 
+    private readonly ConcurrentDictionary<INamedTypeSymbol, string> names = new(SymbolEqualityComparer.Default);
+    private readonly ConcurrentDictionary<INamedTypeSymbol, (string In, string Out)?> declaredWidths = new(SymbolEqualityComparer.Default);
+
+    private static readonly SymbolDisplayFormat WithoutArguments = SymbolDisplayFormat.CSharpErrorMessageFormat.WithGenericsOptions(SymbolDisplayGenericsOptions.None);
+
     public WellKnownTypes Types => types;
+
+    /// <summary>The full name of <paramref name="type"/> without type arguments: <c>System.Collections.Generic.List</c>.</summary>
+    public string NameOf(INamedTypeSymbol type) => names.GetOrAdd(type.OriginalDefinition, definition => definition.ToDisplayString(WithoutArguments));
 
     /// <summary>The targets of <paramref name="type"/> and of its base classes.</summary>
     public IReadOnlyList<TargetMember> TargetsOf(INamedTypeSymbol type) => targets.GetOrAdd(type.OriginalDefinition, definition =>
@@ -32,7 +40,9 @@ internal sealed class WidthKnowledge(WellKnownTypes types, INamedTypeSymbol? wid
     });
 
     /// <summary>The names that <c>[AdapterWidths]</c> gives, of the type or its nearest base that has one.</summary>
-    private (string In, string Out)? DeclaredWidths(INamedTypeSymbol type)
+    private (string In, string Out)? DeclaredWidths(INamedTypeSymbol type) => declaredWidths.GetOrAdd(type.OriginalDefinition, ReadDeclaredWidths);
+
+    private (string In, string Out)? ReadDeclaredWidths(INamedTypeSymbol type)
     {
         if (widthsAttribute is null) return null;
         for (var level = type; level is not null; level = level.BaseType)

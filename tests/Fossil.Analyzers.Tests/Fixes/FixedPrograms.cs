@@ -114,6 +114,8 @@ internal static class FixedPrograms
                 );
             }
             """)),
+        ("FOSSIL037", "sizes", "[assembly: FossilShardSizes(8, /* twice */ 8, 16 /* last */)]\n[assembly: FossilShardSizes(\n    16, // again\n    24\n), FossilShardSizes(65537 /* no */)]\n"
+            + Module("[FossilAdapt(\"up\")]", "A")),
     ];
 
     private const string Wide = "private readonly Linear up = Linear(2050, 2050), down = Linear(2050, 2050);";
