@@ -174,6 +174,7 @@ internal sealed class WidthReport(WellKnownTypes types, Action<Diagnostic> repor
         UnknownReason.Parameter => $"it depends on the parameter '{width.Subject}'",
         UnknownReason.Call => $"it depends on what '{width.Subject}' returns",
         UnknownReason.Member => $"it depends on the value of '{width.Subject}', which is set elsewhere",
+        UnknownReason.Metadata => $"'{width.Subject}' is a field of another assembly and no constant, so that its value cannot be read",
         UnknownReason.TooManyValues => "it can have many values",
         UnknownReason.TooLong => "the code before it is too long to follow",
         _ => "the code that makes the layer is not followed",

@@ -26,11 +26,17 @@ internal sealed class Frame(int id, int depth, ISymbol? member, Value? receiver,
     /// <summary>The variables that it has set.</summary>
     public HashSet<ISymbol> Variables { get; } = new(SymbolEqualityComparer.Default);
 
+    /// <summary>The type arguments that the call was made with, each with the depth of the call that decided it.</summary>
+    public Dictionary<ITypeParameterSymbol, (ITypeSymbol Type, int Depth)> TypeArguments { get; } = new(SymbolEqualityComparer.Default);
+
     /// <summary>What an iterator has yielded so far; null for every other method.</summary>
     public List<Value>? Yields { get; set; }
 
     /// <summary>The loops and switches around the current statement, innermost last.</summary>
     public List<BranchTarget> BranchTargets { get; } = [];
+
+    /// <summary>The states at each <c>goto</c> whose label has not come yet.</summary>
+    public Dictionary<ILabelSymbol, State> Jumps { get; } = new(SymbolEqualityComparer.Default);
 
     /// <summary>What the branches taken so far depended on.</summary>
     public Provenance Control { get; set; } = Provenance.Independent;

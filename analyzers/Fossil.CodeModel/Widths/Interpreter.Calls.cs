@@ -27,6 +27,7 @@ internal sealed partial class Interpreter
             return CopyBack(invocation, Invoke(method, local, null, frame, arguments));
         }
         if (KnownCall(invocation, method, receiver, arguments) is { } known) return known;
+        if (CallOfTypeParameter(invocation, arguments) is { } constrained) return constrained;
 
         if (Actual(method, receiver, IsBaseAccess(invocation.Instance)) is { } actual && source.BodyOf(actual, cancellationToken) is { } body)
         {

@@ -33,71 +33,9 @@ internal sealed partial class Interpreter
         Update(made, found with { Items = initial?.Items ?? [], HasExactItems = initial?.HasExactItems ?? contents.Count == 0, IsMap = found.Type is INamedTypeSymbol type && IsMap(type) });
     }
 
-    private Value Element(Value collection, ImmutableArray<IOperation> indices, ITypeSymbol? type)
-    {
-        var index = indices.Select(IndexValue).ToList();
-        if (ObjectOf(collection) is not { IsSequence: true } sequence) return collection is Unknown ? collection : NotFollowed;
-        if (sequence.IsMap && index is [var key]) return Lookup(collection, sequence, key) ?? NotFollowed;
-        if (indices is [IRangeOperation range] && sequence.HasExactItems) return Slice(collection, sequence, range, type);
-        if (index is [Constant { Content: var content }] && sequence.HasExactItems && ItemIndex(content, indices[0], sequence) is { } position)
-        {
-            return Through(collection, sequence.Items[position]).KnownBy(index[0].From);
-        }
-        return sequence is { HasEscaped: false, Items.Length: > 0, HasExactItems: true } ? Through(collection, Value.OneOf(sequence.Items)) : NotFollowed;
-    }
-
-    /// <summary>The number in an index: <c>i</c>, or the one behind <c>^</c>.</summary>
-    private Value IndexValue(IOperation index) => index switch
-    {
-        IRangeOperation => NotFollowed,
-        IUnaryOperation { OperatorKind: UnaryOperatorKind.Hat } fromEnd => Evaluate(fromEnd.Operand),
-        IConversionOperation { Type.Name: "Index", IsImplicit: true } converted => Evaluate(converted.Operand),
-        _ => Evaluate(index),
-    };
-
-    private static int? ItemIndex(object? content, IOperation index, HeapObject sequence)
-    {
-        if (Folding.Integer(content) is not { } number || index.Type?.Name == "Index" && index is not (IUnaryOperation or IConversionOperation)) return null;
-        if (index is IUnaryOperation { OperatorKind: UnaryOperatorKind.Hat }) number = sequence.Items.Length - number;
-        return number >= 0 && number < sequence.Items.Length ? (int)number : null;
-    }
-
-    private Value Slice(Value collection, HeapObject sequence, IRangeOperation range, ITypeSymbol? type)
-    {
-        var length = sequence.Items.Length;
-        return Bound(range.LeftOperand, 0) is { } start && Bound(range.RightOperand, length) is { } end && start >= 0 && start <= end && end <= length
-            ? Sequence(sequence.Items.Skip(start).Take(end - start).ToImmutableArray(), true, type).KnownBy(collection.From)
-            : NotFollowed;
-
-        int? Bound(IOperation? bound, int otherwise)
-        {
-            if (bound is null) return otherwise;
-            var isFromEnd = bound is IUnaryOperation { OperatorKind: UnaryOperatorKind.Hat };
-            return IndexValue(bound) is Constant { Content: int number } ? isFromEnd ? length - number : number : null;
-        }
-    }
-
-    private void SetElement(Value collection, ImmutableArray<IOperation> indices, Value value)
-    {
-        var index = indices.Select(IndexValue).ToList();
-        if (collection is not Reference reference || ObjectOf(reference) is not { IsSequence: true } sequence) return;
-        if (sequence.IsMap && index is [var key])
-        {
-            SetEntry(reference, sequence, key, value);
-        }
-        else if (index is [Constant { Content: var content }] && sequence.HasExactItems && ItemIndex(content, indices[0], sequence) is { } position)
-        {
-            Update(reference, sequence with { Items = sequence.Items.SetItem(position, value) });
-        }
-        else
-        {
-            // One of the elements: the value is among them.
-            Update(reference, sequence.WithSome(value));
-        }
-    }
-
     private Value? CollectionProperty(Value instance, HeapObject sequence, IPropertySymbol property) => property.Name switch
     {
+        "Length" when IsTable(sequence) => NotFollowed,
         "Length" or "Count" when sequence.HasExactItems => new Constant(sequence.Items.Length, instance.From.And(Here)),
         "Keys" when sequence.IsMap => Sequence([.. sequence.Items.Select(item => Select(item, 0))], sequence.HasExactItems, property.Type).KnownBy(instance.From),
         "Values" when sequence.IsMap => Sequence([.. sequence.Items.Select(item => Select(item, 1))], sequence.HasExactItems, property.Type).KnownBy(instance.From),
@@ -179,6 +117,8 @@ internal sealed partial class Interpreter
             case "Clear":
                 Update(collection, sequence with { Items = [], HasExactItems = true });
                 return Known(null);
+            case "GetLength" when values is [Constant { Content: int dimension }]:
+                return LengthOf(collection, dimension);
             case "ToArray" or "ToList" or "AsReadOnly":
                 return Sequence(sequence.Items, sequence.HasExactItems, method.ReturnType).KnownBy(collection.From);
             case "ForEach" when values is [Function action] && sequence.HasExactItems:

@@ -29,7 +29,9 @@ internal sealed partial class Interpreter
             case IArrayElementReferenceOperation element: return Element(Evaluate(element.ArrayReference), element.Indices, element.Type);
             case IImplicitIndexerReferenceOperation element: return Element(Evaluate(element.Instance), [element.Argument], element.Type);
             case IConversionOperation conversion: return Convert(conversion);
+            case IUnaryOperation { OperatorKind: UnaryOperatorKind.Hat } hat: return IndexFromEnd(hat);
             case IUnaryOperation unary: return Unary(unary);
+            case IRangeOperation range: return RangeOf(range);
             case IBinaryOperation binary: return Binary(binary);
             case IIncrementOrDecrementOperation increment: return Increment(increment);
             case ICompoundAssignmentOperation compound: return Compound(compound);
@@ -58,6 +60,7 @@ internal sealed partial class Interpreter
             case ITypeParameterObjectCreationOperation: return NotFollowed;
             case IWithOperation with: return With(with);
             case IArrayCreationOperation array: return CreateArray(array);
+            case IArrayInitializerOperation row: return Sequence([.. row.ElementValues.Select(value => CopyOfStruct(Evaluate(value)))], true, null);
             case ICollectionExpressionOperation collection: return CreateCollection(collection);
             case IInvocationOperation invocation: return Call(invocation);
             case IAwaitOperation awaited: return Evaluate(awaited.Operation);
@@ -79,7 +82,7 @@ internal sealed partial class Interpreter
             case INameOfOperation or ITypeOfOperation or ISizeOfOperation or ILiteralOperation:
                 return NotFollowed;
             default:
-                return Opaque(expression);
+                return StackAllocation(expression) ?? Opaque(expression);
         }
     }
 
@@ -277,6 +280,7 @@ internal sealed partial class Interpreter
     private Value Convert(IConversionOperation conversion)
     {
         var value = Evaluate(conversion.Operand);
+        if (conversion.Type is { Name: "Index" or "Range", ContainingNamespace.Name: "System" } && value is Constant) return value;
         if (conversion.OperatorMethod is { } custom && !IsBuiltIn(custom))
         {
             return !custom.OriginalDefinition.DeclaringSyntaxReferences.IsEmpty ? Operator(custom, conversion, value) : value is Constant ? NotFollowed : value;

@@ -62,7 +62,11 @@ internal sealed partial class Interpreter
     private Value Property(IPropertyReferenceOperation reference)
     {
         var property = reference.Property;
-        if (reference.Instance is null) return property.IsStatic ? StaticProperty(property) : NotFollowed;
+        if (reference.Instance is null)
+        {
+            if (!property.IsStatic) return NotFollowed;
+            return reference.ConstrainedToType is { } constrained ? PropertyOfTypeParameter(property, constrained) : StaticProperty(property);
+        }
         var instance = Evaluate(reference.Instance);
         if (property.ContainingType is { IsExtension: true })
         {
@@ -191,6 +195,7 @@ internal sealed partial class Interpreter
     {
         var definition = field.OriginalDefinition;
         if (!definition.IsReadOnly) return new Unknown(UnknownReason.Member, field.Name);
+        if (definition.DeclaringSyntaxReferences.IsEmpty) return new Unknown(UnknownReason.Metadata, field.Name);
         return StaticValue(definition);
     }
 

@@ -18,7 +18,8 @@ internal sealed partial class Interpreter
         if (type.IsTupleType) return new TupleValue([.. arguments.Select(argument => argument.Value)], Here);
 
         var isSequence = IsCollection(type);
-        var made = Allocate(new HeapObject { Type = type, IsExact = true, MadeBy = Site(creation.Syntax), MadeDepth = frame.Depth });
+        var (exact, depth) = Substitute(type);
+        var made = Allocate(new HeapObject { Type = exact, IsExact = true, MadeBy = Site(creation.Syntax), MadeDepth = depth });
         if (isSequence) FillCollection(made, arguments);
         var constructor = creation.Constructor;
         var isOwn = constructor is not null && !type.OriginalDefinition.DeclaringSyntaxReferences.IsEmpty;
@@ -224,6 +225,7 @@ internal sealed partial class Interpreter
         {
             return Sequence([.. initializer.ElementValues.Select(value => CopyOfStruct(Evaluate(value)))], true, array.Type);
         }
+        if (sizes.Count > 1) return CreateTable([.. sizes], array.Type, element);
         if (sizes is [Constant { Content: var content }] && Folding.Integer(content) is { } length and >= 0 and <= MaxArrayLength)
         {
             Value initial = Folding.Default(element) is { } constant ? constant : NotFollowed;

@@ -35,7 +35,7 @@ internal sealed partial class Interpreter
     private Value ElementPlace(Value collection, IOperation index)
     {
         if (Evaluate(index) is Constant { Content: var content } && collection is Reference owner && ObjectOf(owner) is { IsSequence: true, HasExactItems: true } sequence
-            && ItemIndex(content, index, sequence) is { } position)
+            && ItemIndex(content, sequence) is { } position)
         {
             return new Place(owner.Id, null, position, Here);
         }

@@ -1,4 +1,5 @@
 using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
 using Microsoft.CodeAnalysis.Operations;
 
 namespace Fossil.CodeModel.Widths;
@@ -22,7 +23,7 @@ internal sealed partial class Interpreter
         switch (statement)
         {
             case IBlockOperation block:
-                foreach (var inner in block.Operations) Execute(inner);
+                ExecuteAll(block.Operations);
                 break;
             case IVariableDeclarationGroupOperation group:
                 foreach (var declaration in group.Declarations) Declare(declaration);
@@ -102,6 +103,20 @@ internal sealed partial class Interpreter
             default:
                 Evaluate(statement);
                 break;
+        }
+    }
+
+    /// <summary>Statements one after the other; a <c>goto</c> from before a label comes in there.</summary>
+    private void ExecuteAll(IEnumerable<IOperation> statements)
+    {
+        foreach (var inner in statements)
+        {
+            if (inner is ILabeledOperation { Label: { } label } && frame.Jumps.TryGetValue(label, out var jumped))
+            {
+                frame.Jumps.Remove(label);
+                state = State.Join(state, jumped);
+            }
+            Execute(inner);
         }
     }
 
@@ -204,7 +219,7 @@ internal sealed partial class Interpreter
     {
         var collection = Evaluate(loop.Collection);
         if (state is null) return;
-        var items = ObjectOf(collection) is { IsSequence: true } sequence ? sequence : null;
+        var items = ObjectOf(collection) is { IsSequence: true } sequence && !IsTable(sequence) ? sequence : null;
         if (items is { HasExactItems: true } && items.Items.Length <= MaxIterations)
         {
             var index = 0;
@@ -253,8 +268,11 @@ internal sealed partial class Interpreter
             state = null;
             return;
         }
-        // A goto: what comes after is not followed.
-        IsExhausted = true;
+        if (state is null) return;
+        // A goto: to a label or case that comes later it takes the state along; what a loop of jumps does is not followed.
+        var isAhead = branch.Target.DeclaringSyntaxReferences is [var label, ..] && (label.Span.Start > branch.Syntax.SpanStart || label.GetSyntax(cancellationToken) is SwitchLabelSyntax);
+        if (branch.BranchKind == BranchKind.GoTo && isAhead) frame.Jumps[branch.Target] = State.Join(frame.Jumps.TryGetValue(branch.Target, out var others) ? others : null, state)!;
+        else IsExhausted = true;
         state = null;
     }
 
@@ -273,7 +291,7 @@ internal sealed partial class Interpreter
             var before = state;
             state = before.Copy();
             if (matches == true) isDecided = true;
-            Under(matches == true ? value.From : Provenance.Independent, () => { foreach (var inner in section.Body) Execute(inner); });
+            Under(matches == true ? value.From : Provenance.Independent, () => ExecuteAll(section.Body));
             after = State.Join(after, state);
             state = before;
         }
@@ -281,12 +299,34 @@ internal sealed partial class Interpreter
         {
             if (choice.Cases.FirstOrDefault(section => section.Clauses.Any(clause => clause.CaseKind == CaseKind.Default)) is { } fallback)
             {
-                Under(value is Constant ? value.From : Provenance.Independent, () => { foreach (var inner in fallback.Body) Execute(inner); });
+                Under(value is Constant ? value.From : Provenance.Independent, () => ExecuteAll(fallback.Body));
             }
+            after = State.Join(after, state);
+        }
+        for (var round = 0; JumpedTo(choice) is { } section; round++)
+        {
+            if (round > choice.Cases.Length) IsExhausted = true;
+            ExecuteAll(section.Body);
             after = State.Join(after, state);
         }
         frame.BranchTargets.Remove(target);
         state = State.Join(after, target.AtBreak);
+    }
+
+    /// <summary>A section that <c>goto case</c> goes to, with the state that it brings; null where none is left.</summary>
+    private ISwitchCaseOperation? JumpedTo(ISwitchOperation choice)
+    {
+        foreach (var section in choice.Cases)
+        {
+            foreach (var clause in section.Clauses)
+            {
+                if (IsExhausted || clause.Label is not { } label || !frame.Jumps.TryGetValue(label, out var jumped)) continue;
+                frame.Jumps.Remove(label);
+                state = jumped;
+                return section;
+            }
+        }
+        return null;
     }
 
     private bool? Matches(ICaseClauseOperation clause, Value value) => clause switch

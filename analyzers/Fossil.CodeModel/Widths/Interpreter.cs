@@ -106,6 +106,7 @@ internal sealed partial class Interpreter(OperationSource source, WidthKnowledge
         var callee = new Frame(NextFrame(), isNested ? home!.Depth : Math.Min(frame.Depth, int.MaxValue - 1) + 1, method.OriginalDefinition, receiver, home) { Control = frame.Control };
         if (method.OriginalDefinition.ContainingType is { IsExtension: true, ExtensionParameter: { } extended } && receiver is not null) SetVariable(callee, extended, receiver);
         foreach (var (parameter, value) in arguments) SetVariable(callee, parameter, value);
+        BindTypeArguments(callee, method);
         return In(callee, () =>
         {
             if (IsIterator(method, body)) callee.Yields = [];

@@ -190,6 +190,9 @@ public enum UnknownReason
     /// <summary>It is read from a member whose value is set elsewhere.</summary>
     Member,
 
+    /// <summary>It is the value of a field of another assembly that is no constant: metadata does not hold it.</summary>
+    Metadata,
+
     /// <summary>It can be one of too many values.</summary>
     TooManyValues,
 

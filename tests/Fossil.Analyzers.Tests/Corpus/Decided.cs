@@ -153,7 +153,7 @@ namespace Generic
         static void Main()
         {
             _ = Factory<Small>.Make();
-            _ = Factory<Odd>.Make();
+            _ = Factory<Odd>.Make(); //! FOSSIL005
             _ = new Lay(Id(128));
             _ = new Lay(Id(100)); //! FOSSIL005
         }
