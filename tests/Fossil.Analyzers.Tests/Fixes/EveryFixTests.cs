@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Reflection;
 using Fossil.Analyzers.Tests.Support;
 using Fossil.CodeFixes;
 using Microsoft.CodeAnalysis;
