@@ -20,24 +20,24 @@ internal sealed class CallSiteFinder(DeclarationReader reader)
         var project = reader.Read(compilation, cancellationToken);
         var before = last;
         var found = new List<Finding>(before.Findings.Count);
-        var stale = new List<(int File, int Position, Finding? Known)>();
+        var stale = new List<(int File, int Position, (ulong, ulong)? Fingerprint)>();
         for (var file = 0; file < project.Files.Count; file++)
         {
             if (!project.Files[file].NamesRunMethod) continue;
-            if (!findings.TryGetValue(project.Trees[file], out var finding) || finding.Hash != project.Hash) stale.Add((file, found.Count, finding));
+            findings.TryGetValue(project.Trees[file], out var finding);
+            if (!StillHolds(finding, project, file, before, out var fingerprint)) stale.Add((file, found.Count, fingerprint));
             found.Add(finding!);
         }
         if (stale.Count > 0)
         {
-            // Mostly no file has to be searched again, and then nothing asks for it.
-            var index = new Lazy<TargetIndex?>(() => TargetIndex.Create(compilation, project, cancellationToken));
+            var index = TargetIndex.Create(compilation, project, cancellationToken);
             var made = new Finding[stale.Count];
             // In a build that is every file, and the compiler uses every processor as well.
             Parallel.For(
                 0,
                 stale.Count,
                 new ParallelOptions { CancellationToken = cancellationToken, MaxDegreeOfParallelism = compilation.Options.ConcurrentBuild ? -1 : 1 },
-                at => made[at] = FindAgain(project, stale[at].File, index, stale[at].Known, before, cancellationToken));
+                at => made[at] = FindAgain(project, stale[at].File, index, stale[at].Fingerprint, cancellationToken));
             for (var at = 0; at < made.Length; at++) found[stale[at].Position] = made[at];
         }
         var result = new Result(project.Hash, found, found.SequenceEqual(before.Findings) ? before.Files : FileGroups.Of(Distinct(found)));
@@ -45,20 +45,22 @@ internal sealed class CallSiteFinder(DeclarationReader reader)
         return result.Files;
     }
 
-    /// <summary>What <paramref name="known"/> says, where a change in other files does not concern the file, and otherwise what it says now.</summary>
-    private Finding FindAgain(ProjectDeclarations project, int file, Lazy<TargetIndex?> index, Finding? known, Result before, CancellationToken cancellationToken)
+    /// <summary>Whether no change in other files since <paramref name="finding"/> concerns its file.</summary>
+    private static bool StillHolds(Finding? finding, ProjectDeclarations project, int file, Result before, out (ulong Text, ulong Modules)? fingerprint)
+    {
+        // Where only bodies have changed, it is not worth while to find out what else would concern the file. Targets in other assemblies are part of the text's.
+        fingerprint = before.Hash == project.Hash || finding?.Hash == project.Hash ? null : (project.FingerprintOfText(file), project.Targets.ModulesHash);
+        if (finding is null || (finding.Hash != project.Hash && (fingerprint is null || finding.Fingerprint != fingerprint))) return false;
+        finding.Hash = project.Hash;
+        return true;
+    }
+
+    private Finding FindAgain(ProjectDeclarations project, int file, TargetIndex? index, (ulong, ulong)? fingerprint, CancellationToken cancellationToken)
     {
         var tree = project.Trees[file];
-        // Where only bodies have changed, it is not worth while to find out what else would concern the file. Targets in other assemblies are part of the text's.
-        (ulong, ulong)? fingerprint = before.Hash == project.Hash ? null : (project.FingerprintOfText(file), project.Targets.ModulesHash);
-        if (known is null || fingerprint is null || known.Fingerprint != fingerprint)
-        {
-            var found = new Finding(FileName(tree.FilePath), tree.GetText(cancellationToken).GetContentHash(), index.Value is { IsEmpty: false } targets ? FindInTree(tree, targets, cancellationToken) : [], fingerprint);
-            findings.Remove(tree);
-            known = findings.GetValue(tree, _ => found);
-        }
-        known.Hash = project.Hash;
-        return known;
+        var interceptors = index is { IsEmpty: false } ? FindInTree(tree, index, cancellationToken) : [];
+        findings.Remove(tree);
+        return findings.GetValue(tree, _ => new Finding(FileName(tree.FilePath), tree.GetText(cancellationToken).GetContentHash(), interceptors, fingerprint) { Hash = project.Hash });
     }
 
     /// <summary>The compiler finds an intercepted call by a hash of its file, so it accepts none in a file that is there twice.</summary>
