@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 /// <summary>Peak resident memory of a fine-tuning run, 2x128 tokens over a bfloat16 base: this library beside libtorch's own autograd. Each method runs in a process of its own.</summary>
 internal static class Memory
 {
-    private const int Steps = 40, Rows = 2, Length = 128;
+    private const int Steps = 10, Rows = 2, Length = 128;
 
     public static readonly string[] Methods = ["fossil", "recomputed", "lora", "libtorch"];
 
@@ -53,11 +53,11 @@ internal static class Memory
 
     private static (string, double, double) Plain(LlamaForCausalLM model, int[] tokens)
     {
-        var plain = new PlainLlama(model, rank: 32, alpha: 64);
-        var factors = plain.Attach();
-        using var optimizer = optim.AdamW(factors, 5e-4, weight_decay: 0);
+        var plain = new PlainLlama(model, new PlainAdapter.Lora(rank: 32, alpha: 64));
+        var parameters = plain.Attach();
+        using var optimizer = optim.AdamW(parameters, 5e-4, weight_decay: 0);
         var (first, last) = Train(plain.Loss, tokens, optimizer);
-        return ($"libtorch's autograd, LoRA r=32, {factors.Sum(factor => factor.numel()):n0} parameters", first, last);
+        return ($"libtorch's autograd, LoRA r=32, {parameters.Sum(parameter => parameter.numel()):n0} parameters", first, last);
     }
 
     private static (double First, double Last) Train(Func<Tensor, Tensor> loss, int[] tokens, optim.Optimizer optimizer)

@@ -4,25 +4,24 @@ using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
 /// <summary>
-/// The same decoder with LoRA on all seven projections, written with TorchSharp's operations and differentiated by libtorch alone, as transformers and PEFT do it:
-/// what this library's memory is compared with.
+/// The same decoder with an adapter on all seven projections, written with TorchSharp's operations and differentiated by libtorch alone, as transformers and PEFT
+/// do it: what this library's memory and roundings are compared with.
 /// </summary>
-internal sealed class PlainLlama(LlamaForCausalLM source, int rank, double alpha)
+internal sealed class PlainLlama(LlamaForCausalLM source, PlainAdapter adapter)
 {
     private readonly LlamaConfig config = source.Config;
     private readonly Dictionary<string, Parameter> weights = source.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
-    private readonly Dictionary<string, (Parameter A, Parameter B)> factors = [];
+    private readonly Dictionary<string, Parameter[]> adapters = [];
 
-    /// <summary>The LoRA factors of all projections.</summary>
+    /// <summary>The adapter's parameters of all projections.</summary>
     public IReadOnlyList<Parameter> Attach()
     {
         foreach (var weight in weights.Values) weight.requires_grad_(false);
         foreach (var (name, weight) in weights.Where(entry => Base.Projections.Any(projection => entry.Key.EndsWith(projection + ".weight", StringComparison.Ordinal))))
         {
-            var a = new Parameter(init.kaiming_uniform_(empty(rank, weight.shape[1]), Math.Sqrt(5)));
-            factors[name] = (a, new Parameter(zeros(weight.shape[0], rank)));
+            adapters[name] = adapter.Create(weight.shape[1], weight.shape[0]);
         }
-        return [.. factors.Values.SelectMany(pair => new[] { pair.A, pair.B })];
+        return [.. adapters.Values.SelectMany(parameters => parameters)];
     }
 
     /// <summary>Mean cross-entropy of the next token, ids (batch, tokens).</summary>
@@ -63,9 +62,8 @@ internal sealed class PlainLlama(LlamaForCausalLM source, int rank, double alpha
     private Tensor Project(Tensor x, string name)
     {
         using var scope = NewDisposeScope();
-        var (a, b) = factors[name];
         var y = functional.linear(x, weights[name]);
-        return (y + (functional.linear(functional.linear(x.to(float32), a), b) * (alpha / rank))).to(y.dtype).MoveToOuterDisposeScope();
+        return (y + adapter.Term(x.to(float32), adapters[name])).to(y.dtype).MoveToOuterDisposeScope();
     }
 
     private Tensor Norm(Tensor x, string name)
@@ -81,5 +79,32 @@ internal sealed class PlainLlama(LlamaForCausalLM source, int rank, double alpha
         var frequencies = 1 / pow(config.Rope.Theta, arange(0, config.HeadDim, 2).to(float32) / config.HeadDim);
         var angles = outer(arange(tokens).to(float32), frequencies).repeat(1, 2);
         return (angles.cos().to(dtype), angles.sin().to(dtype));
+    }
+}
+
+/// <summary>An adapter's formula in TorchSharp's operations.</summary>
+internal abstract class PlainAdapter
+{
+    /// <summary>Its float32 parameters for one projection.</summary>
+    public abstract Parameter[] Create(long inFeatures, long outFeatures);
+
+    /// <summary>What it adds to the projection of x (…, in).</summary>
+    public abstract Tensor Term(Tensor x, Parameter[] parameters);
+
+    /// <summary>(x A^T) B^T · alpha / rank.</summary>
+    public sealed class Lora(int rank, double alpha) : PlainAdapter
+    {
+        public override Parameter[] Create(long inFeatures, long outFeatures) =>
+            [new(init.kaiming_uniform_(empty(rank, inFeatures), Math.Sqrt(5))), new(zeros(outFeatures, rank))];
+
+        public override Tensor Term(Tensor x, Parameter[] parameters) => functional.linear(functional.linear(x, parameters[0]), parameters[1]) * (alpha / rank);
+    }
+
+    /// <summary>The sum of x's shards, times S (r, out).</summary>
+    public sealed class Shard(int size) : PlainAdapter
+    {
+        public override Parameter[] Create(long inFeatures, long outFeatures) => [new(zeros(size, outFeatures))];
+
+        public override Tensor Term(Tensor x, Parameter[] parameters) => x.reshape(x.shape[0], x.shape[1], -1, size).sum(-2).matmul(parameters[0]);
     }
 }

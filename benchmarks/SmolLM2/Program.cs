@@ -13,8 +13,9 @@ step.SetAction(parsed => StepTime.Run(Base.In(parsed.GetValue(models)!)));
 var decode = new Command("decode", "Seconds a token in bfloat16, adapter unmerged and merged.");
 decode.SetAction(parsed => Decoding.Run(Base.In(parsed.GetValue(models)!)));
 var only = new Option<string>("--only") { Description = "Only the runs whose name has this part", DefaultValueFactory = _ => "" };
-var runs = new Command("runs", "The fine-tuning runs of the reference, all steps, with perplexities.") { only };
-runs.SetAction(parsed => ReferenceRuns.Run(Base.In(parsed.GetValue(models)!), parsed.GetValue(only)!) ? 0 : 1);
+var byLibTorch = new Option<bool>("--libtorch") { Description = "FOSSIL's runs by libtorch's own operations and autograd instead of this library" };
+var runs = new Command("runs", "The fine-tuning runs of the reference, all steps, with perplexities.") { only, byLibTorch };
+runs.SetAction(parsed => ReferenceRuns.Run(Base.In(parsed.GetValue(models)!), parsed.GetValue(only)!, parsed.GetValue(byLibTorch)) ? 0 : 1);
 // "memory" and "loading" start themselves for each of their parts: a process has only one peak.
 var method = new Option<string?>("--method") { Hidden = true };
 var memory = new Command("memory", "Peak memory of fine-tuning, bfloat16: FOSSIL r=64 beside LoRA r=32, here and by libtorch's own autograd.") { method };

@@ -21,10 +21,10 @@ internal static class Methods
         new("balance", "FOSSIL Balance r=32", Fossil(32), new(0.454, 50.0, 83.0, 0.09)),
         new("mini", "FOSSIL Mini r=64", Fossil(64, FossilVariant.Mini), new(0.507, 53.0, 60.4, 0.12)),
         new("bat", "FOSSIL Bat r=32", Fossil(32, FossilVariant.Bat), new(0.649, 42.0, 223.1, 0.08)),
-        new("lora", "LoRA r=16, alpha=32", Lora(32), new(0.501, 48.5, 52.4, 0.21)),
-        new("rslora", "rsLoRA r=16, alpha=32", Lora(32) with { UseRslora = true }, null),
-        new("dora", "DoRA r=16, alpha=32", Lora(32) with { UseDora = true }, new(0.489, 49.0, 50.8, 0.31)),
-        new("pissa", "PiSSA r=16, alpha=16", Lora(16) with { InitLoraWeights = LoraInitialization.Pissa }, new(0.410, 57.5, 106.2, 11.1)),
+        new("lora", "LoRA r=16, α=32", Lora(32), new(0.501, 48.5, 52.4, 0.21)),
+        new("rslora", "rsLoRA r=16, α=32", Lora(32) with { UseRslora = true }, null),
+        new("dora", "DoRA r=16, α=32", Lora(32) with { UseDora = true }, new(0.489, 49.0, 50.8, 0.31)),
+        new("pissa", "PiSSA r=16, α=16", Lora(16) with { InitLoraWeights = LoraInitialization.Pissa }, new(0.410, 57.5, 106.2, 11.1)),
     ];
 
     public static Method Find(string key) =>

@@ -9,7 +9,7 @@ internal static class Report
     private static readonly string[] Columns =
         ["method", "parameters", "init s", "loss", "score", "Hamlet", "tokens/s", "peak GB", "PEFT: init s", "PEFT: loss", "PEFT: score", "PEFT: Hamlet"];
 
-    // What fits into 100 characters; the Markdown has PEFT's results too.
+    // What fits into 80 characters; the Markdown has PEFT's results too.
     private const int OnConsole = 8;
 
     public static void Write(IReadOnlyList<RunResult> results, Speed? speed, string markdownPath)
@@ -20,9 +20,9 @@ internal static class Report
             .ToList();
         var seeds = results.Select(result => result.Seed).Distinct().Count();
 
-        var table = new Table();
+        var table = new Table { Border = TableBorder.Horizontal };
         if (seeds > 1) table.Caption($"means of {seeds} seeds");
-        foreach (var (index, title) in Columns.Take(OnConsole).Index()) table.AddColumn(new TableColumn(title) { Alignment = index == 0 ? Justify.Left : Justify.Right });
+        foreach (var (index, title) in Columns.Take(OnConsole).Index()) table.AddColumn(new TableColumn(title) { Alignment = index == 0 ? Justify.Left : Justify.Right, NoWrap = true, Padding = new Padding(0, 0) });
         foreach (var (method, runs) in measured) table.AddRow(Row(method, runs, speed, withDeviations: false)[..OnConsole]);
         AnsiConsole.Write(table);
 
