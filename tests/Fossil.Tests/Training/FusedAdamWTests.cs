@@ -15,7 +15,8 @@ public class FusedAdamWTests
     {
         using var scope = NewDisposeScope();
         manual_seed(3);
-        long[][] shapes = [[7], [64, 33], [1], [128, 17]];
+        // The last one is updated in blocks by several threads, and the last block is not full.
+        long[][] shapes = [[7], [64, 33], [1], [128, 17], [3, 16411]];
         var ours = shapes.Select(shape => new Parameter(randn(shape))).ToList();
         var theirs = ours.Select(parameter => new Parameter(parameter.detach().clone())).ToList();
         using var fused = new FusedAdamW(ours.Select((parameter, i) => ($"p{i}", parameter)), 2e-3, beta1, beta2, 1e-8, weightDecay);
