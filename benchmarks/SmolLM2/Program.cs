@@ -12,7 +12,7 @@ var step = new Command("step", "Seconds of a training step, 2x128 tokens, bfloat
 step.SetAction(parsed => StepTime.Run(Base.In(parsed.GetValue(models)!)));
 var decode = new Command("decode", "Seconds a token in bfloat16, adapter unmerged and merged.");
 decode.SetAction(parsed => Decoding.Run(Base.In(parsed.GetValue(models)!)));
-var only = new Option<string>("--only") { Description = "Only the runs whose name has this part", DefaultValueFactory = _ => "" };
+var only = new Option<string>("--only") { Description = "Only the runs whose name and dtype, as in \"miss-r16 bfloat16\", have this part", DefaultValueFactory = _ => "" };
 var byLibTorch = new Option<bool>("--libtorch") { Description = "FOSSIL's runs by libtorch's own operations and autograd instead of this library" };
 var runs = new Command("runs", "The fine-tuning runs of the reference, all steps, with perplexities.") { only, byLibTorch };
 runs.SetAction(parsed => ReferenceRuns.Run(Base.In(parsed.GetValue(models)!), parsed.GetValue(only)!, parsed.GetValue(byLibTorch)) ? 0 : 1);

@@ -17,7 +17,7 @@ internal static class ReferenceRuns
         var runs = JsonNode.Parse(File.ReadAllBytes(source.ReferenceFile("reference.json")))!["runs"]!.AsArray();
         foreach (var run in runs)
         {
-            if (((string)run!["name"]!).Contains(only, StringComparison.Ordinal)) Compare(source, tokens, run, isByLibTorch);
+            if ($"{run!["name"]} {run["dtype"]}".Contains(only, StringComparison.Ordinal)) Compare(source, tokens, run, isByLibTorch);
         }
         if (isByLibTorch) return allWithin;
         var trained = runs.First(run => (string)run!["name"]! == "miss-r16" && (string)run["dtype"]! == "float32")!;

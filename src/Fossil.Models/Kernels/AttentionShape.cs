@@ -92,7 +92,7 @@ internal readonly unsafe struct AttentionOperands(AttentionShape shape, Tensor q
         for (nuint i = 0; i < half; i += Lanes.Count)
         {
             var (a, b) = (Lanes.Load(ref from, i), Lanes.Load(ref from, i + half));
-            angles.Turn(row, i, ref a, ref b);
+            angles.Turn<T>(row, i, ref a, ref b);
             (a * scale).Store(target + i);
             (b * scale).Store(target + i + half);
         }
@@ -115,7 +115,7 @@ internal readonly unsafe struct AttentionOperands(AttentionShape shape, Tensor q
         for (nuint i = 0; i < half; i += Lanes.Count)
         {
             var (a, b) = (Vector512.Load(source + i) * scale, Vector512.Load(source + i + half) * scale);
-            angles.TurnBack(row, i, ref a, ref b);
+            angles.TurnBack<T>(row, i, ref a, ref b);
             Lanes.Store(a, ref to, i);
             Lanes.Store(b, ref to, i + half);
         }

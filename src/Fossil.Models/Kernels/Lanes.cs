@@ -37,6 +37,13 @@ internal static class Lanes
         else BFloat16Lanes.Store512(value, ref Unsafe.As<T, ushort>(ref row), index);
     }
 
+    /// <summary>
+    /// An intermediate result as transformers keeps it: in the model's dtype, between two operations of PyTorch. Without it bfloat16 models would be a little more
+    /// exact than there, and their losses would not be the same.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Round<T>(Vector512<float> value) where T : unmanaged => typeof(T) == typeof(float) ? value : BFloat16Lanes.Round512(value);
+
     /// <summary>1 / (1 + e⁻ˣ).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Sigmoid(Vector512<float> x) => Vector512<float>.One / (Vector512<float>.One + Vector512.Exp(-x));

@@ -15,21 +15,26 @@ internal readonly struct RotaryAngles(KernelMatrix cos, KernelMatrix sin, bool r
     public static RotaryAngles Open(Tensor? cos, Tensor? sin, long size) =>
         cos is null ? default : new RotaryAngles(Lanes.Open(cos, size), Lanes.Open(sin!, size), rotate: true);
 
-    /// <summary>Sixteen pairs of the head in <paramref name="row"/>, turned forwards.</summary>
+    /// <summary>Sixteen pairs of the head in <paramref name="row"/>, turned forwards, with the roundings of a model of <typeparamref name="T"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Turn(long row, nuint pair, ref Vector512<float> a, ref Vector512<float> b)
+    public void Turn<T>(long row, nuint pair, ref Vector512<float> a, ref Vector512<float> b) where T : unmanaged
     {
         if (!rotate) return;
-        var (c, s) = (Lanes.Load(ref cos.Row<float>(row % cos.Rows), pair), Lanes.Load(ref sin.Row<float>(row % sin.Rows), pair));
-        (a, b) = (a * c - b * s, b * c + a * s);
+        var (c, s) = Load<T>(row, pair);
+        (a, b) = (Lanes.Round<T>(Lanes.Round<T>(a * c) - Lanes.Round<T>(b * s)), Lanes.Round<T>(Lanes.Round<T>(b * c) + Lanes.Round<T>(a * s)));
     }
 
     /// <summary>Sixteen pairs of a gradient, turned back.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void TurnBack(long row, nuint pair, ref Vector512<float> a, ref Vector512<float> b)
+    public void TurnBack<T>(long row, nuint pair, ref Vector512<float> a, ref Vector512<float> b) where T : unmanaged
     {
         if (!rotate) return;
-        var (c, s) = (Lanes.Load(ref cos.Row<float>(row % cos.Rows), pair), Lanes.Load(ref sin.Row<float>(row % sin.Rows), pair));
-        (a, b) = (a * c + b * s, b * c - a * s);
+        var (c, s) = Load<T>(row, pair);
+        (a, b) = (Lanes.Round<T>(a), Lanes.Round<T>(b));
+        (a, b) = (Lanes.Round<T>(a * c) + Lanes.Round<T>(b * s), Lanes.Round<T>(b * c) - Lanes.Round<T>(a * s));
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private (Vector512<float> Cos, Vector512<float> Sin) Load<T>(long row, nuint pair) where T : unmanaged =>
+        (Lanes.Round<T>(Lanes.Load(ref cos.Row<float>(row % cos.Rows), pair)), Lanes.Round<T>(Lanes.Load(ref sin.Row<float>(row % sin.Rows), pair)));
 }

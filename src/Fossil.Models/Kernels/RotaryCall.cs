@@ -82,7 +82,7 @@ internal sealed class RotaryCall(Tensor x, Tensor? cos, Tensor? sin, int repeat)
                     {
                         var from = head * (nuint)size + i;
                         var (a, b) = (Lanes.Load(ref source, from), Lanes.Load(ref source, from + half));
-                        angles.Turn(row, i, ref a, ref b);
+                        angles.Turn<T>(row, i, ref a, ref b);
                         for (var copy = 0; copy < repeat; copy++)
                         {
                             var to = (head * (nuint)repeat + (nuint)copy) * (nuint)size + i;
@@ -116,7 +116,7 @@ internal sealed class RotaryCall(Tensor x, Tensor? cos, Tensor? sin, int repeat)
                             from += (nuint)size;
                             (a, b) = (a + Lanes.Load(ref source, from), b + Lanes.Load(ref source, from + half));
                         }
-                        angles.TurnBack(row, i, ref a, ref b);
+                        angles.TurnBack<T>(row, i, ref a, ref b);
                         var to = head * (nuint)size + i;
                         Lanes.Store(a, ref target, to);
                         Lanes.Store(b, ref target, to + half);
