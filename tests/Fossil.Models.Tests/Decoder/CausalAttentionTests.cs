@@ -29,8 +29,8 @@ public sealed class CausalAttentionTests
         for (var i = 0; i < expected.Length; i++)
         {
             Assert.InRange(Distance(actual[i], expected[i]), 0, 2e-6);
-            // One rounding to bfloat16 of a result that was computed in float32.
-            Assert.InRange(Distance(rounded[i], truthOfRounded[i]), 0, 1.0 / 256);
+            // The turned queries and keys are rounded to bfloat16 as transformers' are, cos and sin before them, and the result once more.
+            Assert.InRange(Distance(rounded[i], truthOfRounded[i]), 0, 1.0 / 128);
         }
     }
 

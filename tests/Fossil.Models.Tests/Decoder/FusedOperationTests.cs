@@ -41,6 +41,26 @@ public sealed class FusedOperationTests
     }
 
     [Fact]
+    public void Values_in_bfloat16_are_those_of_transformers_operations_bit_for_bit()
+    {
+        using var scope = NewDisposeScope();
+        random.manual_seed(5);
+        Tensor Random(params long[] shape) => randn(shape).bfloat16();
+        var (x, w) = (Random(40, 576), Random(576));
+        var wide = x.to(float32);
+        Assert.True(RmsNormCall.Run(x, w, 1e-5).Equals(w * (wide * rsqrt(wide.square().mean([-1], keepdim: true) + 1e-5)).bfloat16()), "norm");
+        var (gate, up) = (Random(40, 1536), Random(40, 1536));
+        Assert.True(GatedCall.Run(gate, up).Equals(nn.functional.silu(gate) * up), "gated");
+
+        using var rotary = new RotaryEmbedding(TinyModels.Config);
+        var (cos, sin) = rotary.Get(9, CPU);
+        var heads = Random(2, cos.shape[0], 3, 32);
+        var halves = heads.chunk(2, dim: -1);
+        var (c, s) = (cos.bfloat16().unsqueeze(1), sin.bfloat16().unsqueeze(1));
+        Assert.True(RotaryCall.Run(heads, cos, sin, 1).Equals(heads * c + torch.cat([-halves[1], halves[0]], dim: -1) * s), "rotary");
+    }
+
+    [Fact]
     public void A_label_outside_of_the_vocabulary_is_refused()
     {
         using var logits = zeros(2, 16);
