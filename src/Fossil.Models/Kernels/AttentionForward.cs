@@ -59,7 +59,7 @@ internal readonly unsafe struct AttentionForward<T> : IRowKernel where T : unman
                     AttentionScores.Multiply(rows, (nint)shape.Size, queries, size, keys, columns, tokens, scores);
                     for (nint i = 0; i < rows; i++)
                     {
-                        (sums[i], var largest) = AttentionScores.Exponentiate(scores + (i * tokens), start + i + 1, columns);
+                        (sums[i], var largest) = AttentionScores.Exponentiate<T>(scores + (i * tokens), start + i + 1, columns);
                         Unsafe.Add(ref normalizers, start + i) = largest + MathF.Log(sums[i]);
                     }
 

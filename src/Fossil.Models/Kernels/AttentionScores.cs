@@ -23,10 +23,13 @@ internal static unsafe class AttentionScores
         }
     }
 
-    /// <summary>Replaces the first <paramref name="seen"/> scores by exp(score − largest) and the others up to <paramref name="columns"/> by 0.</summary>
-    /// <returns>Their sum, and the largest.</returns>
+    /// <summary>
+    /// Replaces the first <paramref name="seen"/> scores by exp(score − largest), rounded to <typeparamref name="T"/> as libtorch's attention multiplies the values by
+    /// them, and the others up to <paramref name="columns"/> by 0.
+    /// </summary>
+    /// <returns>Their sum before the rounding, and the largest.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static (float Sum, float Largest) Exponentiate(float* scores, nint seen, nint columns)
+    public static (float Sum, float Largest) Exponentiate<T>(float* scores, nint seen, nint columns) where T : unmanaged
     {
         Hide(scores, seen, columns);
         var most = Vector512.Load(scores);
@@ -39,8 +42,8 @@ internal static unsafe class AttentionScores
         nint column = 0;
         for (; column < seen; column += Lanes.Count)
         {
-            var e = Vector512.Exp(Vector512.Load(scores + column) - offset);
-            e.Store(scores + column);
+            var e = Lanes.ExpOfScore<T>(Vector512.Load(scores + column) - offset);
+            Lanes.Round<T>(e).Store(scores + column);
             sums += e;
         }
 
@@ -48,9 +51,9 @@ internal static unsafe class AttentionScores
         return (Vector512.Sum(sums), largest);
     }
 
-    /// <summary>Replaces scores by the probabilities p = exp(score − normalizer), and the gradients of the probabilities by those of the scores, p (g − Σ p g).</summary>
+    /// <summary>Replaces scores by the probabilities p = exp(score − normalizer), and the gradients of the probabilities by those of the scores, p (g − Σ p g); both rounded.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Differentiate(float* scores, float* gradients, float normalizer, nint seen, nint columns)
+    public static void Differentiate<T>(float* scores, float* gradients, float normalizer, nint seen, nint columns) where T : unmanaged
     {
         Hide(scores, seen, columns);
         var (offset, sums) = (Vector512.Create(normalizer), Vector512<float>.Zero);
@@ -65,7 +68,9 @@ internal static unsafe class AttentionScores
         var mean = Vector512.Create(Vector512.Sum(sums));
         for (column = 0; column < seen; column += Lanes.Count)
         {
-            (Vector512.Load(scores + column) * (Vector512.Load(gradients + column) - mean)).Store(gradients + column);
+            var p = Vector512.Load(scores + column);
+            Lanes.Round<T>(p * (Vector512.Load(gradients + column) - mean)).Store(gradients + column);
+            Lanes.Round<T>(p).Store(scores + column);
         }
 
         for (; column < columns; column += Lanes.Count)

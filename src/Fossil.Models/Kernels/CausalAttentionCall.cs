@@ -4,8 +4,9 @@ using static TorchSharp.torch;
 namespace Fossil.Models.Kernels;
 
 /// <summary>
-/// Causal grouped-query attention with rotary positions in one pass: softmax(rope(q) rope(k)ᵀ / √head_dim) v, in float32. The projections are read where they
-/// lie, a key-value head is never repeated, and what is kept for the backward pass is the projections and one number for each row of scores.
+/// Causal grouped-query attention with rotary positions in one pass: softmax(rope(q) rope(k)ᵀ / √head_dim) v, in float32 with the roundings of libtorch's
+/// operations. The projections are read where they lie, a key-value head is never repeated, and what is kept for the backward pass is the projections and one
+/// number for each row of scores.
 /// </summary>
 /// <remarks>libtorch's fused attention computes bfloat16 products of small blocks one by one, each through the set-up of a whole matrix product.</remarks>
 internal sealed class CausalAttentionCall(Tensor q, Tensor k, Tensor v, Tensor cos, Tensor sin) : AdapterCall

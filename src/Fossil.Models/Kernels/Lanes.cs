@@ -44,6 +44,24 @@ internal static class Lanes
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Round<T>(Vector512<float> value) where T : unmanaged => typeof(T) == typeof(float) ? value : BFloat16Lanes.Round512(value);
 
+    /// <summary>
+    /// eˣ of a score x ≤ 0 that is rounded to <typeparamref name="T"/> afterwards. For bfloat16 it is the approximation by Malossi et al. (Fast Exponential Computation
+    /// on SIMD Architectures, 2015) with which libtorch's attention computes too: 2ʸ, y = x log₂e, by a polynomial of the fraction of y, within 1.1e-4.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> ExpOfScore<T>(Vector512<float> x) where T : unmanaged
+    {
+        if (typeof(T) == typeof(float)) return Vector512.Exp(x);
+        const float SmallestExponent = -87.33654f, Log2E = 1.442695f, OneInBits = 1 << 23, Bias = 127f * OneInBits;
+        var y = x * Log2E;
+        var fraction = y - Vector512.Floor(y);
+        var correction = Vector512.FusedMultiplyAdd(fraction, Vector512.Create(-0.079204240219773236f), Vector512.Create(-0.22433836478672356f));
+        correction = Vector512.FusedMultiplyAdd(fraction, correction, Vector512.Create(0.30354260500649682f));
+        correction = Vector512.FusedMultiplyAdd(fraction, correction, Vector512.Create(0.00010703434948458272f));
+        var bits = Vector512.ConvertToInt32Native(Vector512.FusedMultiplyAdd(Vector512.Create(OneInBits), y - correction, Vector512.Create(Bias)));
+        return Vector512.ConditionalSelect(Vector512.LessThan(x, Vector512.Create(SmallestExponent)), Vector512<float>.Zero, bits.AsSingle());
+    }
+
     /// <summary>1 / (1 + e⁻ˣ).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Sigmoid(Vector512<float> x) => Vector512<float>.One / (Vector512<float>.One + Vector512.Exp(-x));
