@@ -83,7 +83,7 @@ internal readonly unsafe struct AttentionBackward<T> : IRowKernel where T : unma
                         AttentionScores.Multiply(rows, (nint)shape.Size, outputs, size, valueColumns, columns, tokens, scoreGradients);
                         for (nint i = 0; i < rows; i++)
                         {
-                            AttentionScores.Differentiate<T>(scores + (i * tokens), scoreGradients + (i * tokens), Unsafe.Add(ref normalizers, start + i), start + i + 1, columns);
+                            AttentionScores.Differentiate(scores + (i * tokens), scoreGradients + (i * tokens), Unsafe.Add(ref normalizers, start + i), start + i + 1, columns);
                         }
 
                         for (nint panel = 0; panel < size; panel += PanelProduct.Width)

@@ -51,9 +51,9 @@ internal static unsafe class AttentionScores
         return (Vector512.Sum(sums), largest);
     }
 
-    /// <summary>Replaces scores by the probabilities p = exp(score − normalizer), and the gradients of the probabilities by those of the scores, p (g − Σ p g); both rounded.</summary>
+    /// <summary>Replaces scores by the probabilities p = exp(score − normalizer), and the gradients of the probabilities by those of the scores, p (g − Σ p g).</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Differentiate<T>(float* scores, float* gradients, float normalizer, nint seen, nint columns) where T : unmanaged
+    public static void Differentiate(float* scores, float* gradients, float normalizer, nint seen, nint columns)
     {
         Hide(scores, seen, columns);
         var (offset, sums) = (Vector512.Create(normalizer), Vector512<float>.Zero);
@@ -69,8 +69,7 @@ internal static unsafe class AttentionScores
         for (column = 0; column < seen; column += Lanes.Count)
         {
             var p = Vector512.Load(scores + column);
-            Lanes.Round<T>(p * (Vector512.Load(gradients + column) - mean)).Store(gradients + column);
-            Lanes.Round<T>(p).Store(scores + column);
+            (p * (Vector512.Load(gradients + column) - mean)).Store(gradients + column);
         }
 
         for (; column < columns; column += Lanes.Count)

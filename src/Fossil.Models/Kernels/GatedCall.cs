@@ -83,8 +83,8 @@ internal sealed class GatedCall(Tensor gate, Tensor up) : AdapterCall
                 {
                     var (v, d) = (Lanes.Load(ref g, i), Lanes.Load(ref gradient, i));
                     var sigmoid = Lanes.Sigmoid(v);
-                    Lanes.Store(d * Lanes.Round<T>(v * sigmoid), ref targetUp, i);
-                    Lanes.Store(Lanes.Round<T>(d * Lanes.Load(ref u, i)) * sigmoid * (Vector512<float>.One + v * (Vector512<float>.One - sigmoid)), ref targetGate, i);
+                    Lanes.Store(d * v * sigmoid, ref targetUp, i);
+                    Lanes.Store(d * Lanes.Load(ref u, i) * sigmoid * (Vector512<float>.One + v * (Vector512<float>.One - sigmoid)), ref targetGate, i);
                 }
             }
         }

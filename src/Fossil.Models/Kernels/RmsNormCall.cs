@@ -108,12 +108,12 @@ internal sealed class RmsNormCall(Tensor x, Tensor weight, double eps) : Adapter
                 var products = Vector512<float>.Zero;
                 for (nuint i = 0; i < size; i += Lanes.Count)
                 {
-                    products = Vector512.FusedMultiplyAdd(Lanes.Round<T>(Lanes.Load(ref gradient, i) * Lanes.Load(ref w, i)), Lanes.Load(ref source, i), products);
+                    products = Vector512.FusedMultiplyAdd(Lanes.Load(ref gradient, i) * Lanes.Load(ref w, i), Lanes.Load(ref source, i), products);
                 }
                 var shrink = Vector512.Create(-s * s * Vector512.Sum(products) / size);
                 for (nuint i = 0; i < size; i += Lanes.Count)
                 {
-                    var d = Vector512.FusedMultiplyAdd(shrink, Lanes.Load(ref source, i), Lanes.Round<T>(Lanes.Load(ref gradient, i) * Lanes.Load(ref w, i)));
+                    var d = Vector512.FusedMultiplyAdd(shrink, Lanes.Load(ref source, i), Lanes.Load(ref gradient, i) * Lanes.Load(ref w, i));
                     Lanes.Store(d * s, ref target, i);
                 }
             }
@@ -132,7 +132,7 @@ internal sealed class RmsNormCall(Tensor x, Tensor weight, double eps) : Adapter
                 var sum = Vector512<float>.Zero;
                 for (long row = 0; row < x.Rows; row++)
                 {
-                    sum = Vector512.FusedMultiplyAdd(Lanes.Round<T>(Lanes.Load(ref x.Row<T>(row), column) * scale.Row<float>(row)), Lanes.Load(ref dy.Row<T>(row), column), sum);
+                    sum = Vector512.FusedMultiplyAdd(Lanes.Load(ref x.Row<T>(row), column) * scale.Row<float>(row), Lanes.Load(ref dy.Row<T>(row), column), sum);
                 }
                 Lanes.Store(sum, ref dw.Row<T>(0), column);
             }

@@ -30,8 +30,7 @@ internal readonly struct RotaryAngles(KernelMatrix cos, KernelMatrix sin, bool r
     {
         if (!rotate) return;
         var (c, s) = Load<T>(row, pair);
-        (a, b) = (Lanes.Round<T>(a), Lanes.Round<T>(b));
-        (a, b) = (Lanes.Round<T>(a * c) + Lanes.Round<T>(b * s), Lanes.Round<T>(b * c) - Lanes.Round<T>(a * s));
+        (a, b) = (a * c + b * s, b * c - a * s);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
