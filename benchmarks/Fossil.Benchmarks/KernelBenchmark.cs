@@ -1,3 +1,4 @@
+using System.Reflection;
 using Fossil;
 using Fossil.Kernels;
 using static TorchSharp.torch;
@@ -12,15 +13,14 @@ internal static class KernelBenchmark
     private const long Rows = 1024;
     private const long InFeatures = 1536;
 
-    private static readonly int[] Sizes = [1, 4, 8, 16, 32, 64, 128, 256];
-
     public static void Run()
     {
+        var sizes = typeof(KernelBenchmark).Assembly.GetCustomAttribute<FossilShardSizesAttribute>()!.Sizes;
         Console.WriteLine($"kernels: ({Rows}, {InFeatures}); µs, medians of alternating runs");
         Console.WriteLine($"{"dtype",-9} {"r",4} {"sum: libtorch",14} {"kernel",8} {"ratio",6}   {"tile: libtorch",14} {"kernel",8} {"ratio",6}");
         foreach (var dtype in new[] { ScalarType.Float32, ScalarType.BFloat16 })
         {
-            foreach (var kernels in Sizes.Select(size => KernelChoice.For(size)!)) Run(dtype, kernels);
+            foreach (var kernels in sizes.Select(size => KernelChoice.For(size)!)) Run(dtype, kernels);
         }
     }
 

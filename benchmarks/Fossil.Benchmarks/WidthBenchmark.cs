@@ -27,15 +27,16 @@ internal static class WidthBenchmark
         var given = new Given(default(TKnown).Count);
         using var scope = NewDisposeScope();
         var (floats, halves, shard) = (Open(zeros(Rows, (long)given.Count)), Open(zeros(Rows, (long)given.Count, dtype: ScalarType.BFloat16)), Open(zeros(1, 64)));
-        Report("Float32", Time(
-            () => SumFloats(floats, shard, given), () => SumFloats(floats, shard, default(TKnown)),
-            () => AddFloats(floats, shard, given), () => AddFloats(floats, shard, default(TKnown))));
-        Report("BFloat16", Time(
-            () => SumBFloat16s(halves, shard, given), () => SumBFloat16s(halves, shard, default(TKnown)),
-            () => AddBFloat16s(halves, shard, given), () => AddBFloat16s(halves, shard, default(TKnown))));
+        Report<float>("Float32", floats);
+        Report<ushort>("BFloat16", halves);
 
-        void Report(string dtype, double[] times) =>
+        void Report<T>(string dtype, KernelMatrix rows) where T : unmanaged
+        {
+            var times = Time(
+                () => Sum<T, Given>(rows, shard, given), () => Sum<T, TKnown>(rows, shard, default),
+                () => Add<T, Given>(rows, shard, given), () => Add<T, TKnown>(rows, shard, default));
             Console.WriteLine($"{dtype,-9} {given.Count,6} {times[0],8:F2} {times[1] / times[0],6:F3} {times[2],8:F2} {times[3] / times[2],6:F3}");
+        }
     }
 
     private static KernelMatrix Open(Tensor tensor) => KernelMatrix.TryOpen(tensor, out var matrix) ? matrix : throw new InvalidOperationException("The kernels do not take the tensor.");
@@ -51,90 +52,57 @@ internal static class WidthBenchmark
         return [.. times.Select(time => time * 1e3 / repetitions)];
     }
 
+    /// <summary>For <typeparamref name="T"/> float32 (<see cref="float"/>) or bfloat16 (<see cref="ushort"/>).</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void SumFloats<TColumns>(KernelMatrix rows, KernelMatrix shard, TColumns columns) where TColumns : struct, IColumns
+    private static void Sum<T, TColumns>(KernelMatrix rows, KernelMatrix shard, TColumns columns) where T : unmanaged where TColumns : struct, IColumns
     {
         ref var sum = ref shard.Row<float>(0);
         for (var row = 0L; row < Rows; row++)
         {
-            ref var x = ref rows.Row<float>(row);
+            ref var x = ref rows.Row<T>(row);
             var (sum0, sum1, sum2, sum3) = (Vector512<float>.Zero, Vector512<float>.Zero, Vector512<float>.Zero, Vector512<float>.Zero);
             for (nuint c = 0; c + 64 <= columns.Count; c += 64)
             {
-                sum0 += Vector512.LoadUnsafe(ref x, c);
-                sum1 += Vector512.LoadUnsafe(ref x, c + 16);
-                sum2 += Vector512.LoadUnsafe(ref x, c + 32);
-                sum3 += Vector512.LoadUnsafe(ref x, c + 48);
+                sum0 += Load(ref x, c);
+                sum1 += Load(ref x, c + 16);
+                sum2 += Load(ref x, c + 32);
+                sum3 += Load(ref x, c + 48);
             }
-            Store(ref sum, sum0, sum1, sum2, sum3);
+            Store(sum0, ref sum, 0);
+            Store(sum1, ref sum, 16);
+            Store(sum2, ref sum, 32);
+            Store(sum3, ref sum, 48);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void SumBFloat16s<TColumns>(KernelMatrix rows, KernelMatrix shard, TColumns columns) where TColumns : struct, IColumns
+    private static void Add<T, TColumns>(KernelMatrix rows, KernelMatrix shard, TColumns columns) where T : unmanaged where TColumns : struct, IColumns
     {
-        ref var sum = ref shard.Row<float>(0);
+        ref var tile = ref shard.Row<float>(0);
+        var (add0, add1, add2, add3) = (Load(ref tile, 0), Load(ref tile, 16), Load(ref tile, 32), Load(ref tile, 48));
         for (var row = 0L; row < Rows; row++)
         {
-            ref var x = ref rows.Row<ushort>(row);
-            var (sum0, sum1, sum2, sum3) = (Vector512<float>.Zero, Vector512<float>.Zero, Vector512<float>.Zero, Vector512<float>.Zero);
+            ref var x = ref rows.Row<T>(row);
             for (nuint c = 0; c + 64 <= columns.Count; c += 64)
             {
-                sum0 += BFloat16Lanes.Load512(ref x, c);
-                sum1 += BFloat16Lanes.Load512(ref x, c + 16);
-                sum2 += BFloat16Lanes.Load512(ref x, c + 32);
-                sum3 += BFloat16Lanes.Load512(ref x, c + 48);
-            }
-            Store(ref sum, sum0, sum1, sum2, sum3);
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddFloats<TColumns>(KernelMatrix rows, KernelMatrix shard, TColumns columns) where TColumns : struct, IColumns
-    {
-        var (add0, add1, add2, add3) = Load(ref shard.Row<float>(0));
-        for (var row = 0L; row < Rows; row++)
-        {
-            ref var x = ref rows.Row<float>(row);
-            for (nuint c = 0; c + 64 <= columns.Count; c += 64)
-            {
-                Vector512.StoreUnsafe(Vector512.LoadUnsafe(ref x, c) + add0, ref x, c);
-                Vector512.StoreUnsafe(Vector512.LoadUnsafe(ref x, c + 16) + add1, ref x, c + 16);
-                Vector512.StoreUnsafe(Vector512.LoadUnsafe(ref x, c + 32) + add2, ref x, c + 32);
-                Vector512.StoreUnsafe(Vector512.LoadUnsafe(ref x, c + 48) + add3, ref x, c + 48);
-            }
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddBFloat16s<TColumns>(KernelMatrix rows, KernelMatrix shard, TColumns columns) where TColumns : struct, IColumns
-    {
-        var (add0, add1, add2, add3) = Load(ref shard.Row<float>(0));
-        for (var row = 0L; row < Rows; row++)
-        {
-            ref var x = ref rows.Row<ushort>(row);
-            for (nuint c = 0; c + 64 <= columns.Count; c += 64)
-            {
-                BFloat16Lanes.Store512(BFloat16Lanes.Load512(ref x, c) + add0, ref x, c);
-                BFloat16Lanes.Store512(BFloat16Lanes.Load512(ref x, c + 16) + add1, ref x, c + 16);
-                BFloat16Lanes.Store512(BFloat16Lanes.Load512(ref x, c + 32) + add2, ref x, c + 32);
-                BFloat16Lanes.Store512(BFloat16Lanes.Load512(ref x, c + 48) + add3, ref x, c + 48);
+                Store(Load(ref x, c) + add0, ref x, c);
+                Store(Load(ref x, c + 16) + add1, ref x, c + 16);
+                Store(Load(ref x, c + 32) + add2, ref x, c + 32);
+                Store(Load(ref x, c + 48) + add3, ref x, c + 48);
             }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store(ref float row, Vector512<float> first, Vector512<float> second, Vector512<float> third, Vector512<float> fourth)
-    {
-        Vector512.StoreUnsafe(first, ref row, 0);
-        Vector512.StoreUnsafe(second, ref row, 16);
-        Vector512.StoreUnsafe(third, ref row, 32);
-        Vector512.StoreUnsafe(fourth, ref row, 48);
-    }
+    private static Vector512<float> Load<T>(ref T row, nuint index) where T : unmanaged =>
+        typeof(T) == typeof(float) ? Vector512.LoadUnsafe(ref Unsafe.As<T, float>(ref row), index) : BFloat16Lanes.Load512(ref Unsafe.As<T, ushort>(ref row), index);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector512<float> First, Vector512<float> Second, Vector512<float> Third, Vector512<float> Fourth) Load(ref float row) =>
-        (Vector512.LoadUnsafe(ref row, 0), Vector512.LoadUnsafe(ref row, 16), Vector512.LoadUnsafe(ref row, 32), Vector512.LoadUnsafe(ref row, 48));
+    private static void Store<T>(Vector512<float> value, ref T row, nuint index) where T : unmanaged
+    {
+        if (typeof(T) == typeof(float)) value.StoreUnsafe(ref Unsafe.As<T, float>(ref row), index);
+        else BFloat16Lanes.Store512(value, ref Unsafe.As<T, ushort>(ref row), index);
+    }
 
     /// <summary>A width. The JIT compiles a method anew for each type, so that what one returns as a constant is one.</summary>
     private interface IColumns

@@ -34,6 +34,9 @@ internal readonly struct RotaryAngles(KernelMatrix cos, KernelMatrix sin, bool r
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private (Vector512<float> Cos, Vector512<float> Sin) Load<T>(long row, nuint pair) where T : unmanaged =>
-        (Lanes.Round<T>(Lanes.Load(ref cos.Row<float>(row % cos.Rows), pair)), Lanes.Round<T>(Lanes.Load(ref sin.Row<float>(row % sin.Rows), pair)));
+    private (Vector512<float> Cos, Vector512<float> Sin) Load<T>(long row, nuint pair) where T : unmanaged
+    {
+        var position = row % cos.Rows;
+        return (Lanes.Round<T>(Lanes.Load(ref cos.Row<float>(position), pair)), Lanes.Round<T>(Lanes.Load(ref sin.Row<float>(position), pair)));
+    }
 }

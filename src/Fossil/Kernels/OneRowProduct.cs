@@ -46,12 +46,7 @@ internal static class OneRowProduct
             var (width, shardSize) = ((nint)x.Columns, (nint)d.Rows);
             ref var source = ref x.Row<ushort>(0);
             for (nint i = 0; i < width; i += Lanes) BFloat16Lanes.Load512(ref source, (nuint)i).Store(input + i);
-            for (nint j = 0; j < shardSize; j += Lanes)
-            {
-                var sum = Vector512<float>.Zero;
-                for (var i = j; i < width; i += shardSize) sum += Vector512.Load(input + i);
-                sum.Store(sums + j);
-            }
+            ShardProducts.SumShards(x, 0, shardSize, sums);
 
             ref var target = ref y.Row<ushort>(0);
             for (var panel = first; panel < end; panel++)

@@ -92,6 +92,18 @@ internal static class ShardProducts
         ? Vector512.LoadUnsafe(ref matrix.Row<float>(row), (nuint)column)
         : BFloat16Lanes.Load512(ref matrix.Row<ushort>(row), (nuint)column);
 
+    /// <summary>The shard sum of a row of x, in float32, for a shard size of whole vectors.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static unsafe void SumShards(in KernelMatrix x, long row, nint shardSize, float* sums)
+    {
+        for (nint j = 0; j < shardSize; j += Vector512<float>.Count)
+        {
+            var sum = Vector512<float>.Zero;
+            for (var column = j; column < x.Columns; column += shardSize) sum += Load(x, row, column);
+            sum.Store(sums + j);
+        }
+    }
+
     /// <summary>Adds a row of a product to y from <paramref name="column"/> + <paramref name="skip"/> on; in 16 bits it is rounded once.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static unsafe void AddTo(in KernelMatrix y, long row, nint column, nint skip, float* product)
@@ -150,15 +162,7 @@ internal static class ShardProducts
             var sums = stackalloc float[FewRows * LargestShard];
             var product = stackalloc float[FewRows * PanelProduct.Width];
             var (rows, shardSize) = ((nint)x.Rows, (nint)d.Rows);
-            for (nint row = 0; row < rows; row++)
-            {
-                for (nint j = 0; j < shardSize; j += Vector512<float>.Count)
-                {
-                    var sum = Vector512<float>.Zero;
-                    for (var column = j; column < x.Columns; column += shardSize) sum += Load(x, row, column);
-                    sum.Store(sums + (row * shardSize) + j);
-                }
-            }
+            for (nint row = 0; row < rows; row++) SumShards(x, row, shardSize, sums + (row * shardSize));
 
             for (var panel = first; panel < end; panel++)
             {
