@@ -60,7 +60,7 @@ internal static unsafe class AttentionScores
         nint column = 0;
         for (; column < seen; column += Lanes.Count)
         {
-            var p = Vector512.Exp(Vector512.Load(scores + column) - offset);
+            var p = Lanes.Exp(Vector512.Load(scores + column) - offset);
             p.Store(scores + column);
             sums = Vector512.FusedMultiplyAdd(p, Vector512.Load(gradients + column), sums);
         }

@@ -92,14 +92,18 @@ internal sealed class CrossEntropyCall(Tensor logits, long[] targets, long count
                 var max = float.NegativeInfinity;
                 for (var i = 0; i < Lanes.Count; i++) max = Math.Max(max, largest[i]);
                 var sums = Vector512<float>.Zero;
-                for (nuint i = 0; i < size; i += Lanes.Count) sums += Vector512.Exp(Lanes.Load(ref x, i) - Vector512.Create(max));
-                var sum = Vector512.Sum(sums);
+                for (nuint i = 0; i < size; i += Lanes.Count) sums += Lanes.Exp(Lanes.Load(ref x, i) - Vector512.Create(max));
+                var logSum = MathF.Log(Lanes.Sum(sums));
                 var target = (nuint)targets[row];
-                losses[row] = MathF.Log(sum) + max - Element(ref x, target);
+                losses[row] = -(Element(ref x, target) - max - logSum);
                 if (!gradient) continue;
 
-                var factor = Vector512.Create(scale / sum);
-                for (nuint i = 0; i < size; i += Lanes.Count) Lanes.Store(Vector512.Exp(Lanes.Load(ref x, i) - Vector512.Create(max)) * factor, ref x, i);
+                for (nuint i = 0; i < size; i += Lanes.Count)
+                {
+                    var logProbability = Lanes.Load(ref x, i) - Vector512.Create(max) - Vector512.Create(logSum);
+                    Lanes.Store(Lanes.Exp(logProbability) * scale, ref x, i);
+                }
+
                 var correct = Element(ref x, target) - scale;
                 if (typeof(T) == typeof(float)) Unsafe.As<T, float>(ref Unsafe.Add(ref x, target)) = correct;
                 else Unsafe.As<T, ushort>(ref Unsafe.Add(ref x, target)) = BFloat16Lanes.FromSingle(correct);

@@ -61,7 +61,7 @@ internal sealed class GatedCall(Tensor gate, Tensor up) : AdapterCall
                 for (nuint i = 0; i < (nuint)gate.Columns; i += Lanes.Count)
                 {
                     var v = Lanes.Load(ref g, i);
-                    Lanes.Store(Lanes.Round<T>(v * Lanes.Sigmoid(v)) * Lanes.Load(ref u, i), ref target, i);
+                    Lanes.Store(Lanes.Round<T>(Lanes.Silu(v)) * Lanes.Load(ref u, i), ref target, i);
                 }
             }
         }
@@ -82,9 +82,10 @@ internal sealed class GatedCall(Tensor gate, Tensor up) : AdapterCall
                 for (nuint i = 0; i < (nuint)gate.Columns; i += Lanes.Count)
                 {
                     var (v, d) = (Lanes.Load(ref g, i), Lanes.Load(ref gradient, i));
-                    var sigmoid = Lanes.Sigmoid(v);
-                    Lanes.Store(d * v * sigmoid, ref targetUp, i);
-                    Lanes.Store(d * Lanes.Load(ref u, i) * sigmoid * (Vector512<float>.One + v * (Vector512<float>.One - sigmoid)), ref targetGate, i);
+                    var denominator = Vector512<float>.One + Lanes.Exp(-v);
+                    var sigmoid = Vector512<float>.One / denominator;
+                    Lanes.Store(d * (v / denominator), ref targetUp, i);
+                    Lanes.Store(d * Lanes.Load(ref u, i) * sigmoid * Vector512.FusedMultiplyAdd(v, Vector512<float>.One - sigmoid, Vector512<float>.One), ref targetGate, i);
                 }
             }
         }

@@ -51,7 +51,7 @@ internal static class Lanes
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> ExpOfScore<T>(Vector512<float> x) where T : unmanaged
     {
-        if (typeof(T) == typeof(float)) return Vector512.Exp(x);
+        if (typeof(T) == typeof(float)) return Exp(x);
         const float SmallestExponent = -87.33654f, Log2E = 1.442695f, OneInBits = 1 << 23, Bias = 127f * OneInBits;
         var y = x * Log2E;
         var fraction = y - Vector512.Floor(y);
@@ -62,7 +62,41 @@ internal static class Lanes
         return Vector512.ConditionalSelect(Vector512.LessThan(x, Vector512.Create(SmallestExponent)), Vector512<float>.Zero, bits.AsSingle());
     }
 
-    /// <summary>1 / (1 + e⁻ˣ).</summary>
+    /// <summary>
+    /// eˣ within one unit in the last place, by the steps of SLEEF's <c>expf</c> (u10), which libtorch's softmax computes: x = q ln 2 + s, then a polynomial of s.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Sigmoid(Vector512<float> x) => Vector512<float>.One / (Vector512<float>.One + Vector512.Exp(-x));
+    public static Vector512<float> Exp(Vector512<float> x)
+    {
+        const float Log2E = 1.442695041f, Ln2High = 0.693145751953125f, Ln2Low = 1.428606765330187045e-06f, Smallest = -104, Largest = 100;
+        const int Bias = 127, FractionBits = 23;
+        var q = Vector512.Round(x * Log2E);
+        var s = Vector512.FusedMultiplyAdd(q, Vector512.Create(-Ln2Low), Vector512.FusedMultiplyAdd(q, Vector512.Create(-Ln2High), x));
+        var series = Vector512.FusedMultiplyAdd(Vector512.Create(0.000198527617612853646278381f), s, Vector512.Create(0.00139304355252534151077271f));
+        series = Vector512.FusedMultiplyAdd(series, s, Vector512.Create(0.00833336077630519866943359f));
+        series = Vector512.FusedMultiplyAdd(series, s, Vector512.Create(0.0416664853692054748535156f));
+        series = Vector512.FusedMultiplyAdd(series, s, Vector512.Create(0.166666671633720397949219f));
+        series = Vector512.FusedMultiplyAdd(series, s, Vector512.Create(0.5f));
+        var fraction = Vector512<float>.One + Vector512.FusedMultiplyAdd(s * s, series, s);
+
+        // Times 2^q in two steps, so that results below the smallest normal number come out too.
+        var power = Vector512.ConvertToInt32Native(q);
+        var half = power >> 1;
+        var scaled = fraction * ((half + Vector512.Create(Bias)) << FractionBits).AsSingle() * ((power - half + Vector512.Create(Bias)) << FractionBits).AsSingle();
+        scaled = Vector512.ConditionalSelect(Vector512.LessThan(x, Vector512.Create(Smallest)), Vector512<float>.Zero, scaled);
+        return Vector512.ConditionalSelect(Vector512.GreaterThan(x, Vector512.Create(Largest)), Vector512.Create(float.PositiveInfinity), scaled);
+    }
+
+    /// <summary>The sum of all elements, halves added to halves as in libtorch's reductions.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(Vector512<float> x)
+    {
+        var eight = x.GetLower() + x.GetUpper();
+        var four = eight.GetLower() + eight.GetUpper();
+        return four[0] + four[2] + (four[1] + four[3]);
+    }
+
+    /// <summary>x / (1 + e⁻ˣ).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Silu(Vector512<float> x) => x / (Vector512<float>.One + Exp(-x));
 }

@@ -8,7 +8,7 @@ namespace Fossil.Models.Kernels;
 
 /// <summary>
 /// y = x · s · w with s = 1 / sqrt(mean(x²) + eps) for each row, in one pass; keeps x and s.
-/// Backward: dx = s (dy w − x s² mean(dy w x)), dw = Σ dy x s.
+/// Backward: dx = s (dy w − x s² mean(dy w x)), dw = Σ dy x s. In float32, forward pass and dx are those of PyTorch's separate operations bit for bit.
 /// </summary>
 internal sealed class RmsNormCall(Tensor x, Tensor weight, double eps) : AdapterCall
 {
@@ -79,13 +79,7 @@ internal sealed class RmsNormCall(Tensor x, Tensor weight, double eps) : Adapter
             {
                 ref var source = ref x.Row<T>(row);
                 ref var target = ref y.Row<T>(row);
-                var squares = Vector512<float>.Zero;
-                for (nuint i = 0; i < size; i += Lanes.Count)
-                {
-                    var v = Lanes.Load(ref source, i);
-                    squares = Vector512.FusedMultiplyAdd(v, v, squares);
-                }
-                var s = (float)(1 / Math.Sqrt(Vector512.Sum(squares) / size + eps));
+                var s = 1 / MathF.Sqrt((RowSum.Of(new Squares<T>(ref source), size) / size) + (float)eps);
                 scale.Row<float>(row) = s;
                 for (nuint i = 0; i < size; i += Lanes.Count) Lanes.Store(Lanes.Round<T>(Lanes.Load(ref source, i) * s) * Lanes.Load(ref w, i), ref target, i);
             }
@@ -105,19 +99,34 @@ internal sealed class RmsNormCall(Tensor x, Tensor weight, double eps) : Adapter
                 ref var gradient = ref dy.Row<T>(row);
                 ref var target = ref dx.Row<T>(row);
                 var s = scale.Row<float>(row);
-                var products = Vector512<float>.Zero;
+                var shrink = -0.5f * RowSum.Of(new Products<T>(ref gradient, ref w, ref source), size) * (s * s * s) / size;
                 for (nuint i = 0; i < size; i += Lanes.Count)
                 {
-                    products = Vector512.FusedMultiplyAdd(Lanes.Load(ref gradient, i) * Lanes.Load(ref w, i), Lanes.Load(ref source, i), products);
-                }
-                var shrink = Vector512.Create(-s * s * Vector512.Sum(products) / size);
-                for (nuint i = 0; i < size; i += Lanes.Count)
-                {
-                    var d = Vector512.FusedMultiplyAdd(shrink, Lanes.Load(ref source, i), Lanes.Load(ref gradient, i) * Lanes.Load(ref w, i));
-                    Lanes.Store(d * s, ref target, i);
+                    var direct = Lanes.Load(ref gradient, i) * Lanes.Load(ref w, i) * s;
+                    Lanes.Store(direct + (Lanes.Load(ref source, i) * 2f * shrink), ref target, i);
                 }
             }
         }
+    }
+
+    private readonly ref struct Squares<T>(ref T x) : IRowTerms where T : unmanaged
+    {
+        private readonly ref T x = ref x;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Vector512<float> At(nuint index)
+        {
+            var v = Lanes.Load(ref x, index);
+            return v * v;
+        }
+    }
+
+    private readonly ref struct Products<T>(ref T dy, ref T weight, ref T x) : IRowTerms where T : unmanaged
+    {
+        private readonly ref T dy = ref dy, weight = ref weight, x = ref x;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Vector512<float> At(nuint index) => Lanes.Load(ref dy, index) * Lanes.Load(ref weight, index) * Lanes.Load(ref x, index);
     }
 
     /// <summary>Its "rows" are blocks of sixteen columns.</summary>

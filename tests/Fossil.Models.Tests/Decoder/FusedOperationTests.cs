@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Fossil.Models.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -58,6 +59,60 @@ public sealed class FusedOperationTests
         var halves = heads.chunk(2, dim: -1);
         var (c, s) = (cos.bfloat16().unsqueeze(1), sin.bfloat16().unsqueeze(1));
         Assert.True(RotaryCall.Run(heads, cos, sin, 1).Equals(heads * c + torch.cat([-halves[1], halves[0]], dim: -1) * s), "rotary");
+    }
+
+    /// <summary>libtorch adds with the widest vectors of the processor; the kernels are written for those of 512 bits.</summary>
+    [SkippableFact]
+    public void Values_and_gradients_in_float32_are_those_of_separate_operations_bit_for_bit()
+    {
+        Skip.IfNot(Vector512.IsHardwareAccelerated, "libtorch sums in another order on this processor");
+        foreach (var size in (int[])[16, 48, 576, 2048]) Same($"norm of {size}", x => RmsNormCall.Run(x[0], x[1], 1e-5), x => x[1] * (x[0] * rsqrt(x[0].pow(2).mean([-1], keepdim: true) + 1e-5)), [2, 20, size], [size]);
+        Same("gated", x => GatedCall.Run(x[0], x[1]), x => nn.functional.silu(x[0]) * x[1], [2, 20, 1536], [2, 20, 1536]);
+
+        static void Same(string what, Func<Tensor[], Tensor> fused, Func<Tensor[], Tensor> plain, params long[][] shapes)
+        {
+            using var scope = NewDisposeScope();
+            random.manual_seed(5);
+            var inputs = shapes.Select(shape => randn(shape).requires_grad_()).ToArray();
+            inputs[^1].requires_grad = inputs[^1].dim() > 1;
+            var copies = inputs.Select(x => x.detach().clone().requires_grad_(x.requires_grad)).ToArray();
+            var (actual, expected) = (fused(inputs), plain(copies));
+            Assert.True(actual.Equals(expected), $"{what}: values");
+            var gradient = randn(expected.shape);
+            actual.backward([gradient]);
+            expected.backward([gradient]);
+            foreach (var (input, copy) in inputs.Zip(copies).Where(pair => pair.First.requires_grad)) Assert.True(input.grad!.Equals(copy.grad!), $"{what}: gradient");
+        }
+    }
+
+    [SkippableFact]
+    public void Cross_entropy_over_a_large_vocabulary_rounds_as_libtorchs_does()
+    {
+        Skip.IfNot(Vector512.IsHardwareAccelerated, "libtorch sums in another order on this processor");
+        using var scope = NewDisposeScope();
+        random.manual_seed(5);
+        // A few likely words and a long tail: what is lost of the tail when it is added up in float32 is the same for every row, and training over many steps shows it.
+        var logits = randn(8, 49_152) * 3;
+        var targets = randint(0, 49_152, [8]);
+        Tensor Gradient(Func<Tensor, Tensor> loss, ScalarType dtype)
+        {
+            var leaf = logits.to(dtype).detach().clone().requires_grad_();
+            loss(leaf).backward();
+            return leaf.grad!.to(float64);
+        }
+
+        var ours = Gradient(x => CrossEntropyCall.Run(x * 1, targets), float32);
+        var (theirs, exact) = (Gradient(x => nn.functional.cross_entropy(x, targets), float32), Gradient(x => nn.functional.cross_entropy(x, targets), float64));
+        var (toTheirs, theirsToExact) = ((ours - theirs).norm().item<double>(), (theirs - exact).norm().item<double>());
+        Assert.True(toTheirs < 0.2 * theirsToExact, $"{toTheirs} from libtorch, which is {theirsToExact} from exact");
+    }
+
+    [Theory, InlineData(10_000, 64), InlineData(100_000, 64), InlineData(500_000, 128)]
+    public void Rotary_frequencies_are_PyTorchs(double theta, int headDim)
+    {
+        using var scope = NewDisposeScope();
+        var expected = 1 / pow(theta, arange(0, headDim, 2).to(float32) / headDim);
+        Assert.Equal(expected.data<float>().ToArray(), RotaryEmbedding.Frequencies(new RopeParameters { Theta = theta }, headDim));
     }
 
     [Fact]
