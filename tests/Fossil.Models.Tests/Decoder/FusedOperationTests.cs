@@ -61,11 +61,11 @@ public sealed class FusedOperationTests
         Assert.True(RotaryCall.Run(heads, cos, sin, 1).Equals(heads * c + torch.cat([-halves[1], halves[0]], dim: -1) * s), "rotary");
     }
 
-    /// <summary>libtorch adds with the widest vectors of the processor; the kernels are written for those of 512 bits.</summary>
+    /// <summary>The norm and the gate; the gradient of the norm's weight is added up in another order. The kernels are written for vectors of 512 bits.</summary>
     [SkippableFact]
     public void Values_and_gradients_in_float32_are_those_of_separate_operations_bit_for_bit()
     {
-        Skip.IfNot(Vector512.IsHardwareAccelerated, "libtorch sums in another order on this processor");
+        Skip.IfNot(Vector512.IsHardwareAccelerated, "not a processor with vectors of 512 bits");
         foreach (var size in (int[])[16, 48, 576, 2048]) Same($"norm of {size}", x => RmsNormCall.Run(x[0], x[1], 1e-5), x => x[1] * (x[0] * rsqrt(x[0].pow(2).mean([-1], keepdim: true) + 1e-5)), [2, 20, size], [size]);
         Same("gated", x => GatedCall.Run(x[0], x[1]), x => nn.functional.silu(x[0]) * x[1], [2, 20, 1536], [2, 20, 1536]);
 
@@ -91,7 +91,7 @@ public sealed class FusedOperationTests
         Skip.IfNot(Vector512.IsHardwareAccelerated, "libtorch sums in another order on this processor");
         using var scope = NewDisposeScope();
         random.manual_seed(5);
-        // A few likely words and a long tail: what is lost of the tail when it is added up in float32 is the same for every row, and training over many steps shows it.
+        // A few likely words and a long tail: what is lost of the tail when it is added up in float32 changes all gradients of a row by the same factor, and training over many steps shows it.
         var logits = randn(8, 49_152) * 3;
         var targets = randint(0, 49_152, [8]);
         Tensor Gradient(Func<Tensor, Tensor> loss, ScalarType dtype)
