@@ -34,8 +34,7 @@ internal static unsafe class AttentionScores
         Hide(scores, seen, columns);
         var most = Vector512.Load(scores);
         for (nint i = Lanes.Count; i < seen; i += Lanes.Count) most = Vector512.Max(most, Vector512.Load(scores + i));
-        var largest = float.NegativeInfinity;
-        for (var i = 0; i < Lanes.Count; i++) largest = MathF.Max(largest, most[i]);
+        var largest = Lanes.Max(most);
 
         var sums = Vector512<float>.Zero;
         var offset = Vector512.Create(largest);

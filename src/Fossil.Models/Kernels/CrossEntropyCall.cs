@@ -89,8 +89,7 @@ internal sealed class CrossEntropyCall(Tensor logits, long[] targets, long count
                 }
                 var largest = Lanes.Load(ref x, 0);
                 for (nuint i = Lanes.Count; i < size; i += Lanes.Count) largest = Vector512.Max(largest, Lanes.Load(ref x, i));
-                var max = float.NegativeInfinity;
-                for (var i = 0; i < Lanes.Count; i++) max = Math.Max(max, largest[i]);
+                var max = Lanes.Max(largest);
                 var sums = Vector512<float>.Zero;
                 for (nuint i = 0; i < size; i += Lanes.Count) sums += Lanes.Exp(Lanes.Load(ref x, i) - Vector512.Create(max));
                 var logSum = MathF.Log(Lanes.Sum(sums));

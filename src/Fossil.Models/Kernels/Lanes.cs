@@ -96,6 +96,15 @@ internal static class Lanes
         return four[0] + four[2] + (four[1] + four[3]);
     }
 
+    /// <summary>The largest element; NaN where there is one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Max(Vector512<float> x)
+    {
+        var largest = float.NegativeInfinity;
+        for (var lane = 0; lane < Count; lane++) largest = MathF.Max(largest, x[lane]);
+        return largest;
+    }
+
     /// <summary>x / (1 + e⁻ˣ).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Silu(Vector512<float> x) => x / (Vector512<float>.One + Exp(-x));
