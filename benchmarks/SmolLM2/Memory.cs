@@ -54,7 +54,7 @@ internal static class Memory
     private static (string, double, double) Plain(LlamaForCausalLM model, int[] tokens)
     {
         var plain = new PlainLlama(model, new PlainAdapter.Lora(rank: 32, alpha: 64));
-        var parameters = plain.Attach();
+        var parameters = plain.Attach().Select(entry => entry.Parameter).ToList();
         using var optimizer = optim.AdamW(parameters, 5e-4, weight_decay: 0);
         var (first, last) = Train(plain.Loss, tokens, optimizer);
         return ($"libtorch's autograd, LoRA r=32, {parameters.Sum(parameter => parameter.numel()):n0} parameters", first, last);

@@ -13,15 +13,15 @@ internal sealed class PlainLlama(LlamaForCausalLM source, PlainAdapter adapter)
     private readonly Dictionary<string, Parameter> weights = source.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
     private readonly Dictionary<string, Parameter[]> adapters = [];
 
-    /// <summary>The adapter's parameters of all projections.</summary>
-    public IReadOnlyList<Parameter> Attach()
+    /// <summary>The adapter's parameters of all projections, named after the projection and numbered.</summary>
+    public IReadOnlyList<(string Name, Parameter Parameter)> Attach()
     {
         foreach (var weight in weights.Values) weight.requires_grad_(false);
         foreach (var (name, weight) in weights.Where(entry => Base.Projections.Any(projection => entry.Key.EndsWith(projection + ".weight", StringComparison.Ordinal))))
         {
             adapters[name] = adapter.Create(weight.shape[1], weight.shape[0]);
         }
-        return [.. adapters.Values.SelectMany(parameters => parameters)];
+        return [.. adapters.SelectMany(entry => entry.Value.Select((parameter, i) => (entry.Key[..^".weight".Length] + "." + i, parameter)))];
     }
 
     /// <summary>Mean cross-entropy of the next token, ids (batch, tokens).</summary>

@@ -14,8 +14,9 @@ var decode = new Command("decode", "Seconds a token in bfloat16, adapter unmerge
 decode.SetAction(parsed => Decoding.Run(Base.In(parsed.GetValue(models)!)));
 var only = new Option<string>("--only") { Description = "Only the runs whose name and dtype, as in \"miss-r16 bfloat16\", have this part", DefaultValueFactory = _ => "" };
 var byLibTorch = new Option<bool>("--libtorch") { Description = "FOSSIL's runs by libtorch's own operations and autograd instead of this library" };
-var runs = new Command("runs", "The fine-tuning runs of the reference, all steps, with perplexities.") { only, byLibTorch };
-runs.SetAction(parsed => ReferenceRuns.Run(Base.In(parsed.GetValue(models)!), parsed.GetValue(only)!, parsed.GetValue(byLibTorch)) ? 0 : 1);
+var firstGradient = new Option<string?>("--first-gradient") { Description = "PARAMETER:INDEX:VALUE, an element of the first step's gradient and what it shall be: how far one rounding carries" };
+var runs = new Command("runs", "The fine-tuning runs of the reference, all steps, with perplexities.") { only, byLibTorch, firstGradient };
+runs.SetAction(parsed => new ReferenceRuns(Base.In(parsed.GetValue(models)!), parsed.GetValue(byLibTorch), GradientElement.Parse(parsed.GetValue(firstGradient))).Run(parsed.GetValue(only)!) ? 0 : 1);
 // "memory" and "loading" start themselves for each of their parts: a process has only one peak.
 var method = new Option<string?>("--method") { Hidden = true };
 var memory = new Command("memory", "Peak memory of fine-tuning, bfloat16: FOSSIL r=64 beside LoRA r=32, here and by libtorch's own autograd.") { method };

@@ -2,22 +2,23 @@ using System.Text.Json.Nodes;
 using Fossil;
 using Fossil.Models;
 using Fossil.Serialization;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 /// <summary>Every fine-tuning run of the reference beside PEFT's: the largest relative difference of a loss, and the perplexities; and PEFT's own trained adapter.</summary>
-internal static class ReferenceRuns
+internal sealed class ReferenceRuns(Base source, bool isByLibTorch, GradientElement? firstGradient)
 {
     private const int HeldOutWindows = 16, HeldOutLength = 256;
-    private static bool allWithin = true;
+    private bool allWithin = true;
 
     /// <returns>Whether every number is within its bar.</returns>
-    public static bool Run(Base source, string only, bool isByLibTorch)
+    public bool Run(string only)
     {
         var tokens = source.Text();
         var runs = JsonNode.Parse(File.ReadAllBytes(source.ReferenceFile("reference.json")))!["runs"]!.AsArray();
         foreach (var run in runs)
         {
-            if ($"{run!["name"]} {run["dtype"]}".Contains(only, StringComparison.Ordinal)) Compare(source, tokens, run, isByLibTorch);
+            if ($"{run!["name"]} {run["dtype"]}".Contains(only, StringComparison.Ordinal)) Compare(tokens, run);
         }
         if (isByLibTorch) return allWithin;
         var trained = runs.First(run => (string)run!["name"]! == "miss-r16" && (string)run["dtype"]! == "float32")!;
@@ -28,7 +29,7 @@ internal static class ReferenceRuns
         return allWithin;
     }
 
-    private static void Compare(Base source, int[] tokens, JsonNode run, bool isByLibTorch)
+    private void Compare(int[] tokens, JsonNode run)
     {
         var (name, isExact) = ((string)run["name"]!, (string)run["dtype"]! == "float32");
         var (lossBar, perplexityBar) = isExact ? (1e-4, 1e-3) : (2e-2, 1e-2);
@@ -39,8 +40,9 @@ internal static class ReferenceRuns
             if (!name.StartsWith("miss", StringComparison.Ordinal)) return;
             Console.WriteLine($"{name}, base in {run["dtype"]}, by libtorch's operations and autograd");
             var plain = new PlainLlama(model, new PlainAdapter.Shard(Size(name)));
-            using var plainOptimizer = optim.AdamW(plain.Attach(), (double)run["learning_rate"]!, weight_decay: 0);
-            ReportLosses(Train(plain.Loss, plainOptimizer, tokens, run), lossBar);
+            var parameters = plain.Attach();
+            using var plainOptimizer = optim.AdamW(parameters.Select(entry => entry.Parameter), (double)run["learning_rate"]!, weight_decay: 0);
+            ReportLosses(Train(plain.Loss, parameters, plainOptimizer, tokens, run), lossBar);
             return;
         }
         Console.WriteLine($"{name}, base in {run["dtype"]}");
@@ -50,7 +52,7 @@ internal static class ReferenceRuns
         Report("perplexity before", Perplexity(model, tokens, start), (double)run["perplexity_before"]!, perplexityBar);
         model.train();
         using var optimizer = adapted.CreateOptimizer((double)run["learning_rate"]!);
-        ReportLosses(Train(ids => model.loss(ids, ids), optimizer, tokens, run), lossBar);
+        ReportLosses(Train(ids => model.loss(ids, ids), adapted.TrainableParameters(), optimizer, tokens, run), lossBar);
         Report("perplexity after", Perplexity(model, tokens, start), (double)run["perplexity_after"]!, perplexityBar);
     }
 
@@ -79,7 +81,7 @@ internal static class ReferenceRuns
     }
 
     /// <summary>The relative difference of each step's loss from PEFT's.</summary>
-    private static List<double> Train(Func<Tensor, Tensor> lossOf, optim.Optimizer optimizer, int[] tokens, JsonNode run)
+    private List<double> Train(Func<Tensor, Tensor> lossOf, IReadOnlyList<(string Name, Parameter Parameter)> parameters, optim.Optimizer optimizer, int[] tokens, JsonNode run)
     {
         var (batch, length, losses) = ((int)run["batch"]!, (int)run["length"]!, run["losses"]!.AsArray());
         var differences = new List<double>();
@@ -88,6 +90,7 @@ internal static class ReferenceRuns
             using var scope = NewDisposeScope();
             var loss = lossOf(Base.Batch(tokens, step * batch * length, batch, length));
             loss.backward();
+            if (step == 0) firstGradient?.Set(parameters);
             optimizer.step();
             optimizer.zero_grad();
             differences.Add(Math.Abs((loss.item<float>() / (double)losses[step]!) - 1));
@@ -95,7 +98,7 @@ internal static class ReferenceRuns
         return differences;
     }
 
-    private static void ReportLosses(List<double> differences, double bar)
+    private void ReportLosses(List<double> differences, double bar)
     {
         // A loss that is no number is the worst of all.
         var (index, worst) = differences.Index().MaxBy(difference => double.IsNaN(difference.Item) ? double.PositiveInfinity : difference.Item);
@@ -117,13 +120,13 @@ internal static class ReferenceRuns
         return Math.Exp(sum / HeldOutWindows);
     }
 
-    private static void Report(string title, double value, double peft, double bar)
+    private void Report(string title, double value, double peft, double bar)
     {
         var difference = Math.Abs((value / peft) - 1);
         Console.WriteLine($"  {title}: {value:f4}, PEFT {peft:f4}, relative difference {difference:0.0E-0} (bar {bar:0E-0}){Verdict(difference <= bar)}");
     }
 
-    private static string Verdict(bool isWithin)
+    private string Verdict(bool isWithin)
     {
         allWithin &= isWithin;
         return isWithin ? "" : "  OUTSIDE";
