@@ -174,7 +174,8 @@ internal sealed partial class Interpreter
             }
             values.Add((parameter.OriginalDefinition, value));
         }
-        return values;
+        // Named arguments are evaluated in the order of the source, and bound in that of the parameters.
+        return [.. values.OrderBy(argument => argument.Item1.Ordinal)];
     }
 
     private void Initialize(IObjectOrCollectionInitializerOperation initializer, Value made)
