@@ -25,23 +25,32 @@ public sealed class AdaptedModelUseAnalyzer : DiagnosticAnalyzer
             if (TrainingTypes.From(start.Compilation) is not { } types) return;
             start.RegisterOperationBlockStartAction(block =>
             {
-                var events = new BlockEvents(types);
+                var events = new BlockEvents(types, block.OwningSymbol);
                 block.RegisterOperationAction(
                     operation => events.Visit(operation.Operation),
-                    OperationKind.Invocation, OperationKind.ObjectCreation, OperationKind.LocalReference, OperationKind.FieldReference, OperationKind.ParameterReference);
+                    OperationKind.Invocation, OperationKind.ObjectCreation, OperationKind.LocalReference, OperationKind.FieldReference, OperationKind.ParameterReference,
+                    OperationKind.MethodReference, OperationKind.SimpleAssignment, OperationKind.VariableDeclarator);
                 block.RegisterOperationBlockEndAction(end => Check(events, end.ReportDiagnostic));
             });
         });
     }
 
-    private static void Check(BlockEvents events, Action<Diagnostic> report)
+    private static void Check(BlockEvents events, Action<Diagnostic> reportDiagnostic)
     {
-        OptimizerOverAllParameters.Check(events, report);
-        OptimizerBeforeAttach.Check(events, report);
-        MoveAfterOptimizer.Check(events, report);
-        AttachInDisposeScope.Check(events, report);
-        TrainingWhileMerged.Check(events, report);
-        WholeModelSaved.Check(events, report);
-        AdaptedModelDiscarded.Check(events, report);
+        events.Complete();
+        // What a local function does happens at each of its calls, and is reported once.
+        var reported = new HashSet<(string Id, Location Place)>();
+        OptimizerOverAllParameters.Check(events, Report);
+        OptimizerBeforeAttach.Check(events, Report);
+        MoveAfterOptimizer.Check(events, Report);
+        AttachInDisposeScope.Check(events, Report);
+        TrainingWhileMerged.Check(events, Report);
+        WholeModelSaved.Check(events, Report);
+        AdaptedModelDiscarded.Check(events, Report);
+
+        void Report(Diagnostic diagnostic)
+        {
+            if (reported.Add((diagnostic.Id, diagnostic.Location))) reportDiagnostic(diagnostic);
+        }
     }
 }
