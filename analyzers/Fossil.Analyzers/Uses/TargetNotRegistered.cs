@@ -50,7 +50,7 @@ public sealed class TargetNotRegistered : DiagnosticAnalyzer
 
         var registration = new Registration(type, parsed, types, parents, context.CancellationToken);
         context.RegisterOperationAction(operation => registration.Visit(operation.Operation, operation.ContainingSymbol), 
-            OperationKind.Invocation, OperationKind.SimpleAssignment, OperationKind.FieldInitializer, OperationKind.PropertyInitializer, OperationKind.ObjectCreation);
+            OperationKind.SimpleAssignment, OperationKind.DeconstructionAssignment, OperationKind.Invocation, OperationKind.FieldInitializer, OperationKind.PropertyInitializer, OperationKind.ObjectCreation);
         context.RegisterSymbolEndAction(end =>
         {
             foreach (var (location, target, advice, canRegister) in registration.Missing())
@@ -86,14 +86,15 @@ public sealed class TargetNotRegistered : DiagnosticAnalyzer
                 switch (operation)
                 {
                     case IInvocationOperation invocation: Visit(invocation, container); break;
-                    case ISimpleAssignmentOperation { Target: IMemberReferenceOperation { Instance: IInstanceReferenceOperation } target } assignment:
-                        if (assignment.Value.ConstantValue is { HasValue: true, Value: null }) break;
-                        assignments.Add((target.Member, assignment.Target, container));
-                        break;
                     case ISymbolInitializerOperation { Value.ConstantValue: { HasValue: true, Value: null } }: break;
                     case IFieldInitializerOperation field: assignments.AddRange(field.InitializedFields.Select(member => ((ISymbol)member, operation, container))); break;
                     case IPropertyInitializerOperation property: assignments.AddRange(property.InitializedProperties.Select(member => ((ISymbol)member, operation, container))); break;
                     case IObjectCreationOperation creation: mayRegisterMore |= PassesThis(creation.Arguments); AddListed(creation.Type, creation); break;
+                }
+                foreach (var (target, value) in Assignments.Of(operation))
+                {
+                    if (target is not IMemberReferenceOperation { Instance: IInstanceReferenceOperation } member || value.ConstantValue is { HasValue: true, Value: null }) continue;
+                    assignments.Add((member.Member, member, container));
                 }
             }
         }
@@ -148,6 +149,8 @@ public sealed class TargetNotRegistered : DiagnosticAnalyzer
                 }
                 else if (first.Operation is not ISymbolInitializerOperation && baseRegisters)
                 {
+                    // The base constructor may call the method that assigns before it registers.
+                    if (first.Container is not IMethodSymbol { MethodKind: MethodKind.Constructor }) continue;
                     yield return (location, target.Member, $"the base constructor calls RegisterComponents() before it is assigned, and only the first call registers, so call register_module(\"{target.Member}\", {target.Member})", false);
                 }
                 else if (calls.Count == 0 && !baseRegisters)

@@ -8,8 +8,22 @@ internal static class TargetReferenceClassifier
 {
     public static TargetUse Classify(IOperation reference, ISymbol member, TargetIndex index)
     {
-        if (!index.IsTarget(member)) return new TargetUse(TargetUseKind.NotATarget, UncoveredReason.None, null, reference);
+        return index.IsTarget(member) ? Follow(reference, member, index) : new TargetUse(TargetUseKind.NotATarget, UncoveredReason.None, null, reference);
+    }
 
+    /// <summary>A local that holds a target; only what cannot be rewired is told, since calls on the local are classified by themselves.</summary>
+    public static TargetUse ClassifyLocal(ILocalReferenceOperation reference, TargetIndex index)
+    {
+        if (index.CouldHoldTarget(reference.Type) && ValueFlow.TargetMember(reference, index) is { } member
+            && Follow(reference, member, index) is { Reason: UncoveredReason.Sequential or UncoveredReason.PassedToAnotherAssembly } use && !ValueFlow.IsReassigned(reference))
+        {
+            return use;
+        }
+        return new TargetUse(TargetUseKind.NotATarget, UncoveredReason.None, null, reference);
+    }
+
+    private static TargetUse Follow(IOperation reference, ISymbol member, TargetIndex index)
+    {
         var value = reference;
         while (true)
         {
@@ -22,6 +36,16 @@ internal static class TargetReferenceClassifier
                 case IArrayElementReferenceOperation element when ReferenceEquals(element.ArrayReference, value):
                 case IPropertyReferenceOperation { Property.IsIndexer: true } indexer when ReferenceEquals(indexer.Instance, value):
                     value = value.Parent;
+                    continue;
+
+                // layers.ToArray(): the same layers in another collection.
+                case IArgumentOperation { Parent: IInvocationOperation { TargetMethod.ContainingType: { Name: "Enumerable", ContainingNamespace.Name: "Linq" } } call } when index.Types.ModuleElementType(call.Type) is not null:
+                    value = call;
+                    continue;
+
+                // Sequential(up = Linear(64, 64)): the value of an assignment is what it assigns.
+                case ISimpleAssignmentOperation assignment when IsWritten(value) && assignment.Parent is not IExpressionStatementOperation:
+                    value = assignment;
                     continue;
 
                 // target?.forward(x): the invocation is classified by itself.

@@ -52,6 +52,15 @@ internal static class ValueFlow
         };
     }
 
+    /// <summary>Whether a local gets another value than that of its declaration.</summary>
+    public static bool IsReassigned(ILocalReferenceOperation reference)
+    {
+        IOperation root = reference;
+        while (root.Parent is { } parent) root = parent;
+        return root.Descendants().OfType<ILocalReferenceOperation>().Any(other => WellKnownTypes.Same(other.Local, reference.Local)
+            && ((other.Parent is IAssignmentOperation assignment && ReferenceEquals(assignment.Target, other)) || other.Parent is ITupleOperation or IArgumentOperation { Parameter.RefKind: RefKind.Ref or RefKind.Out }));
+    }
+
     /// <summary>The expression before the <c>?.</c> that <paramref name="instance"/> stands behind.</summary>
     private static IOperation? AccessedOperation(IOperation instance)
     {
