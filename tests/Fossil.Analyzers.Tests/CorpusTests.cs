@@ -27,8 +27,9 @@ public partial class CorpusTests
         var source = await File.ReadAllTextAsync(Path.Combine(Folder, program));
         var options = new CSharpParseOptions(LanguageVersion.CSharp14).WithFeatures([KeyValuePair.Create("InterceptorsNamespaces", "Fossil.Generated")]);
         SyntaxTree[] trees = [CSharpSyntaxTree.ParseText(source, options, program), CSharpSyntaxTree.ParseText(Verify.Usings + MoreUsings, options, "Usings.cs")];
+        var kind = trees[0].GetCompilationUnitRoot().Members.Any(SyntaxKind.GlobalStatement) ? OutputKind.ConsoleApplication : OutputKind.DynamicallyLinkedLibrary;
         var compilation = CSharpCompilation.Create(
-            "Program", trees, References.All, new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, allowUnsafe: true, nullableContextOptions: NullableContextOptions.Enable));
+            "Program", trees, References.All, new CSharpCompilationOptions(kind, allowUnsafe: true, nullableContextOptions: NullableContextOptions.Enable));
         Assert.Empty(compilation.GetDiagnostics().Where(one => one.Severity == DiagnosticSeverity.Error));
 
         var reports = await compilation.WithAnalyzers(RuleDocumentationTests.Analyzers, new AnalyzerOptions([])).GetAnalyzerDiagnosticsAsync();

@@ -74,7 +74,8 @@ internal sealed partial class Interpreter
         if (property.IsIndexer)
         {
             return property.GetMethod is { } indexer && source.BodyOf(indexer, cancellationToken) is { } code
-                ? Invoke(indexer, code, instance, null, Arguments(reference.Arguments))
+                // The accessor has parameters of its own.
+                ? Invoke(indexer, code, instance, null, [.. Arguments(reference.Arguments).Select(argument => (indexer.OriginalDefinition.Parameters[argument.Parameter.Ordinal], argument.Value))])
                 : Element(instance, [.. reference.Arguments.Select(argument => argument.Value)], property.Type);
         }
         if (ObjectOf(instance) is { IsSequence: true } sequence && CollectionProperty(instance, sequence, property) is { } known) return known;
