@@ -13,10 +13,10 @@ namespace Fossil.Analyzers.Tests;
 /// </summary>
 public partial class CorpusTests
 {
-    private static readonly string Folder = Path.Combine(
+    internal static readonly string Folder = Path.Combine(
         typeof(CorpusTests).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(one => one.Key == "RepositoryRoot").Value!, "tests", "Fossil.Analyzers.Tests", "Corpus");
 
-    private const string MoreUsings = "global using System.IO; global using System.Threading; global using System.Threading.Tasks;";
+    internal const string MoreUsings = "global using System.IO; global using System.Threading; global using System.Threading.Tasks;";
 
     public static TheoryData<string> Programs => [.. Directory.GetFiles(Folder, "*.cs").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
 
