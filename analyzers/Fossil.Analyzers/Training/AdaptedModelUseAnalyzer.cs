@@ -15,6 +15,12 @@ public sealed class AdaptedModelUseAnalyzer : DiagnosticAnalyzer
         TrainingWhileMerged.Descriptor, WholeModelSaved.Descriptor, AdaptedModelDiscarded.Descriptor,
     ];
 
+    private static readonly OperationKind[] Kinds =
+    [
+        OperationKind.Invocation, OperationKind.ObjectCreation, OperationKind.LocalReference, OperationKind.FieldReference, OperationKind.ParameterReference,
+        OperationKind.MethodReference, OperationKind.SimpleAssignment, OperationKind.VariableDeclarator,
+    ];
+
     /// <inheritdoc/>
     public override void Initialize(AnalysisContext context)
     {
@@ -23,16 +29,27 @@ public sealed class AdaptedModelUseAnalyzer : DiagnosticAnalyzer
         context.RegisterCompilationStartAction(start =>
         {
             if (TrainingTypes.From(start.Compilation) is not { } types) return;
-            start.RegisterOperationBlockStartAction(block =>
-            {
-                var events = new BlockEvents(types, block.OwningSymbol);
-                block.RegisterOperationAction(
-                    operation => events.Visit(operation.Operation),
-                    OperationKind.Invocation, OperationKind.ObjectCreation, OperationKind.LocalReference, OperationKind.FieldReference, OperationKind.ParameterReference,
-                    OperationKind.MethodReference, OperationKind.SimpleAssignment, OperationKind.VariableDeclarator);
-                block.RegisterOperationBlockEndAction(end => Check(events, end.ReportDiagnostic));
-            });
+            start.RegisterOperationBlockStartAction(block => Collect(block, new BlockEvents(types, block.OwningSymbol)));
+            start.RegisterSymbolStartAction(symbol => CollectClass(symbol, types), SymbolKind.NamedType);
         });
+    }
+
+    private static void Collect(OperationBlockStartAnalysisContext block, BlockEvents events)
+    {
+        block.RegisterOperationAction(operation => events.Visit(operation.Operation), Kinds);
+        block.RegisterOperationBlockEndAction(end => Check(events, end.ReportDiagnostic));
+    }
+
+    /// <summary>What the constructor of a class attaches is there in its methods.</summary>
+    private static void CollectClass(SymbolStartAnalysisContext symbol, TrainingTypes types)
+    {
+        if (!ClassEvents.IsKeeper((INamedTypeSymbol)symbol.Symbol, types)) return;
+        var bodies = new ClassEvents((INamedTypeSymbol)symbol.Symbol, types);
+        symbol.RegisterOperationBlockStartAction(block =>
+        {
+            if (bodies.Add(block.OwningSymbol) is { } events) block.RegisterOperationAction(operation => events.Visit(operation.Operation), Kinds);
+        });
+        symbol.RegisterSymbolEndAction(end => bodies.Check(end.ReportDiagnostic));
     }
 
     private static void Check(BlockEvents events, Action<Diagnostic> reportDiagnostic)

@@ -33,6 +33,9 @@ internal sealed class Aliases(TrainingTypes types)
         return subject;
     }
 
+    /// <summary>The other names of the object that <paramref name="subject"/> holds.</summary>
+    public IEnumerable<Subject> NamesOf(Subject subject) => written.Keys.Where(name => !Equals(name, subject) && Equals(Resolve(name), subject));
+
     private bool IsFollowed(ITypeSymbol? type) => types.IsModule(type) || types.IsAdapted(type);
 
     private int WritesOf(Subject subject) => written.TryGetValue(subject, out var write) ? write.Writes : 0;

@@ -18,7 +18,18 @@ internal sealed class BlockEvents(TrainingTypes types, ISymbol owner)
     /// <summary>The places where each local function is called, or made a delegate of.</summary>
     private readonly Dictionary<SyntaxNode, List<SyntaxNode>> calls = [];
 
+    private readonly HashSet<ISymbol> called = new(SymbolEqualityComparer.Default);
+
     private IReadOnlyList<BlockEvent> events = [];
+
+    /// <summary>The method, accessor or member that the body is of.</summary>
+    public ISymbol Owner => owner;
+
+    /// <summary>Whether the body runs when an object is made.</summary>
+    public bool IsConstruction => owner is IMethodSymbol { MethodKind: MethodKind.Constructor } or IFieldSymbol or IPropertySymbol;
+
+    /// <summary>What has attached adapters before the body runs.</summary>
+    public IReadOnlyList<BlockEvent> AttachedBefore { get; set; } = [];
 
     public IReadOnlyList<BlockEvent> InOrder => events;
 
@@ -27,7 +38,14 @@ internal sealed class BlockEvents(TrainingTypes types, ISymbol owner)
     /// <summary>The latest <c>AttachAdapters</c> whose adapters are on <paramref name="model"/> for certain when <paramref name="later"/> happens.</summary>
     public BlockEvent? AttachBefore(BlockEvent later, Subject model) => Of(EventKind.Attach).LastOrDefault(attach =>
         (Equals(attach.Subject, model) || Equals(attach.Result, model)) && attach.Precedes(later)
-        && !events.Any(other => other.Kind is EventKind.Detach or EventKind.HandOver && Equals(other.Subject, attach.Result) && other.IsBetween(attach, later)));
+        && !events.Any(other => other.Kind is EventKind.Detach or EventKind.HandOver && Equals(other.Subject, attach.Result) && other.IsBetween(attach, later)))
+        ?? AttachedBefore.FirstOrDefault(attach => Equals(attach.Subject, model) || Equals(attach.Result, model));
+
+    /// <summary>A subject, and the read-only members that the body gives the same value.</summary>
+    public IEnumerable<Subject> NamesOf(Subject? subject) => subject is null ? [] : aliases.NamesOf(subject).Where(name => name.IsReadOnly).Append(subject);
+
+    /// <summary>Whether the body calls <paramref name="method"/> on its own object.</summary>
+    public bool Calls(ISymbol method) => called.Contains(method);
 
     /// <summary>Whether an optimizer is used after <paramref name="change"/>, and no other took its variable in between.</summary>
     public bool IsUsedAfter(BlockEvent change, BlockEvent optimizer, Func<BlockEvent, BlockEvent, bool> precedes)
@@ -52,6 +70,7 @@ internal sealed class BlockEvents(TrainingTypes types, ISymbol owner)
                 if (!calls.TryGetValue(function, out var places)) calls.Add(function, places = []);
                 places.Add(operation.Syntax);
             }
+            if (operation is IInvocationOperation { Instance: IInstanceReferenceOperation } own) called.Add(own.TargetMethod);
             if (Read(operation) is { } one) found.Add(one);
         }
     }
@@ -143,6 +162,8 @@ internal sealed class BlockEvents(TrainingTypes types, ISymbol owner)
                 case IConversionOperation or IVariableInitializerOperation or IParenthesizedOperation or IConditionalOperation or ICoalesceOperation or ISwitchExpressionOperation or ISwitchExpressionArmOperation: continue;
                 case IVariableDeclaratorOperation declarator: return new Subject(declarator.Symbol, null);
                 case IAssignmentOperation assignment: return Subject.Of(assignment.Target);
+                case IFieldInitializerOperation { InitializedFields: [var field] }: return new Subject(field, null);
+                case IPropertyInitializerOperation { InitializedProperties: [var property] }: return new Subject(property, null);
                 default: return null;
             }
         }

@@ -24,6 +24,9 @@ internal static class SourceOrder
         return false;
     }
 
+    /// <summary>Whether a place runs each time that its method does, or the object of its member is made.</summary>
+    public static bool IsUnconditional(SyntaxNode node) => RegionOf(node) is BlockSyntax { Parent: BaseMethodDeclarationSyntax } or MemberDeclarationSyntax;
+
     /// <summary>The lambda or local function around a place; null in the body itself.</summary>
     public static SyntaxNode? FunctionAround(SyntaxNode node) =>
         node.Ancestors().FirstOrDefault(ancestor => ancestor is AnonymousFunctionExpressionSyntax or LocalFunctionStatementSyntax);

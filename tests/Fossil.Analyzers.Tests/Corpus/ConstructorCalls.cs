@@ -24,7 +24,7 @@ namespace Primary
         private readonly Mlp a = new(48);          //! FOSSIL005
         private readonly Mlp b = new(mult: 1, d: 64);
         private readonly Mlp c = new(d: 33, mult: 32); //! FOSSIL005
-        private readonly Mlp e = new(8, mult: 4);  //! FOSSIL020, FOSSIL005
+        private readonly Mlp e = new(8, mult: 4);  //! FOSSIL005 //! FOSSIL020
         public Parent() : base("p") { RegisterComponents(); }
         public override Tensor forward(Tensor x) => x;
     }

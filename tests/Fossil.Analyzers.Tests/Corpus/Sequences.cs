@@ -21,7 +21,7 @@ namespace Loops
         static object C() => new Moe(32, 2, 64, 65, 96); //! FOSSIL005
         static object D() => new Moe(33, 0, [64, 96]);
         static object E() => new Moe(32, 1, [.. Enumerable.Range(1, 3).Select(i => i * 32)]);
-        static object F() => new Moe(32, 1, [.. Enumerable.Range(1, 3).Select(i => i * 20)]); //! FOSSIL005, FOSSIL020
+        static object F() => new Moe(32, 1, [.. Enumerable.Range(1, 3).Select(i => i * 20)]); //! FOSSIL005 //! FOSSIL020
         static object G() { var w = new List<int>(); for (var k = 32; k <= 128; k *= 2) w.Add(k); return new Moe(32, 2, w.ToArray()); }
         static object H() { var w = new List<int>(); for (var k = 50; k <= 128; k *= 2) w.Add(k); return new Moe(32, 2, w.ToArray()); } //! FOSSIL005
         static object I() { int[] dims = [784, 256, 100]; return new Moe(dims[^1], 1); } //! FOSSIL005
@@ -40,7 +40,7 @@ namespace Loops
         static object W() { var ws = (from i in Enumerable.Range(1, 4) where i % 2 == 0 let k = i * 25 select k).ToList(); return new Moe(ws[1], 1); } // not followed
         static IEnumerable<int> Pow() { for (var i = 5; i < 8; i++) yield return 1 << i; }
         static object X() => new Moe(32, 1, Pow().ToArray());
-        static object Y() => new Moe(32, 1, Pow().Select(x => x - 2).ToArray()); //! FOSSIL005, FOSSIL020
+        static object Y() => new Moe(32, 1, Pow().Select(x => x - 2).ToArray()); //! FOSSIL005 //! FOSSIL020
         static object Z() => new Moe(new[] { 3, 1, 2 }.OrderBy(x => x).First() * 32, 1);
         static object Z2() => new Moe(new[] { 3, 1, 2 }.Order().Last() * 33, 1); // not followed
         static object Z3() => new Moe(new[] { 30, 100 }.Max(), 1); //! FOSSIL005
@@ -100,8 +100,8 @@ namespace ListFills
             foreach (var (i, l) in lin.Index()) register_module($"l{i}", l);
         }
         public override Tensor forward(Tensor x) => lin.Aggregate(x, (h, l) => l.forward(h));
-        public static D Make() => new(50, 3); //! FOSSIL005, FOSSIL020
+        public static D Make() => new(50, 3); //! FOSSIL005 //! FOSSIL020
         public static D Make2() => new(64, 3);
-        public static D Make3() => new(32, 3); //! FOSSIL005, FOSSIL020
+        public static D Make3() => new(32, 3); //! FOSSIL005 //! FOSSIL020
     }
 }
