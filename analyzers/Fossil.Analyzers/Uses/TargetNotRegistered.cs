@@ -143,9 +143,9 @@ public sealed class TargetNotRegistered : DiagnosticAnalyzer
                     .OrderBy(assignment => assignment.Operation.Syntax.SpanStart).FirstOrDefault();
                 if (first.Member is null || registered.Contains(target.Member)) continue;
                 var location = first.Operation is ISymbolInitializerOperation ? first.Member.Locations[0] : first.Operation.Syntax.GetLocation();
-                if (target.Kind is TargetKind.Array or TargetKind.Sequence)
+                if (target.Kind is TargetKind.Array or TargetKind.Sequence or TargetKind.Dictionary)
                 {
-                    yield return (location, target.Member, "RegisterComponents() does not look into an array or list, so use a ModuleList, or call register_module for each element", false);
+                    yield return (location, target.Member, $"RegisterComponents() does not look into an array, list or dictionary, so use a {(target.Kind == TargetKind.Dictionary ? "ModuleDict" : "ModuleList")}, or call register_module for each element", false);
                 }
                 else if (first.Operation is not ISymbolInitializerOperation && baseRegisters)
                 {

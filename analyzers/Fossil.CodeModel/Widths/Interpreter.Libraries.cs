@@ -65,7 +65,7 @@ internal sealed partial class Interpreter
                 ? MakeLayer(made, arguments.First(argument => argument.Parameter.Ordinal == 0).Value, arguments.First(argument => argument.Parameter.Ordinal == 1).Value, site)
                 : MakeLayer(made, NotFollowed, NotFollowed, site);
         }
-        if (Same(made.OriginalDefinition, knowledge.Types.ModuleList) && method is { IsStatic: true, Name: "ModuleList" })
+        if (method is { IsStatic: true, Name: "ModuleList" or "ModuleDict" } && IsCollection(made))
         {
             var list = Allocate(new HeapObject { Type = made, IsExact = true, MadeBy = Site(site) });
             FillCollection(list, arguments);

@@ -1,20 +1,3 @@
-namespace Dicts
-{
-    [FossilAdapt("heads")] //! FOSSIL003
-    public partial class A : Module<Tensor, Tensor>
-    {
-        readonly ModuleDict<Linear> heads = new();
-        public A() : base("a") { heads.Add("x", Linear(100, 64)); RegisterComponents(); }
-        public override Tensor forward(Tensor x) => heads["x"].forward(x);
-    }
-    [FossilAdapt("heads")] //! FOSSIL003
-    public partial class B : Module<Tensor, Tensor>
-    {
-        readonly Dictionary<string, Linear> heads = new() { ["x"] = Linear(64, 64) };
-        public B() : base("b") { foreach (var (k, v) in heads) register_module(k, v); }
-        public override Tensor forward(Tensor x) => heads["x"].forward(x);
-    }
-}
 namespace Kinds
 {
     [FossilAdapt("a")]
