@@ -22,7 +22,7 @@ internal static class TargetReferenceClassifier
         return new TargetUse(TargetUseKind.NotATarget, UncoveredReason.None, null, reference);
     }
 
-    private static TargetUse Follow(IOperation reference, ISymbol member, TargetIndex index)
+    private static TargetUse Follow(IOperation reference, ISymbol member, TargetIndex index, bool isList = false)
     {
         var value = reference;
         while (true)
@@ -39,7 +39,10 @@ internal static class TargetReferenceClassifier
                     continue;
 
                 // layers.ToArray(): the same layers in another collection.
-                case IArgumentOperation { Parent: IInvocationOperation { TargetMethod.ContainingType: { Name: "Enumerable", ContainingNamespace.Name: "Linq" } } call } when index.Types.ModuleElementType(call.Type) is not null:
+                case IArgumentOperation { Parent: IInvocationOperation { TargetMethod.ContainingType: { Name: "Enumerable", ContainingNamespace.Name: "Linq" } } call } when KeepsElements(call.TargetMethod):
+                    value = call;
+                    continue;
+                case IInvocationOperation { Instance: { } list } call when ReferenceEquals(list, value) && KeepsElements(call.TargetMethod):
                     value = call;
                     continue;
 
@@ -80,12 +83,18 @@ internal static class TargetReferenceClassifier
                 _ => null,
             };
             if (called is null || argument.Parameter is not { } parameter) return Use(TargetUseKind.Followed);
-            if (IsSequential(called)) return NotCovered(UncoveredReason.Sequential);
+            if (IsSequential(called) || (!isList && ValueFlow.CollectionOf(argument) is { } list && ReachesSequential(list))) return NotCovered(UncoveredReason.Sequential);
             if (WellKnownTypes.Same(called.ContainingAssembly, index.Compilation.Assembly)) return Use(TargetUseKind.Followed);
             return CanRun(parameter.OriginalDefinition.Type) && !IsTrusted(called.ContainingAssembly.Name)
                 ? NotCovered(UncoveredReason.PassedToAnotherAssembly)
                 : Use(TargetUseKind.NotRun);
         }
+
+        // var layers = new List<…> { up, ReLU() }; return Sequential(layers);
+        bool ReachesSequential(ILocalSymbol list) => ValueFlow.UsesOf(list, reference).Any(use => Follow(use, member, index, isList: true).Reason == UncoveredReason.Sequential);
+
+        static bool KeepsElements(IMethodSymbol called) =>
+            called.Name is "ToArray" or "ToList" or "AsEnumerable" or "AsReadOnly" or "Concat" or "Append" or "Prepend" or "Reverse" or "Skip" or "Take" or "Where" or "Cast" or "OfType";
 
         bool IsSequential(IMethodSymbol called) =>
             WellKnownTypes.Same(called.ContainingType, index.Types.Sequential)

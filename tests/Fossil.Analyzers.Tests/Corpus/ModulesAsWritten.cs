@@ -94,7 +94,23 @@ namespace Wrong
         public Tensor Reflect(Tensor x) => (Tensor)typeof(Net).GetField("fc1")!.GetValue(this)!.GetType().GetMethod("forward")!.Invoke(fc1, [x])!; //! FOSSIL007
         public object Dyn(Tensor x) { dynamic self = this; return self.fc1.forward(x); }
         public Tensor Dyn2(dynamic x) => fc1.forward(x);
-        public Module<Tensor, Tensor> Chain() { var list = new List<Module<Tensor, Tensor>> { fc1, ReLU(), fc2 }; return Sequential(list.ToArray()); }
+        public Module<Tensor, Tensor> Chain() { var list = new List<Module<Tensor, Tensor>> { fc1, ReLU(), fc2 }; return Sequential(list.ToArray()); } //! FOSSIL007
+        public Module<Tensor, Tensor> Chain5()
+        {
+            var layers = new List<(string, Module<Tensor, Tensor>)>();
+            layers.Add(("fc1", fc1)); //! FOSSIL007
+            layers.Add(("act", ReLU()));
+            layers.Add(("fc2", fc2)); //! FOSSIL007
+            return Sequential(layers);
+        }
+        public Tensor Listed(Tensor x)
+        {
+            var layers = new List<Linear> { fc1 };
+            layers.Add(fc2);
+            foreach (var l in layers) x = l.forward(x);
+            Console.WriteLine(layers.Count);
+            return layers.Aggregate(x, (h, l) => l.forward(h));
+        }
         public Module<Tensor, Tensor> Chain2() => Sequential([fc1, ReLU(), fc2]); //! FOSSIL007
         public Module<Tensor, Tensor> Chain3() => Sequential(("a", (Module<Tensor, Tensor>)fc1)); //! FOSSIL007
         public Module<Tensor, Tensor> Chain4(bool b) => Sequential(b ? fc1 : fc2); //! FOSSIL007
