@@ -28,7 +28,7 @@ namespace Typos
         static Layer Base() => new(Presets.Get(Variant.Base)); //! FOSSIL005
         static Layer OfTable(Variant v) { var t = Presets.Table[v]; return new(t[0], 1, t[1]); }
         static Layer OfTableBase() { var t = Presets.Table[Variant.Base]; return new(t[0], 1, t[1]); } //! FOSSIL005
-        static Layer Swapped() => new(hidden: 12, heads: 768, ffn: 3072); //! FOSSIL020 //! FOSSIL005
+        static Layer Swapped() => new(hidden: 12, heads: 768, ffn: 3072); //! FOSSIL005 //! FOSSIL020
         static Layer FfnWrong() => new(768, 12, 768 * 8 / 3 + 1); //! FOSSIL005
         static Layer FfnRight() => new(768, 12, 768 * 8 / 3);
         static Layer Rounded() => new(768, 12, (int)(768 * 2.7)); //! FOSSIL005
@@ -38,7 +38,7 @@ namespace Typos
         static Layer Int32() => new(0x400, 0b1000, 4_096);
         static Layer Wrong32() => new(0x401, 1, 4_096); //! FOSSIL005
         static Layer Shifted() => new(3 << 8, 12, 3 << 10);
-        static Layer Xor() => new(2 ^ 10, 1, 64); //! FOSSIL020 //! FOSSIL005
+        static Layer Xor() => new(2 ^ 10, 1, 64); //! FOSSIL005 //! FOSSIL020
         static Layer IntDivision() => new(1000 / 3 * 3, 1, 64); //! FOSSIL005
         static Layer Precedence() => new(64 + 64 * 2 / 3, 1, 64); //! FOSSIL005
     }
