@@ -12,6 +12,9 @@ internal sealed class BlockEvents(TrainingTypes types, ISymbol owner)
     /// <summary>Local functions that call each other are followed so far.</summary>
     private const int MaxCalls = 3;
 
+    /// <summary>The calls of one local function that are told apart.</summary>
+    private const int MaxPlaces = 16;
+
     private readonly List<BlockEvent> found = [];
     private readonly Aliases aliases = new(types);
 
@@ -89,7 +92,7 @@ internal sealed class BlockEvents(TrainingTypes types, ISymbol owner)
         var function = SourceOrder.FunctionAround(one.At);
         while (function is { Parent: ArgumentSyntax }) function = SourceOrder.FunctionAround(function);
         if (depth == 0 || function is null || !calls.TryGetValue(function, out var places)) yield break;
-        foreach (var place in places.Where(place => !function.Span.Contains(place.Span)))
+        foreach (var place in places.Where(place => !function.Span.Contains(place.Span)).OrderBy(place => place.SpanStart).Take(MaxPlaces))
         {
             foreach (var copy in AtCalls(one with { At = place }, depth - 1)) yield return copy;
         }
