@@ -20,7 +20,8 @@ public sealed class TrainableParametersFix : FixProvider
     private protected override IEnumerable<Fix> FixesOf(Diagnostic diagnostic, SyntaxNode reported)
     {
         if (!diagnostic.Properties.TryGetValue(DiagnosticProperties.Replacement, out var adapted) || adapted is null) yield break;
-        if (reported.FirstAncestorOrSelf<InvocationExpressionSyntax>() is not { } parameters) yield break;
+        // The call of parameters(), or the variable that holds its result.
+        if (reported.DescendantNodesAndSelf().OfType<ExpressionSyntax>().FirstOrDefault() is not { } parameters || parameters.Span != diagnostic.Location.SourceSpan) yield break;
         yield return Fix.Replace(
             $"Use {adapted}.TrainableParameters()", nameof(TrainableParametersFix), parameters,
             call => SyntaxFactory.ParseExpression($"{adapted}.TrainableParameters()").InPlaceOf(call));

@@ -98,7 +98,7 @@ internal sealed class AdaptAttributeReader(
         }
 
         var memberType = TargetMembers.ReadableType(member);
-        if (memberType is null) Report(ParseProblemKind.NotReadable, index, null, type.Name, name, member.Kind.ToString());
+        if (memberType is null) Report(ParseProblemKind.NotReadable, index, null, type.Name, name, Describe(member));
         else if (!TargetMembers.IsAccessibleIn(type, member)) Report(ParseProblemKind.Inaccessible, index, null, type.Name, name, member.ContainingType.Name);
         else if (member.IsStatic) Report(ParseProblemKind.StaticTarget, index, null, type.Name, name);
         else if (TargetMembers.ModuleType(memberType, types) is not null) return (member, memberType);
@@ -106,6 +106,8 @@ internal sealed class AdaptAttributeReader(
         else if (memberType.TypeKind != TypeKind.Error) Report(ParseProblemKind.TargetNotAModule, index, null, type.Name, name, memberType.ToDisplayString());
         return null;
     }
+
+    private static string Describe(ISymbol member) => member is IPropertySymbol ? "property without a getter" : member is INamedTypeSymbol ? "type" : member.Kind.ToString().ToLowerInvariant();
 
     private AdaptedTarget Target(string name, ISymbol member, ITypeSymbol memberType, AdapterSettings settings, int index) => new(
         name,
@@ -123,6 +125,7 @@ internal sealed class AdaptAttributeReader(
     {
         if (types.IsTensorModule(memberType)) return TargetKind.Module;
         if (memberType is IArrayTypeSymbol) return TargetKind.Array;
+        if (types.ModuleOfDictionary(memberType) is not null) return types.IsModule(memberType) ? TargetKind.ModuleDict : TargetKind.Dictionary;
         return WellKnownTypes.Same(memberType.OriginalDefinition, types.ModuleList) ? TargetKind.ModuleList : TargetKind.Sequence;
     }
 

@@ -68,6 +68,12 @@ public enum TargetKind
 
     /// <summary>Another sequence of modules, such as <c>List&lt;Linear&gt;</c>.</summary>
     Sequence,
+
+    /// <summary>A TorchSharp <c>ModuleDict</c>.</summary>
+    ModuleDict,
+
+    /// <summary>Another dictionary of modules by name, such as <c>Dictionary&lt;string, Linear&gt;</c>.</summary>
+    Dictionary,
 }
 
 /// <summary>The variants, with the values of the run time's <c>FossilVariant</c>.</summary>

@@ -102,7 +102,18 @@ public sealed class WellKnownTypes
                 return element;
             }
         }
-        return null;
+        return ModuleOfDictionary(type);
+    }
+
+    /// <summary>The type of the modules in a dictionary of them by name; null for every other type.</summary>
+    public ITypeSymbol? ModuleOfDictionary(ITypeSymbol? type)
+    {
+        if (type is not INamedTypeSymbol { IsGenericType: true } named) return null;
+        var module = named.AllInterfaces.Concat([named])
+            .Where(candidate => candidate is { Name: "IDictionary" or "IReadOnlyDictionary", ContainingNamespace.Name: "Generic", TypeArguments: [{ SpecialType: SpecialType.System_String }, _] })
+            .Select(candidate => candidate.TypeArguments[1]).FirstOrDefault(IsTensorModule);
+        // Generated code reads the keys, which a class may implement for the interface alone.
+        return module is not null && TargetMembers.Bases(named).Prepend(named).Any(level => level.GetMembers("Keys").Any(keys => keys.DeclaredAccessibility == Accessibility.Public)) ? module : null;
     }
 
     /// <summary>The shape of a module type.</summary>

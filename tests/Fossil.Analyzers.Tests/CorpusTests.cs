@@ -13,10 +13,10 @@ namespace Fossil.Analyzers.Tests;
 /// </summary>
 public partial class CorpusTests
 {
-    private static readonly string Folder = Path.Combine(
+    internal static readonly string Folder = Path.Combine(
         typeof(CorpusTests).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(one => one.Key == "RepositoryRoot").Value!, "tests", "Fossil.Analyzers.Tests", "Corpus");
 
-    private const string MoreUsings = "global using System.IO; global using System.Threading; global using System.Threading.Tasks;";
+    internal const string MoreUsings = "global using System.IO; global using System.Threading; global using System.Threading.Tasks;";
 
     public static TheoryData<string> Programs => [.. Directory.GetFiles(Folder, "*.cs").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
 
@@ -27,8 +27,9 @@ public partial class CorpusTests
         var source = await File.ReadAllTextAsync(Path.Combine(Folder, program));
         var options = new CSharpParseOptions(LanguageVersion.CSharp14).WithFeatures([KeyValuePair.Create("InterceptorsNamespaces", "Fossil.Generated")]);
         SyntaxTree[] trees = [CSharpSyntaxTree.ParseText(source, options, program), CSharpSyntaxTree.ParseText(Verify.Usings + MoreUsings, options, "Usings.cs")];
+        var kind = trees[0].GetCompilationUnitRoot().Members.Any(SyntaxKind.GlobalStatement) ? OutputKind.ConsoleApplication : OutputKind.DynamicallyLinkedLibrary;
         var compilation = CSharpCompilation.Create(
-            "Program", trees, References.All, new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, allowUnsafe: true, nullableContextOptions: NullableContextOptions.Enable));
+            "Program", trees, References.All, new CSharpCompilationOptions(kind, allowUnsafe: true, nullableContextOptions: NullableContextOptions.Enable));
         Assert.Empty(compilation.GetDiagnostics().Where(one => one.Severity == DiagnosticSeverity.Error));
 
         var reports = await compilation.WithAnalyzers(RuleDocumentationTests.Analyzers, new AnalyzerOptions([])).GetAnalyzerDiagnosticsAsync();

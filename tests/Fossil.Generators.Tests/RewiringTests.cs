@@ -10,11 +10,13 @@ public class RewiringTests
     private const int ShardSize = 4;
 
     private const string Model = """
-        [FossilAdapt("q_proj", "Out", "heads", "experts", ShardSize = 4)]
+        [FossilAdapt("q_proj", "Out", "heads", "experts", "tasks", "named", ShardSize = 4)]
         public partial class Attention : Module<Tensor, Tensor>
         {
             public readonly Linear q_proj = Linear(12, 12);
             public readonly ModuleList<Linear> experts = ModuleList(Linear(12, 12), Linear(12, 12));
+            public readonly ModuleDict<Linear> tasks = new();
+            public readonly Dictionary<string, Linear> named = new() { ["first"] = Linear(12, 12) };
             public readonly Linear[] heads;
             private readonly Linear @out = Linear(12, 12, hasBias: false);
             public Linear Out => @out;
@@ -24,6 +26,8 @@ public class RewiringTests
             {
                 heads = [Linear(12, 12), Linear(12, 12)];
                 for (var i = 0; i < heads.Length; i++) register_module($"head{i}", heads[i]);
+                tasks.Add("answer", Linear(12, 12));
+                register_module("first", named["first"]);
                 RegisterComponents();
             }
 
@@ -33,6 +37,9 @@ public class RewiringTests
             public Tensor Property(Tensor x) => Out.forward(x);
             public Tensor Element(Tensor x) => heads[1].forward(x);
             public Tensor ListElement(Tensor x) => experts[1].forward(x);
+            public Tensor Entry(Tensor x) => tasks["answer"].forward(x);
+            public Tensor NamedEntry(Tensor x) => named.TryGetValue("first", out var layer) ? layer.forward(x) : x;
+            public Tensor ForEachEntry(Tensor x) { foreach (var task in tasks.Values) x = task.call(x); return x; }
             public Tensor ForEach(Tensor x) { foreach (var head in heads) x = head.forward(x); return x; }
             public Tensor ForEachList(Tensor x) { foreach (var expert in experts) x = expert.call(x); return x; }
             public Tensor Alias(Tensor x) { var p = x.numel() > 0 ? q_proj : plain; return p.forward(x); }
@@ -62,6 +69,9 @@ public class RewiringTests
         { "Property", ["out"] },
         { "Element", ["head1"] },
         { "ListElement", ["experts.1"] },
+        { "Entry", ["tasks.answer"] },
+        { "NamedEntry", ["first"] },
+        { "ForEachEntry", ["tasks.answer"] },
         { "ForEach", ["head0", "head1"] },
         { "ForEachList", ["experts.0", "experts.1"] },
         { "Alias", ["q_proj"] },
@@ -98,7 +108,7 @@ public class RewiringTests
     {
         using var model = (nn.Module<Tensor, Tensor>)Activator.CreateInstance(AttentionType.Value)!;
         using var adapted = model.AttachAdapters();
-        Assert.Equal(["experts.0", "experts.1", "head0", "head1", "out", "q_proj"], adapted.Targets.Select(target => target.Path).Order(StringComparer.Ordinal));
+        Assert.Equal(["experts.0", "experts.1", "first", "head0", "head1", "out", "q_proj", "tasks.answer"], adapted.Targets.Select(target => target.Path).Order(StringComparer.Ordinal));
     }
 
     /// <summary>y = x Wᵀ + b + S D, with S[j] = Σ_i x[i·r + j].</summary>

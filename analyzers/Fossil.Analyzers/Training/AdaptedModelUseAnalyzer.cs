@@ -15,6 +15,12 @@ public sealed class AdaptedModelUseAnalyzer : DiagnosticAnalyzer
         TrainingWhileMerged.Descriptor, WholeModelSaved.Descriptor, AdaptedModelDiscarded.Descriptor,
     ];
 
+    private static readonly OperationKind[] Kinds =
+    [
+        OperationKind.Invocation, OperationKind.ObjectCreation, OperationKind.LocalReference, OperationKind.FieldReference, OperationKind.ParameterReference,
+        OperationKind.MethodReference, OperationKind.SimpleAssignment, OperationKind.VariableDeclarator,
+    ];
+
     /// <inheritdoc/>
     public override void Initialize(AnalysisContext context)
     {
@@ -23,25 +29,45 @@ public sealed class AdaptedModelUseAnalyzer : DiagnosticAnalyzer
         context.RegisterCompilationStartAction(start =>
         {
             if (TrainingTypes.From(start.Compilation) is not { } types) return;
-            start.RegisterOperationBlockStartAction(block =>
-            {
-                var events = new BlockEvents(types);
-                block.RegisterOperationAction(
-                    operation => events.Visit(operation.Operation),
-                    OperationKind.Invocation, OperationKind.ObjectCreation, OperationKind.LocalReference, OperationKind.FieldReference, OperationKind.ParameterReference);
-                block.RegisterOperationBlockEndAction(end => Check(events, end.ReportDiagnostic));
-            });
+            start.RegisterOperationBlockStartAction(block => Collect(block, new BlockEvents(types, block.OwningSymbol)));
+            start.RegisterSymbolStartAction(symbol => CollectClass(symbol, types), SymbolKind.NamedType);
         });
     }
 
-    private static void Check(BlockEvents events, Action<Diagnostic> report)
+    private static void Collect(OperationBlockStartAnalysisContext block, BlockEvents events)
     {
-        OptimizerOverAllParameters.Check(events, report);
-        OptimizerBeforeAttach.Check(events, report);
-        MoveAfterOptimizer.Check(events, report);
-        AttachInDisposeScope.Check(events, report);
-        TrainingWhileMerged.Check(events, report);
-        WholeModelSaved.Check(events, report);
-        AdaptedModelDiscarded.Check(events, report);
+        block.RegisterOperationAction(operation => events.Visit(operation.Operation), Kinds);
+        block.RegisterOperationBlockEndAction(end => Check(events, end.ReportDiagnostic));
+    }
+
+    /// <summary>What the constructor of a class attaches is there in its methods.</summary>
+    private static void CollectClass(SymbolStartAnalysisContext symbol, TrainingTypes types)
+    {
+        if (!ClassEvents.IsKeeper((INamedTypeSymbol)symbol.Symbol, types)) return;
+        var bodies = new ClassEvents((INamedTypeSymbol)symbol.Symbol, types);
+        symbol.RegisterOperationBlockStartAction(block =>
+        {
+            if (bodies.Add(block.OwningSymbol) is { } events) block.RegisterOperationAction(operation => events.Visit(operation.Operation), Kinds);
+        });
+        symbol.RegisterSymbolEndAction(end => bodies.Check(end.ReportDiagnostic));
+    }
+
+    private static void Check(BlockEvents events, Action<Diagnostic> reportDiagnostic)
+    {
+        events.Complete();
+        // What a local function does happens at each of its calls, and is reported once.
+        var reported = new HashSet<(string Id, Location Place)>();
+        OptimizerOverAllParameters.Check(events, Report);
+        OptimizerBeforeAttach.Check(events, Report);
+        MoveAfterOptimizer.Check(events, Report);
+        AttachInDisposeScope.Check(events, Report);
+        TrainingWhileMerged.Check(events, Report);
+        WholeModelSaved.Check(events, Report);
+        AdaptedModelDiscarded.Check(events, Report);
+
+        void Report(Diagnostic diagnostic)
+        {
+            if (reported.Add((diagnostic.Id, diagnostic.Location))) reportDiagnostic(diagnostic);
+        }
     }
 }

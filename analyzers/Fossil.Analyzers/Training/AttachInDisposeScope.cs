@@ -21,7 +21,7 @@ internal static class AttachInDisposeScope
         foreach (var attach in events.Of(EventKind.Attach))
         {
             if (attach.Result is not { } adapted || ScopeAround(attach.Operation.Syntax) is not { } scope) continue;
-            if (adapted is ILocalSymbol local && !IsUsedAfter(scope, local)) continue;
+            if (adapted.Symbol is ILocalSymbol local && !IsUsedAfter(scope, local)) continue;
             report(Diagnostic.Create(Descriptor, attach.Operation.Syntax.GetLocation(), adapted.Name));
         }
     }

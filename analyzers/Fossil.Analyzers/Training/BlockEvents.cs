@@ -1,116 +1,129 @@
-using Fossil.CodeModel;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
 using Microsoft.CodeAnalysis.Operations;
 
 namespace Fossil.Analyzers.Training;
 
-/// <summary>What happens in one body to an adapted model.</summary>
-internal enum EventKind
-{
-    /// <summary><c>model.AttachAdapters()</c> or <c>model.LoadPretrained(folder)</c>.</summary>
-    Attach,
-
-    /// <summary>A TorchSharp optimizer over the parameters of a module.</summary>
-    MakeOptimizer,
-
-    /// <summary>A use of an optimizer.</summary>
-    UseOptimizer,
-
-    /// <summary><c>model.to(…)</c> and the like.</summary>
-    Move,
-
-    /// <summary><c>adapted.Merge()</c>.</summary>
-    Merge,
-
-    /// <summary><c>adapted.Dispose()</c> or <c>MergeAndUnload()</c>: the adapters are gone.</summary>
-    Detach,
-
-    /// <summary>The adapted model is given to other code, which may do anything of this with it.</summary>
-    HandOver,
-
-    /// <summary><c>adapted.Unmerge()</c>.</summary>
-    Unmerge,
-
-    /// <summary><c>loss.backward()</c> or <c>optimizer.step()</c>.</summary>
-    Train,
-
-    /// <summary><c>model.save(path)</c>.</summary>
-    Save,
-}
-
-/// <summary>One event.</summary>
-/// <param name="Kind">What happens.</param>
-/// <param name="Subject">The variable or member that holds the model, adapted model or optimizer; null where it is none.</param>
-/// <param name="Result">The variable or member that the result goes to.</param>
-/// <param name="Operation">Where.</param>
-internal sealed record BlockEvent(EventKind Kind, ISymbol? Subject, ISymbol? Result, IOperation Operation)
-{
-    /// <summary>The parameters of the whole model that an optimizer is made over; null where it is made over those of the adapters.</summary>
-    public OptimizerParameters? Parameters { get; init; }
-
-    /// <summary>Where the <c>using</c> statement ends that holds the result.</summary>
-    private int End => Operation.Syntax.Ancestors().OfType<UsingStatementSyntax>()
-        .FirstOrDefault(used => (used.Declaration as SyntaxNode ?? used.Expression)?.Span.Contains(Operation.Syntax.Span) == true)?.Span.End ?? int.MaxValue;
-
-    /// <summary>
-    /// Whether this happens before <paramref name="later"/> on each way there that does not leave the statements around this one.
-    /// </summary>
-    public bool Precedes(BlockEvent later)
-    {
-        var here = Operation.Syntax;
-        var there = later.Operation.Syntax;
-        if (here.SpanStart >= there.SpanStart || here.SyntaxTree != there.SyntaxTree) return false;
-        var around = here.FirstAncestorOrSelf<StatementSyntax>()?.Parent;
-        if (around is GlobalStatementSyntax) around = around.Parent;
-        return around is not null && around.Span.Contains(there.Span) && there.SpanStart < End;
-    }
-
-    /// <summary>Whether this stands between the two others in the source.</summary>
-    public bool IsBetween(BlockEvent first, BlockEvent last) =>
-        Operation.Syntax.SpanStart > first.Operation.Syntax.SpanStart && Operation.Syntax.SpanStart < last.Operation.Syntax.SpanStart;
-}
-
 /// <summary>The events of one body, in the order of the source.</summary>
-internal sealed class BlockEvents(TrainingTypes types)
+/// <param name="types">The types that events are about.</param>
+/// <param name="owner">The method, accessor or initialiser that the body is of.</param>
+internal sealed class BlockEvents(TrainingTypes types, ISymbol owner)
 {
-    private readonly List<BlockEvent> events = [];
+    /// <summary>Local functions that call each other are followed so far.</summary>
+    private const int MaxCalls = 3;
 
-    public IReadOnlyList<BlockEvent> InOrder => [.. events.OrderBy(one => one.Operation.Syntax.SpanStart)];
+    /// <summary>The calls of one local function that are told apart.</summary>
+    private const int MaxPlaces = 16;
 
-    public IEnumerable<BlockEvent> Of(EventKind kind) => InOrder.Where(one => one.Kind == kind);
+    private readonly List<BlockEvent> found = [];
+    private readonly Aliases aliases = new(types);
+
+    /// <summary>The places where each local function is called, or made a delegate of.</summary>
+    private readonly Dictionary<SyntaxNode, List<SyntaxNode>> calls = [];
+
+    private readonly HashSet<ISymbol> called = new(SymbolEqualityComparer.Default);
+
+    private IReadOnlyList<BlockEvent> events = [];
+
+    /// <summary>The method, accessor or member that the body is of.</summary>
+    public ISymbol Owner => owner;
+
+    /// <summary>Whether the body runs when an object is made.</summary>
+    public bool IsConstruction => owner is IMethodSymbol { MethodKind: MethodKind.Constructor } or IFieldSymbol or IPropertySymbol;
+
+    /// <summary>What has attached adapters before the body runs.</summary>
+    public IReadOnlyList<BlockEvent> AttachedBefore { get; set; } = [];
+
+    public IReadOnlyList<BlockEvent> InOrder => events;
+
+    public IEnumerable<BlockEvent> Of(EventKind kind) => events.Where(one => one.Kind == kind);
 
     /// <summary>The latest <c>AttachAdapters</c> whose adapters are on <paramref name="model"/> for certain when <paramref name="later"/> happens.</summary>
-    public BlockEvent? AttachBefore(BlockEvent later, ISymbol model) => Of(EventKind.Attach).LastOrDefault(attach =>
-        (WellKnownTypes.Same(attach.Subject, model) || WellKnownTypes.Same(attach.Result, model)) && attach.Precedes(later)
-        && !events.Any(other => other.Kind is EventKind.Detach or EventKind.HandOver && WellKnownTypes.Same(other.Subject, attach.Result) && other.IsBetween(attach, later)));
+    public BlockEvent? AttachBefore(BlockEvent later, Subject model) => Of(EventKind.Attach).LastOrDefault(attach =>
+        (Equals(attach.Subject, model) || Equals(attach.Result, model)) && attach.Precedes(later)
+        && !events.Any(other => other.Kind is EventKind.Detach or EventKind.HandOver && Equals(other.Subject, attach.Result) && other.IsBetween(attach, later)))
+        ?? AttachedBefore.FirstOrDefault(attach => Equals(attach.Subject, model) || Equals(attach.Result, model));
 
-    /// <summary>Whether <paramref name="use"/> is of the optimizer that <paramref name="made"/> made, and no other took its variable in between.</summary>
-    public bool IsUseOf(BlockEvent use, BlockEvent made) => WellKnownTypes.Same(use.Subject, made.Result)
-        && !Of(EventKind.MakeOptimizer).Any(other => WellKnownTypes.Same(other.Result, made.Result) && other.IsBetween(made, use));
+    /// <summary>A subject, and the read-only members that the body gives the same value.</summary>
+    public IEnumerable<Subject> NamesOf(Subject? subject) => subject is null ? [] : aliases.NamesOf(subject).Where(name => name.IsReadOnly).Append(subject);
+
+    /// <summary>Whether the body calls <paramref name="method"/> on its own object.</summary>
+    public bool Calls(ISymbol method) => called.Contains(method);
+
+    /// <summary>Whether an optimizer is used after <paramref name="change"/>, and no other took its variable in between.</summary>
+    public bool IsUsedAfter(BlockEvent change, BlockEvent optimizer, Func<BlockEvent, BlockEvent, bool> precedes)
+    {
+        if (optimizer.Result is not { } variable) return false;
+        if (Of(EventKind.UseOptimizer).Any(use => Equals(use.Subject, variable) && precedes(change, use) && !IsMadeAgain(use))) return true;
+        // What a constructor leaves in a read-only member is used by the methods.
+        return variable.IsReadOnly && owner is IMethodSymbol { MethodKind: MethodKind.Constructor } && !IsMadeAgain(null);
+
+        bool IsMadeAgain(BlockEvent? before) => Of(EventKind.MakeOptimizer).Any(other => Equals(other.Result, variable)
+            && (before is null ? other.At.SpanStart > optimizer.At.SpanStart : other.IsBetween(optimizer, before)));
+    }
 
     /// <summary>Adds what <paramref name="operation"/> does. Bodies are visited concurrently, one body is not.</summary>
     public void Visit(IOperation operation)
     {
-        if (Read(operation) is not { } found) return;
-        lock (events) events.Add(found);
+        lock (found)
+        {
+            aliases.Visit(operation);
+            if (CalledFunction(operation) is { } function)
+            {
+                if (!calls.TryGetValue(function, out var places)) calls.Add(function, places = []);
+                places.Add(operation.Syntax);
+            }
+            if (operation is IInvocationOperation { Instance: IInstanceReferenceOperation } own) called.Add(own.TargetMethod);
+            if (Read(operation) is { } one) found.Add(one);
+        }
+    }
+
+    /// <summary>Orders the events, once all operations are visited.</summary>
+    public void Complete()
+    {
+        var named = found.Select(one => one with { Subject = aliases.Resolve(one.Subject), Result = aliases.Resolve(one.Result) }).ToList();
+        events = [.. named.SelectMany(one => AtCalls(one, MaxCalls)).OrderBy(one => one.At.SpanStart)];
+    }
+
+    /// <summary>An event, and the same where the local function is called that it is in.</summary>
+    private IEnumerable<BlockEvent> AtCalls(BlockEvent one, int depth)
+    {
+        yield return one;
+        var function = SourceOrder.FunctionAround(one.At);
+        while (function is { Parent: ArgumentSyntax }) function = SourceOrder.FunctionAround(function);
+        if (depth == 0 || function is null || !calls.TryGetValue(function, out var places)) yield break;
+        foreach (var place in places.Where(place => !function.Span.Contains(place.Span)).OrderBy(place => place.SpanStart).Take(MaxPlaces))
+        {
+            foreach (var copy in AtCalls(one with { At = place }, depth - 1)) yield return copy;
+        }
+    }
+
+    private static SyntaxNode? CalledFunction(IOperation operation)
+    {
+        var method = operation switch
+        {
+            IInvocationOperation invocation => invocation.TargetMethod,
+            IMethodReferenceOperation reference => reference.Method,
+            _ => null,
+        };
+        return method is { MethodKind: MethodKind.LocalFunction, DeclaringSyntaxReferences: [var declared] } ? declared.GetSyntax() : null;
     }
 
     private BlockEvent? Read(IOperation operation)
     {
         if (operation is ILocalReferenceOperation or IFieldReferenceOperation or IParameterReferenceOperation)
         {
-            if (types.IsAdapted(operation.Type)) return operation.Parent is IArgumentOperation ? new BlockEvent(EventKind.HandOver, SymbolOf(operation), null, operation) : null;
-            return types.IsOptimizer(operation.Type) && !IsTarget(operation) ? new BlockEvent(EventKind.UseOptimizer, SymbolOf(operation), null, operation) : null;
+            if (types.IsAdapted(operation.Type)) return operation.Parent is IArgumentOperation ? new BlockEvent(EventKind.HandOver, Subject.Of(operation), null, operation) : null;
+            return types.IsOptimizer(operation.Type) && IsUse(operation) ? new BlockEvent(EventKind.UseOptimizer, Subject.Of(operation), null, operation) : null;
         }
         if (types.IsOptimizer(operation.Type) && OptimizerParameters.Of(operation, types) is { } made)
         {
             var isAll = !types.IsAdapted(made.Call.Instance?.Type);
-            return new BlockEvent(EventKind.MakeOptimizer, SymbolOf(made.Call.Instance), ResultOf(operation), operation) { Parameters = isAll ? made : null };
+            return new BlockEvent(EventKind.MakeOptimizer, Subject.Of(made.Call.Instance), ResultOf(operation), operation) { Parameters = isAll ? made : null };
         }
         if (operation is not IInvocationOperation invocation) return null;
         var method = invocation.TargetMethod;
-        var receiver = invocation.Instance ?? (method.IsExtensionMethod ? invocation.Arguments.FirstOrDefault()?.Value : null);
+        var receiver = TrainingTypes.ReceiverOf(invocation);
         if (method.Name is "AttachAdapters" or "LoadPretrained" && types.IsAdapted(method.ReturnType)) return Event(EventKind.Attach);
         if (types.IsAdapted(method.ContainingType))
         {
@@ -128,46 +141,32 @@ internal sealed class BlockEvents(TrainingTypes types)
         if (method.ContainingAssembly?.Name != "TorchSharp") return null;
         if (method.Name == "backward" && types.IsTensor(receiver?.Type)) return Event(EventKind.Train);
         if (!types.IsModule(receiver?.Type)) return null;
-        return method.Name switch
-        {
-            "to" or "cuda" or "cpu" or "half" or "type" => Event(EventKind.Move),
-            "save" => Event(EventKind.Save),
-            _ => null,
-        };
+        return TrainingTypes.IsMove(method) ? Event(EventKind.Move) : method.Name == "save" ? Event(EventKind.Save) : null;
 
-        BlockEvent Event(EventKind kind) => new(kind, SymbolOf(receiver), ResultOf(operation), operation);
+        BlockEvent Event(EventKind kind) => new(kind, Subject.Of(receiver), ResultOf(operation), operation);
     }
 
-    private static bool IsTarget(IOperation reference) => reference.Parent is IAssignmentOperation assignment && ReferenceEquals(assignment.Target, reference);
-
-    /// <summary>The expression behind conversions and parentheses.</summary>
-    public static IOperation Unwrap(IOperation value) => value switch
+    /// <summary>Whether an optimizer is stepped, or given to code that may do so; to dispose of it is no use.</summary>
+    private static bool IsUse(IOperation reference) => reference.Parent switch
     {
-        IConversionOperation conversion => Unwrap(conversion.Operand),
-        IParenthesizedOperation parenthesized => Unwrap(parenthesized.Operand),
-        _ => value,
+        IInvocationOperation { TargetMethod.Name: var called } invocation => ReferenceEquals(invocation.Instance, reference) && called is "step" or "zero_grad",
+        IConversionOperation conversion => IsUse(conversion),
+        IAssignmentOperation assignment => ReferenceEquals(assignment.Value, reference),
+        IArgumentOperation or IReturnOperation or IVariableInitializerOperation or IConditionalAccessOperation => true,
+        _ => false,
     };
 
-    /// <summary>The variable or member that an expression names; the model of <c>adapted.Model</c> is that of the adapted model.</summary>
-    public static ISymbol? SymbolOf(IOperation? value) => value is null ? null : Unwrap(value) switch
-    {
-        ILocalReferenceOperation local => local.Local,
-        IParameterReferenceOperation parameter => parameter.Parameter,
-        IFieldReferenceOperation field => field.Field,
-        IPropertyReferenceOperation { Property.Name: "Model" } property when property.Property.ContainingType?.Name == "AdaptedModel" => SymbolOf(property.Instance),
-        IPropertyReferenceOperation property => property.Property,
-        _ => null,
-    };
-
-    private static ISymbol? ResultOf(IOperation operation)
+    private static Subject? ResultOf(IOperation operation)
     {
         for (var current = operation.Parent; current is not null; current = current.Parent)
         {
             switch (current)
             {
-                case IConversionOperation or IVariableInitializerOperation or IParenthesizedOperation: continue;
-                case IVariableDeclaratorOperation declarator: return declarator.Symbol;
-                case IAssignmentOperation assignment: return SymbolOf(assignment.Target);
+                case IConversionOperation or IVariableInitializerOperation or IParenthesizedOperation or IConditionalOperation or ICoalesceOperation or ISwitchExpressionOperation or ISwitchExpressionArmOperation: continue;
+                case IVariableDeclaratorOperation declarator: return new Subject(declarator.Symbol, null);
+                case IAssignmentOperation assignment: return Subject.Of(assignment.Target);
+                case IFieldInitializerOperation { InitializedFields: [var field] }: return new Subject(field, null);
+                case IPropertyInitializerOperation { InitializedProperties: [var property] }: return new Subject(property, null);
                 default: return null;
             }
         }

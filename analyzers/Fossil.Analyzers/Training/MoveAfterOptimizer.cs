@@ -1,4 +1,3 @@
-using Fossil.CodeModel;
 using Microsoft.CodeAnalysis;
 
 namespace Fossil.Analyzers.Training;
@@ -21,15 +20,16 @@ internal static class MoveAfterOptimizer
         foreach (var move in events.Of(EventKind.Move))
         {
             if (move.Subject is not { } model) continue;
-            var isStale = events.Of(EventKind.MakeOptimizer).Any(optimizer =>
-                IsOver(optimizer, model, events) && optimizer.Precedes(move)
-                && events.Of(EventKind.UseOptimizer).Any(use => move.Precedes(use) && events.IsUseOf(use, optimizer)));
+            // Behind a condition, an optimizer that is made afterwards may be the one of that case.
+            var isMadeLater = events.Of(EventKind.MakeOptimizer).Any(optimizer => IsOver(optimizer, model, events) && move.At.SpanStart < optimizer.At.SpanStart);
+            var isStale = events.Of(EventKind.MakeOptimizer).Any(optimizer => IsOver(optimizer, model, events) && optimizer.Precedes(move)
+                && events.IsUsedAfter(move, optimizer, (moved, use) => isMadeLater ? moved.Precedes(use) : moved.MayPrecede(use)));
             if (isStale) report(Diagnostic.Create(Descriptor, move.Operation.Syntax.GetLocation(), model.Name));
         }
     }
 
     /// <summary>Whether an optimizer is made over parameters of the model, or of the adapters on it.</summary>
-    private static bool IsOver(BlockEvent optimizer, ISymbol model, BlockEvents events) =>
-        WellKnownTypes.Same(optimizer.Subject, model)
-        || events.Of(EventKind.Attach).Any(attach => WellKnownTypes.Same(attach.Subject, model) && WellKnownTypes.Same(attach.Result, optimizer.Subject));
+    private static bool IsOver(BlockEvent optimizer, Subject model, BlockEvents events) =>
+        Equals(optimizer.Subject, model)
+        || events.Of(EventKind.Attach).Any(attach => Equals(attach.Subject, model) && Equals(attach.Result, optimizer.Subject));
 }

@@ -1,4 +1,3 @@
-using Fossil.CodeModel;
 using Microsoft.CodeAnalysis;
 
 namespace Fossil.Analyzers.Training;
@@ -20,10 +19,9 @@ internal static class OptimizerBeforeAttach
     {
         foreach (var optimizer in events.Of(EventKind.MakeOptimizer))
         {
-            if (optimizer.Parameters is null || optimizer.Subject is not { } model || optimizer.Result is null) continue;
-            var attach = events.Of(EventKind.Attach).FirstOrDefault(attached => WellKnownTypes.Same(attached.Subject, model) && optimizer.Precedes(attached));
-            // A variable that gets a new optimizer afterwards is not the old one.
-            if (attach is null || !events.Of(EventKind.UseOptimizer).Any(use => attach.Precedes(use) && events.IsUseOf(use, optimizer))) continue;
+            if (optimizer.Parameters is null || optimizer.Subject is not { } model) continue;
+            var attach = events.Of(EventKind.Attach).FirstOrDefault(attached => Equals(attached.Subject, model) && optimizer.Precedes(attached));
+            if (attach is null || !events.IsUsedAfter(attach, optimizer, (attached, use) => attached.Precedes(use))) continue;
             report(Diagnostic.Create(Descriptor, optimizer.Operation.Syntax.GetLocation()));
         }
     }

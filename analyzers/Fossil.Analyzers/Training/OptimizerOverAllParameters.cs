@@ -11,7 +11,7 @@ internal static class OptimizerOverAllParameters
     public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
         Id,
         "Optimizer is made over all parameters of an adapted model",
-        "The optimizer gets every parameter of '{0}', the frozen base among them: use {1}.CreateOptimizer(…), or give it {1}.TrainableParameters()",
+        "The optimizer gets every parameter of '{0}', the frozen base among them: use {1}CreateOptimizer(…), or give it {1}TrainableParameters()",
         RuleDescriptor.Usage,
         DiagnosticSeverity.Warning,
         "After AttachAdapters only the adapters train. An optimizer over all parameters walks over the whole base at each step, and trains what is unfrozen by accident.");
@@ -24,10 +24,10 @@ internal static class OptimizerOverAllParameters
             var attach = events.AttachBefore(optimizer, model);
             if (attach is null) continue;
             // The adapted model gives names and parameters; an optimizer that takes parameters alone is left to the author.
-            var properties = attach.Result is ILocalSymbol adapted && parameters.TakesNames
+            var properties = attach.Result is { Symbol: ILocalSymbol adapted } && parameters.TakesNames
                 ? ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.Replacement, adapted.Name)
                 : null;
-            report(Diagnostic.Create(Descriptor, parameters.Syntax.GetLocation(), properties, model.Name, attach.Result?.Name ?? "the adapted model"));
+            report(Diagnostic.Create(Descriptor, parameters.Syntax.GetLocation(), properties, model.Name, attach.Result is { } named ? named.Name + "." : ""));
         }
     }
 }

@@ -38,19 +38,19 @@ internal sealed record OptimizerParameters(IInvocationOperation Call, SyntaxNode
     /// <summary>The sequence behind variables and LINQ that keep every element, and the expression that could be replaced by another sequence.</summary>
     private static (IOperation Source, IOperation Place) Source(IOperation value)
     {
-        var place = BlockEvents.Unwrap(value);
+        var place = Subject.Unwrap(value);
         var source = place;
         while (true)
         {
             if (source is IInvocationOperation { TargetMethod: { Name: "ToList" or "ToArray" or "AsEnumerable" or "Select" or "Cast", ContainingType.Name: "Enumerable" } method, Arguments: [var first, ..] })
             {
-                source = BlockEvents.Unwrap(first.Value);
+                source = Subject.Unwrap(first.Value);
                 // What a lambda makes of each element is not asked, so the sequence before it must stay what it is.
                 if (method.Name is not ("Select" or "Cast") && place is IInvocationOperation) place = source;
             }
             else if (source is ILocalReferenceOperation local && KeptValue(local) is { } kept)
             {
-                source = BlockEvents.Unwrap(kept);
+                source = Subject.Unwrap(kept);
             }
             else
             {

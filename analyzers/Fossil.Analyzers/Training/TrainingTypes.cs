@@ -1,5 +1,6 @@
 using Fossil.CodeModel;
 using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.Operations;
 
 namespace Fossil.Analyzers.Training;
 
@@ -24,6 +25,13 @@ internal sealed class TrainingTypes
         && compilation.GetTypeByMetadataName("TorchSharp.torch+optim+Optimizer") is { } optimizer
             ? new TrainingTypes(known, adapted, optimizer)
             : null;
+
+    /// <summary>Whether a method of a module moves it to another device or type; it gives the module itself.</summary>
+    public static bool IsMove(IMethodSymbol method) => method.Name is "to" or "cuda" or "cpu" or "half" or "bfloat16" or "float" or "double";
+
+    /// <summary>What a method is called on, that of an extension method included.</summary>
+    public static IOperation? ReceiverOf(IInvocationOperation invocation) =>
+        invocation.Instance ?? (invocation.TargetMethod.IsExtensionMethod ? invocation.Arguments.FirstOrDefault()?.Value : null);
 
     public bool IsModule(ITypeSymbol? type) => types.IsModule(type);
 

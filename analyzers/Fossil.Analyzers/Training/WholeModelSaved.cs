@@ -21,7 +21,7 @@ internal static class WholeModelSaved
         {
             if (save.Subject is not { } model) continue;
             var isAdapted = events.AttachBefore(save, model) is not null;
-            var isMerged = events.Of(EventKind.Merge).Any(merge => merge.Operation.Syntax.SpanStart < save.Operation.Syntax.SpanStart);
+            var isMerged = events.InOrder.LastOrDefault(one => one.At.SpanStart < save.At.SpanStart && (one.Kind == EventKind.Merge || (one.Kind == EventKind.Unmerge && one.Precedes(save)))) is { Kind: EventKind.Merge };
             if (isAdapted && !isMerged) report(Diagnostic.Create(Descriptor, save.Operation.Syntax.GetLocation(), model.Name));
         }
     }

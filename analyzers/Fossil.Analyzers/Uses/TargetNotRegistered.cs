@@ -50,7 +50,7 @@ public sealed class TargetNotRegistered : DiagnosticAnalyzer
 
         var registration = new Registration(type, parsed, types, parents, context.CancellationToken);
         context.RegisterOperationAction(operation => registration.Visit(operation.Operation, operation.ContainingSymbol), 
-            OperationKind.Invocation, OperationKind.SimpleAssignment, OperationKind.FieldInitializer, OperationKind.PropertyInitializer, OperationKind.ObjectCreation);
+            OperationKind.SimpleAssignment, OperationKind.DeconstructionAssignment, OperationKind.Invocation, OperationKind.FieldInitializer, OperationKind.PropertyInitializer, OperationKind.ObjectCreation);
         context.RegisterSymbolEndAction(end =>
         {
             foreach (var (location, target, advice, canRegister) in registration.Missing())
@@ -86,14 +86,15 @@ public sealed class TargetNotRegistered : DiagnosticAnalyzer
                 switch (operation)
                 {
                     case IInvocationOperation invocation: Visit(invocation, container); break;
-                    case ISimpleAssignmentOperation { Target: IMemberReferenceOperation { Instance: IInstanceReferenceOperation } target } assignment:
-                        if (assignment.Value.ConstantValue is { HasValue: true, Value: null }) break;
-                        assignments.Add((target.Member, assignment.Target, container));
-                        break;
                     case ISymbolInitializerOperation { Value.ConstantValue: { HasValue: true, Value: null } }: break;
                     case IFieldInitializerOperation field: assignments.AddRange(field.InitializedFields.Select(member => ((ISymbol)member, operation, container))); break;
                     case IPropertyInitializerOperation property: assignments.AddRange(property.InitializedProperties.Select(member => ((ISymbol)member, operation, container))); break;
                     case IObjectCreationOperation creation: mayRegisterMore |= PassesThis(creation.Arguments); AddListed(creation.Type, creation); break;
+                }
+                foreach (var (target, value) in Assignments.Of(operation))
+                {
+                    if (target is not IMemberReferenceOperation { Instance: IInstanceReferenceOperation } member || value.ConstantValue is { HasValue: true, Value: null }) continue;
+                    assignments.Add((member.Member, member, container));
                 }
             }
         }
@@ -142,12 +143,14 @@ public sealed class TargetNotRegistered : DiagnosticAnalyzer
                     .OrderBy(assignment => assignment.Operation.Syntax.SpanStart).FirstOrDefault();
                 if (first.Member is null || registered.Contains(target.Member)) continue;
                 var location = first.Operation is ISymbolInitializerOperation ? first.Member.Locations[0] : first.Operation.Syntax.GetLocation();
-                if (target.Kind is TargetKind.Array or TargetKind.Sequence)
+                if (target.Kind is TargetKind.Array or TargetKind.Sequence or TargetKind.Dictionary)
                 {
-                    yield return (location, target.Member, "RegisterComponents() does not look into an array or list, so use a ModuleList, or call register_module for each element", false);
+                    yield return (location, target.Member, $"RegisterComponents() does not look into an array, list or dictionary, so use a {(target.Kind == TargetKind.Dictionary ? "ModuleDict" : "ModuleList")}, or call register_module for each element", false);
                 }
                 else if (first.Operation is not ISymbolInitializerOperation && baseRegisters)
                 {
+                    // The base constructor may call the method that assigns before it registers.
+                    if (first.Container is not IMethodSymbol { MethodKind: MethodKind.Constructor }) continue;
                     yield return (location, target.Member, $"the base constructor calls RegisterComponents() before it is assigned, and only the first call registers, so call register_module(\"{target.Member}\", {target.Member})", false);
                 }
                 else if (calls.Count == 0 && !baseRegisters)

@@ -32,7 +32,7 @@ public sealed class TargetReplaced : DiagnosticAnalyzer
         context.RegisterCompilationStartAction(start =>
         {
             if (WellKnownTypes.From(start.Compilation) is not { } types) return;
-            start.RegisterOperationAction(operation => AnalyzeOther(operation, types), OperationKind.SimpleAssignment);
+            start.RegisterOperationAction(operation => AnalyzeOther(operation, types), OperationKind.SimpleAssignment, OperationKind.DeconstructionAssignment);
             start.RegisterSymbolStartAction(symbol => AnalyzeOwn(symbol, types), SymbolKind.NamedType);
         });
     }
@@ -40,12 +40,14 @@ public sealed class TargetReplaced : DiagnosticAnalyzer
     /// <summary><c>model.q_proj = …</c> from outside, other than in an object initialiser.</summary>
     private static void AnalyzeOther(OperationAnalysisContext context, WellKnownTypes types)
     {
-        var assignment = (ISimpleAssignmentOperation)context.Operation;
-        if (MemberOf(assignment.Target) is not { Instance: { } instance } target || instance is IInstanceReferenceOperation) return;
-        if (!types.IsTensorModule(assignment.Target.Type) || KeepsValue(assignment, target.Member)) return;
-        // An array that construction leaves empty is filled from outside.
-        if (target.Type is IArrayTypeSymbol && !ReferenceEquals(target, assignment.Target) && IsMadeEmpty(target.Member, context.CancellationToken)) return;
-        if (TargetIndex.Of(context.Compilation, context.CancellationToken) is { } index && index.IsTarget(target.Member)) context.ReportDiagnostic(Diagnostic.Create(Descriptor, assignment.Target.Syntax.GetLocation(), target.Member.Name));
+        foreach (var (written, value) in Assignments.Of(context.Operation))
+        {
+            if (MemberOf(written) is not { Instance: { } instance } target || instance is IInstanceReferenceOperation) continue;
+            if (!types.IsTensorModule(written.Type) || KeepsValue(value, target.Member)) continue;
+            // An array that construction leaves empty is filled from outside.
+            if (target.Type is IArrayTypeSymbol && !ReferenceEquals(target, written) && IsMadeEmpty(target.Member, context.CancellationToken)) continue;
+            if (TargetIndex.Of(context.Compilation, context.CancellationToken) is { } index && index.IsTarget(target.Member)) context.ReportDiagnostic(Diagnostic.Create(Descriptor, written.Syntax.GetLocation(), target.Member.Name));
+        }
     }
 
     /// <summary><c>q_proj = …</c> in a method of the class, where construction has assigned it already and does not call the method.</summary>
@@ -70,21 +72,23 @@ public sealed class TargetReplaced : DiagnosticAnalyzer
                         // A method that any other method calls may run during construction.
                         case IInvocationOperation { Instance: IInstanceReferenceOperation } call: helpers.Add(call.TargetMethod); break;
                         case IMethodReferenceOperation { Instance: IInstanceReferenceOperation } method: helpers.Add(method.Method); break;
-                        case ISimpleAssignmentOperation assignment when MemberOf(assignment.Target) is { Instance: IInstanceReferenceOperation { ReferenceKind: InstanceReferenceKind.ContainingTypeInstance } } target:
-                            if (!inConstruction || IsInLambda(assignment))
-                            {
-                                if (!KeepsValue(assignment, target.Member)) later.Add((target, assignment.Target, operation.ContainingSymbol));
-                            }
-                            // An array without elements holds no layer yet.
-                            else if (!IsEmptyArray(assignment.Value))
-                            {
-                                constructed.Add(target.Member.Name);
-                            }
-                            break;
+                    }
+                    foreach (var (written, value) in Assignments.Of(operation.Operation))
+                    {
+                        if (MemberOf(written) is not { Instance: IInstanceReferenceOperation { ReferenceKind: InstanceReferenceKind.ContainingTypeInstance } } target) continue;
+                        if (!inConstruction || IsInLambda(operation.Operation))
+                        {
+                            if (!KeepsValue(value, target.Member)) later.Add((target, written, operation.ContainingSymbol));
+                        }
+                        // An array without elements holds no layer yet.
+                        else if (!IsEmptyArray(value))
+                        {
+                            constructed.Add(target.Member.Name);
+                        }
                     }
                 }
             },
-            OperationKind.FieldInitializer, OperationKind.PropertyInitializer, OperationKind.Invocation, OperationKind.MethodReference, OperationKind.SimpleAssignment);
+            OperationKind.SimpleAssignment, OperationKind.DeconstructionAssignment, OperationKind.FieldInitializer, OperationKind.PropertyInitializer, OperationKind.Invocation, OperationKind.MethodReference);
         context.RegisterSymbolEndAction(end =>
         {
             foreach (var (target, written, method) in later)
@@ -137,7 +141,7 @@ public sealed class TargetReplaced : DiagnosticAnalyzer
     }
 
     /// <summary><c>q_proj = q_proj.to(device)</c> keeps the layer, and null takes it away.</summary>
-    private static bool KeepsValue(ISimpleAssignmentOperation assignment, ISymbol member) =>
-        assignment.Value.ConstantValue is { HasValue: true, Value: null }
-        || assignment.Value.DescendantsAndSelf().Any(operation => operation is IMemberReferenceOperation reference && WellKnownTypes.Same(reference.Member, member));
+    private static bool KeepsValue(IOperation value, ISymbol member) =>
+        value.ConstantValue is { HasValue: true, Value: null }
+        || value.DescendantsAndSelf().Any(operation => operation is IMemberReferenceOperation reference && WellKnownTypes.Same(reference.Member, member));
 }

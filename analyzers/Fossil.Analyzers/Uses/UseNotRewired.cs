@@ -33,7 +33,7 @@ public sealed class UseNotRewired : DiagnosticAnalyzer
             if (TargetIndex.Of(start.Compilation, start.CancellationToken) is not { IsEmpty: false } index) return;
             start.RegisterOperationAction(
                 operation => Analyze(operation, index),
-                OperationKind.Invocation, OperationKind.MethodReference, OperationKind.FieldReference, OperationKind.PropertyReference);
+                OperationKind.Invocation, OperationKind.MethodReference, OperationKind.FieldReference, OperationKind.PropertyReference, OperationKind.LocalReference);
         });
     }
 

@@ -8,8 +8,22 @@ internal static class TargetReferenceClassifier
 {
     public static TargetUse Classify(IOperation reference, ISymbol member, TargetIndex index)
     {
-        if (!index.IsTarget(member)) return new TargetUse(TargetUseKind.NotATarget, UncoveredReason.None, null, reference);
+        return index.IsTarget(member) ? Follow(reference, member, index) : new TargetUse(TargetUseKind.NotATarget, UncoveredReason.None, null, reference);
+    }
 
+    /// <summary>A local that holds a target; only what cannot be rewired is told, since calls on the local are classified by themselves.</summary>
+    public static TargetUse ClassifyLocal(ILocalReferenceOperation reference, TargetIndex index)
+    {
+        if (index.CouldHoldTarget(reference.Type) && ValueFlow.TargetMember(reference, index) is { } member
+            && Follow(reference, member, index) is { Reason: UncoveredReason.Sequential or UncoveredReason.PassedToAnotherAssembly } use && !ValueFlow.IsReassigned(reference))
+        {
+            return use;
+        }
+        return new TargetUse(TargetUseKind.NotATarget, UncoveredReason.None, null, reference);
+    }
+
+    private static TargetUse Follow(IOperation reference, ISymbol member, TargetIndex index, bool isList = false)
+    {
         var value = reference;
         while (true)
         {
@@ -22,6 +36,19 @@ internal static class TargetReferenceClassifier
                 case IArrayElementReferenceOperation element when ReferenceEquals(element.ArrayReference, value):
                 case IPropertyReferenceOperation { Property.IsIndexer: true } indexer when ReferenceEquals(indexer.Instance, value):
                     value = value.Parent;
+                    continue;
+
+                // layers.ToArray(): the same layers in another collection.
+                case IArgumentOperation { Parent: IInvocationOperation { TargetMethod.ContainingType: { Name: "Enumerable", ContainingNamespace.Name: "Linq" } } call } when KeepsElements(call.TargetMethod):
+                    value = call;
+                    continue;
+                case IInvocationOperation { Instance: { } list } call when ReferenceEquals(list, value) && KeepsElements(call.TargetMethod):
+                    value = call;
+                    continue;
+
+                // Sequential(up = Linear(64, 64)): the value of an assignment is what it assigns.
+                case ISimpleAssignmentOperation assignment when IsWritten(value) && assignment.Parent is not IExpressionStatementOperation:
+                    value = assignment;
                     continue;
 
                 // target?.forward(x): the invocation is classified by itself.
@@ -56,12 +83,18 @@ internal static class TargetReferenceClassifier
                 _ => null,
             };
             if (called is null || argument.Parameter is not { } parameter) return Use(TargetUseKind.Followed);
-            if (IsSequential(called)) return NotCovered(UncoveredReason.Sequential);
+            if (IsSequential(called) || (!isList && ValueFlow.CollectionOf(argument) is { } list && ReachesSequential(list))) return NotCovered(UncoveredReason.Sequential);
             if (WellKnownTypes.Same(called.ContainingAssembly, index.Compilation.Assembly)) return Use(TargetUseKind.Followed);
             return CanRun(parameter.OriginalDefinition.Type) && !IsTrusted(called.ContainingAssembly.Name)
                 ? NotCovered(UncoveredReason.PassedToAnotherAssembly)
                 : Use(TargetUseKind.NotRun);
         }
+
+        // var layers = new List<…> { up, ReLU() }; return Sequential(layers);
+        bool ReachesSequential(ILocalSymbol list) => ValueFlow.UsesOf(list, reference).Any(use => Follow(use, member, index, isList: true).Reason == UncoveredReason.Sequential);
+
+        static bool KeepsElements(IMethodSymbol called) =>
+            called.Name is "ToArray" or "ToList" or "AsEnumerable" or "AsReadOnly" or "Concat" or "Append" or "Prepend" or "Reverse" or "Skip" or "Take" or "Where" or "Cast" or "OfType";
 
         bool IsSequential(IMethodSymbol called) =>
             WellKnownTypes.Same(called.ContainingType, index.Types.Sequential)

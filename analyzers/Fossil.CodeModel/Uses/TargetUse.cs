@@ -20,6 +20,7 @@ public readonly record struct TargetUse(TargetUseKind Kind, UncoveredReason Reas
         IInvocationOperation invocation => TargetCallClassifier.Classify(invocation, index),
         IMethodReferenceOperation methodGroup => TargetReferenceClassifier.ClassifyMethodGroup(methodGroup, index),
         IFieldReferenceOperation field => TargetReferenceClassifier.Classify(field, field.Field, index),
+        ILocalReferenceOperation local => TargetReferenceClassifier.ClassifyLocal(local, index),
         IPropertyReferenceOperation property => TargetReferenceClassifier.Classify(property, property.Property, index),
         _ => new TargetUse(TargetUseKind.NotATarget, UncoveredReason.None, null, operation),
     };

@@ -52,6 +52,26 @@ internal static class ValueFlow
         };
     }
 
+    /// <summary>Whether a local gets another value than that of its declaration.</summary>
+    public static bool IsReassigned(ILocalReferenceOperation reference) =>
+        UsesOf(reference.Local, reference).Any(other => (other.Parent is IAssignmentOperation assignment && ReferenceEquals(assignment.Target, other)) || other.Parent is ITupleOperation or IArgumentOperation { Parameter.RefKind: RefKind.Ref or RefKind.Out });
+
+    /// <summary>Every reference to a local in the body that <paramref name="place"/> is in.</summary>
+    public static IEnumerable<ILocalReferenceOperation> UsesOf(ILocalSymbol local, IOperation place)
+    {
+        var root = place;
+        while (root.Parent is { } parent) root = parent;
+        return root.Descendants().OfType<ILocalReferenceOperation>().Where(other => WellKnownTypes.Same(other.Local, local));
+    }
+
+    /// <summary>The local collection that an argument is added to: <c>layers.Add(up)</c>, <c>var layers = new List&lt;…&gt; { up }</c>.</summary>
+    public static ILocalSymbol? CollectionOf(IArgumentOperation argument)
+    {
+        if (argument.Parent is not IInvocationOperation { TargetMethod.Name: "Add", Instance: { } collection } add) return null;
+        if (collection is ILocalReferenceOperation list) return list.Local;
+        return add.Parent is IObjectOrCollectionInitializerOperation { Parent: IObjectCreationOperation { Parent: IVariableInitializerOperation { Parent: IVariableDeclaratorOperation variable } } } ? variable.Symbol : null;
+    }
+
     /// <summary>The expression before the <c>?.</c> that <paramref name="instance"/> stands behind.</summary>
     private static IOperation? AccessedOperation(IOperation instance)
     {

@@ -44,7 +44,7 @@ internal sealed partial class Interpreter
         {
             if (argument.Parameter?.RefKind is RefKind.Out or RefKind.Ref) Assign(argument.Value, new Unknown(UnknownReason.Call, method.Name));
         }
-        return new Unknown(UnknownReason.Call, method.Name);
+        return new Unknown(UnknownReason.Call, method.MethodKind == MethodKind.DelegateInvoke ? invocation.Instance?.Syntax.ToString() : method.Name);
     }
 
     /// <summary>What a method that is not followed does to its receiver and arguments.</summary>

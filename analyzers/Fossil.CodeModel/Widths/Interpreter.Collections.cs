@@ -14,7 +14,7 @@ internal sealed partial class Interpreter
     private static readonly HashSet<string> MapTypes =
     [
         "System.Collections.Generic.Dictionary", "System.Collections.Generic.SortedDictionary", "System.Collections.Generic.OrderedDictionary",
-        "System.Collections.Concurrent.ConcurrentDictionary", "System.Collections.ObjectModel.ReadOnlyDictionary",
+        "System.Collections.Concurrent.ConcurrentDictionary", "System.Collections.ObjectModel.ReadOnlyDictionary", "TorchSharp.Modules.ModuleDict",
     ];
 
     private bool IsCollection(INamedTypeSymbol type) => IsMap(type)
@@ -77,6 +77,9 @@ internal sealed partial class Interpreter
         {
             case "Add" or "TryAdd" when values is [var key, var value]:
                 SetEntry(map, entries, key, value);
+                return NotFollowed;
+            case "Add" when values is [TupleValue { Elements: [var name, var module] }]:
+                SetEntry(map, entries, name, module);
                 return NotFollowed;
             case "TryGetValue" when values is [var key, _]:
                 var found = Lookup(map, entries, key);

@@ -61,6 +61,27 @@ internal sealed partial class Interpreter
             : NotFollowed;
     }
 
+    /// <summary>Writes through an indexer: that of a class in source, or that of a collection.</summary>
+    private void SetIndexed(IPropertyReferenceOperation reference, Value instance, Value value)
+    {
+        if (reference.Property.OriginalDefinition.DeclaringSyntaxReferences.IsEmpty)
+        {
+            SetElement(instance, [.. reference.Arguments.Select(argument => argument.Value)], value);
+        }
+        else if (reference.Property.SetMethod is { } accessor && Actual(accessor, instance, false) is { } setter && source.BodyOf(setter, cancellationToken) is { } body)
+        {
+            Invoke(setter, body, instance, null, [.. AccessorArguments(setter, reference), (setter.OriginalDefinition.Parameters[setter.Parameters.Length - 1], value)]);
+        }
+        else
+        {
+            Escape(instance, [value]);
+        }
+    }
+
+    /// <summary>The arguments of an indexer; each accessor has parameters of its own.</summary>
+    private List<(IParameterSymbol Parameter, Value Value)> AccessorArguments(IMethodSymbol accessor, IPropertyReferenceOperation reference) =>
+        [.. Arguments(reference.Arguments).Select(argument => (accessor.OriginalDefinition.Parameters[argument.Parameter.Ordinal], argument.Value))];
+
     private void SetElement(Value collection, ImmutableArray<IOperation> indices, Value value)
     {
         var row = indices.Length > 1 ? Element(collection, indices.RemoveAt(indices.Length - 1), null) : collection;

@@ -57,7 +57,7 @@ internal sealed partial class Interpreter
             case IDeclarationExpressionOperation declaration: return Evaluate(declaration.Expression);
             case IObjectCreationOperation creation: return Create(creation);
             case IAnonymousObjectCreationOperation anonymous: return CreateAnonymous(anonymous);
-            case ITypeParameterObjectCreationOperation: return NotFollowed;
+            case ITypeParameterObjectCreationOperation creation: return Create(creation);
             case IWithOperation with: return With(with);
             case IArrayCreationOperation array: return CreateArray(array);
             case IArrayInitializerOperation row: return Sequence([.. row.ElementValues.Select(value => CopyOfStruct(Evaluate(value)))], true, null);
@@ -296,9 +296,11 @@ internal sealed partial class Interpreter
     private Value Increment(IIncrementOrDecrementOperation increment)
     {
         var before = Evaluate(increment.Target);
-        var one = increment.Target.Type?.SpecialType switch { SpecialType.System_Int64 => (object)1L, SpecialType.System_Double => 1.0, _ => 1 };
+        var one = Folding.Convert(1, increment.Target.Type, false) ?? 1;
         var kind = increment.Kind == OperationKind.Increment ? BinaryOperatorKind.Add : BinaryOperatorKind.Subtract;
-        var after = Combine(kind, before, Known(one), increment.IsChecked);
+        var after = increment.OperatorMethod is { Parameters.Length: 1 } custom && !IsBuiltIn(custom)
+            ? Operator(custom, increment, before)
+            : Map(Combine(kind, before, Known(one), increment.IsChecked), content => Folding.Convert(content, increment.Target.Type, increment.IsChecked));
         Assign(increment.Target, after);
         return increment.IsPostfix ? before : after;
     }

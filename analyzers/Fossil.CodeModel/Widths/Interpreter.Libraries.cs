@@ -17,6 +17,9 @@ internal sealed partial class Interpreter
         }
         switch (method.ContainingType is { } library ? knowledge.NameOf(library) : null)
         {
+            case "System.Math" when method.Name == "DivRem" && values is [var dividend, var divisor, _]:
+                Assign(invocation.Arguments.First(argument => argument.Parameter?.Ordinal == 2).Value, Combine(BinaryOperatorKind.Remainder, dividend, divisor, false));
+                return Combine(BinaryOperatorKind.Divide, dividend, divisor, false);
             case "System.Math" or "System.MathF" or "int" or "long" or "uint" or "ulong" or "double" or "float":
                 return Parse(method, values) ?? Calculate(method, values);
             case "System.Convert":
@@ -62,7 +65,7 @@ internal sealed partial class Interpreter
                 ? MakeLayer(made, arguments.First(argument => argument.Parameter.Ordinal == 0).Value, arguments.First(argument => argument.Parameter.Ordinal == 1).Value, site)
                 : MakeLayer(made, NotFollowed, NotFollowed, site);
         }
-        if (Same(made.OriginalDefinition, knowledge.Types.ModuleList) && method is { IsStatic: true, Name: "ModuleList" })
+        if (method is { IsStatic: true, Name: "ModuleList" or "ModuleDict" } && IsCollection(made))
         {
             var list = Allocate(new HeapObject { Type = made, IsExact = true, MadeBy = Site(site) });
             FillCollection(list, arguments);

@@ -73,8 +73,8 @@ internal sealed partial class Interpreter
         }
         if (property.IsIndexer)
         {
-            return property.GetMethod is { } indexer && source.BodyOf(indexer, cancellationToken) is { } code
-                ? Invoke(indexer, code, instance, null, Arguments(reference.Arguments))
+            return property.GetMethod is { } getter && Actual(getter, instance, false) is { } indexer && source.BodyOf(indexer, cancellationToken) is { } code
+                ? Invoke(indexer, code, instance, null, AccessorArguments(indexer, reference))
                 : Element(instance, [.. reference.Arguments.Select(argument => argument.Value)], property.Type);
         }
         if (ObjectOf(instance) is { IsSequence: true } sequence && CollectionProperty(instance, sequence, property) is { } known) return known;
@@ -216,7 +216,7 @@ internal sealed partial class Interpreter
                 SetMember(Evaluate(instance), reference.Field.OriginalDefinition, value, target);
                 break;
             case IPropertyReferenceOperation { Property.IsIndexer: true, Instance: { } instance } reference:
-                SetElement(Evaluate(instance), [.. reference.Arguments.Select(argument => argument.Value)], value);
+                SetIndexed(reference, Evaluate(instance), value);
                 break;
             case IPropertyReferenceOperation { Instance: { } instance } reference:
                 SetProperty(Evaluate(instance), reference.Property, value, target);
@@ -231,6 +231,9 @@ internal sealed partial class Interpreter
                 Assign(conversion.Operand, value);
                 break;
             case IDiscardOperation:
+                break;
+            case IConditionalOperation or IInvocationOperation:
+                Forget(target);
                 break;
             default:
                 Opaque(target);

@@ -17,11 +17,26 @@ internal sealed partial class Interpreter
         using var _ = EnterCall(creation.Syntax);
         if (type.IsTupleType) return new TupleValue([.. arguments.Select(argument => argument.Value)], Here);
 
+        return Make(Substitute(type), creation.Constructor, arguments, creation, creation.Initializer);
+    }
+
+    /// <summary><c>new T()</c>, where the call or construction says what T is.</summary>
+    private Value Create(ITypeParameterObjectCreationOperation creation)
+    {
+        if (creation.Type is null || Resolve(creation.Type) is not var (known, depth) || known is not INamedTypeSymbol { TypeKind: TypeKind.Class } type) return NotFollowed;
+        if (type.InstanceConstructors.FirstOrDefault(candidate => candidate.Parameters.IsEmpty) is not { } constructor) return NotFollowed;
+        using var _ = EnterCall(creation.Syntax);
+        return Make((type, Math.Min(depth, frame.Depth)), constructor, [], creation, creation.Initializer);
+    }
+
+    private Value Make(
+        (INamedTypeSymbol Type, int Depth) exact, IMethodSymbol? constructor, IReadOnlyList<(IParameterSymbol Parameter, Value Value)> arguments,
+        IOperation creation, IObjectOrCollectionInitializerOperation? initializer)
+    {
+        var type = exact.Type;
         var isSequence = IsCollection(type);
-        var (exact, depth) = Substitute(type);
-        var made = Allocate(new HeapObject { Type = exact, IsExact = true, MadeBy = Site(creation.Syntax), MadeDepth = depth });
+        var made = Allocate(new HeapObject { Type = type, IsExact = true, MadeBy = Site(creation.Syntax), MadeDepth = exact.Depth });
         if (isSequence) FillCollection(made, arguments);
-        var constructor = creation.Constructor;
         var isOwn = constructor is not null && !type.OriginalDefinition.DeclaringSyntaxReferences.IsEmpty;
         if (isOwn)
         {
@@ -33,7 +48,7 @@ internal sealed partial class Interpreter
             Update(made, found with { IsOpen = true, Members = PositionalMembers(type, arguments) });
         }
         SetDeclaredWidths(made, type, arguments);
-        if (creation.Initializer is { } initializer) Initialize(initializer, made);
+        if (initializer is not null) Initialize(initializer, made);
         if (isOwn)
         {
             underConstruction.Remove(made.Id);
@@ -174,7 +189,8 @@ internal sealed partial class Interpreter
             }
             values.Add((parameter.OriginalDefinition, value));
         }
-        return values;
+        // Named arguments are evaluated in the order of the source, and bound in that of the parameters.
+        return [.. values.OrderBy(argument => argument.Item1.Ordinal)];
     }
 
     private void Initialize(IObjectOrCollectionInitializerOperation initializer, Value made)

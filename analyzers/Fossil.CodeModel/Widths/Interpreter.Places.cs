@@ -88,11 +88,26 @@ internal sealed partial class Interpreter
             case ILocalReferenceOperation or IParameterReferenceOperation or IFieldReferenceOperation or IParenthesizedOperation or IConversionOperation:
                 Assign(expression, NotFollowed);
                 break;
+            case IInvocationOperation call:
+                // `Find(table, key) = 128`: a reference into what the method was given.
+                Evaluate(call);
+                if (call.Instance is { } receiver) ForgetObject(receiver);
+                foreach (var argument in call.Arguments)
+                {
+                    if (argument.Parameter?.RefKind is RefKind.Ref) Assign(argument.Value, NotFollowed);
+                    else ForgetObject(argument.Value);
+                }
+                break;
             default:
-                var value = Evaluate(expression);
-                ForgetElements(value);
-                Escape(value, []);
+                ForgetObject(expression);
                 break;
         }
+    }
+
+    private void ForgetObject(IOperation expression)
+    {
+        var value = Evaluate(expression);
+        ForgetElements(value);
+        Escape(value, []);
     }
 }

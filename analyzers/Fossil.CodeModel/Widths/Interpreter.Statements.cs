@@ -57,7 +57,8 @@ internal sealed partial class Interpreter
                 ForEach(loop);
                 break;
             case IReturnOperation { Kind: OperationKind.YieldReturn, ReturnedValue: { } yielded }:
-                frame.Yields?.Add(Evaluate(yielded));
+                var item = Evaluate(yielded);
+                frame.Yields?.Add(item);
                 break;
             case IReturnOperation returned:
                 var value = returned.ReturnedValue is { } result ? Evaluate(result) : Known(null);

@@ -52,7 +52,7 @@ internal sealed partial class Interpreter
     private Value PropertyOfTypeParameter(IPropertySymbol property, ITypeSymbol constrained) =>
         Resolve(constrained) is var (type, depth) && type.FindImplementationForInterfaceMember(property) is IPropertySymbol actual
             ? StaticProperty(actual).KnownBy(new Provenance(depth, null))
-            : new Unknown(UnknownReason.Member, property.Name);
+            : new Unknown(UnknownReason.Parameter, constrained.Name);
 
     /// <summary><c>T.Width(4)</c>: the method of the type that stands for T; null where it is not known.</summary>
     private Value? CallOfTypeParameter(IInvocationOperation invocation, List<(IParameterSymbol Parameter, Value Value)> arguments)

@@ -189,7 +189,7 @@ internal sealed partial class Interpreter(OperationSource source, WidthKnowledge
         if (IsExhausted) return;
         if (ObjectOf(value) is { IsSequence: true } sequence)
         {
-            for (var index = 0; index < sequence.Items.Length; index++) ObserveLayer(target, sequence.Items[index].KnownBy(value.From), owner, site, sequence.HasExactItems ? index : -1);
+            for (var index = 0; index < sequence.Items.Length; index++) ObserveLayer(target, (sequence.IsMap ? Select(sequence.Items[index], 1) : sequence.Items[index]).KnownBy(value.From), owner, site, sequence.HasExactItems ? index : -1);
             return;
         }
         ObserveLayer(target, value, owner, site, null);

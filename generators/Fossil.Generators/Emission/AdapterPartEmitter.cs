@@ -87,10 +87,24 @@ internal static class AdapterPartEmitter
             writer.Line($"var {defaults} = {Defaults(settings)};");
             foreach (var target in group)
             {
-                var method = target.Kind == TargetKind.Module ? "Add" : "AddRange";
                 var value = $"this.{SymbolNames.EscapeMember(target.Member)}";
+                if (target.Kind is TargetKind.ModuleDict or TargetKind.Dictionary)
+                {
+                    EmitEntries(writer, target.Member, value, defaults);
+                    continue;
+                }
+                var method = target.Kind == TargetKind.Module ? "Add" : "AddRange";
                 writer.Line($"targets.{method}({GeneratedFile.Literal(target.Member)}, {value}, {defaults});");
             }
+        }
+    }
+
+    /// <summary>The modules of a dictionary go by their keys, as TorchSharp names those of a <c>ModuleDict</c>.</summary>
+    private static void EmitEntries(IndentedWriter writer, string member, string value, string defaults)
+    {
+        using (writer.Block($"if ({value} is {{ }} {member}ByName)"))
+        {
+            writer.Line($"foreach (var name in {member}ByName.Keys) targets.Add({GeneratedFile.Literal(member + ".")} + name, {member}ByName[name], {defaults});");
         }
     }
 

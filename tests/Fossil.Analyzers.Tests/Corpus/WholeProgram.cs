@@ -45,7 +45,7 @@ public static class Training
         adapted.Merge();
         Loss(model, x).backward(); //! FOSSIL032
         adapted.Unmerge();
-        model.save("x.dat");
+        model.save("x.dat"); //! FOSSIL033
     }
     public static void Scope()
     {

@@ -30,7 +30,7 @@ public class EveryFixTests
         ["a line comment at each token"] = source => AtEachToken(source, index => [SyntaxFactory.Comment($"//{index}"), SyntaxFactory.LineFeed]),
     };
 
-    private static readonly IReadOnlyDictionary<string, CodeFixProvider> Fixes = typeof(AddPartialFix).Assembly.GetTypes()
+    internal static readonly IReadOnlyDictionary<string, CodeFixProvider> Fixes = typeof(AddPartialFix).Assembly.GetTypes()
         .Where(type => !type.IsAbstract && type.IsSubclassOf(typeof(CodeFixProvider))).Select(type => (CodeFixProvider)Activator.CreateInstance(type)!)
         .SelectMany(fix => fix.FixableDiagnosticIds.Select(id => (id, fix))).ToDictionary(one => one.id, one => one.fix);
 
@@ -96,31 +96,31 @@ public class EveryFixTests
         }
     }
 
-    private static Document AddProject(AdhocWorkspace workspace, string name, string source)
+    internal static Document AddProject(AdhocWorkspace workspace, string name, string source)
     {
         var options = new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, nullableContextOptions: NullableContextOptions.Enable);
         var project = workspace.AddProject(ProjectInfo.Create(
             ProjectId.CreateNewId(), VersionStamp.Create(), name, name, LanguageNames.CSharp, compilationOptions: options,
             parseOptions: new CSharpParseOptions(LanguageVersion.CSharp14), metadataReferences: References.All));
-        workspace.AddDocument(project.Id, "Usings.cs", SourceText.From(Verify.Usings));
+        workspace.AddDocument(project.Id, "Usings.cs", SourceText.From(Verify.Usings + CorpusTests.MoreUsings));
         return workspace.AddDocument(project.Id, "Program.cs", SourceText.From(source));
     }
 
-    private static async Task<ImmutableArray<Diagnostic>> ReportsOf(Project project, DiagnosticAnalyzer analyzer, string rule)
+    internal static async Task<ImmutableArray<Diagnostic>> ReportsOf(Project project, DiagnosticAnalyzer analyzer, string rule)
     {
         var compilation = await project.GetCompilationAsync();
         var reports = await compilation!.WithAnalyzers([analyzer], new AnalyzerOptions([])).GetAnalyzerDiagnosticsAsync();
         return [.. reports.Where(report => report.Id == rule).OrderBy(report => report.Location.SourceSpan)];
     }
 
-    private static async Task<List<CodeAction>> Offered(Document document, CodeFixProvider fix, Diagnostic report)
+    internal static async Task<List<CodeAction>> Offered(Document document, CodeFixProvider fix, Diagnostic report)
     {
         var actions = new List<CodeAction>();
         await fix.RegisterCodeFixesAsync(new CodeFixContext(document, report, (action, _) => actions.Add(action), default));
         return actions;
     }
 
-    private static async Task<Solution> Apply(CodeAction action)
+    internal static async Task<Solution> Apply(CodeAction action)
     {
         var operations = await action.GetOperationsAsync(default);
         return operations.OfType<ApplyChangesOperation>().Single().ChangedSolution;

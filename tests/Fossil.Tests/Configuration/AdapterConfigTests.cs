@@ -154,7 +154,9 @@ public class AdapterConfigTests
     public void A_configuration_in_code_is_checked_when_it_is_saved()
     {
         using var folder = new TemporaryFolder();
+#pragma warning disable FOSSIL004 // Wrong on purpose.
         Assert.Throws<ConfigurationException>(() => new FossilConfig { ShardSize = 0 }.Save(folder.Path));
+#pragma warning restore FOSSIL004
         Assert.Throws<ConfigurationException>(() => new FossilConfig { Variant = FossilVariant.Bat, InitWeights = false }.Save(folder.Path));
         Assert.Throws<ConfigurationException>(() => new FossilConfig { TargetModules = ".*q", LayersToTransform = [1] }.Save(folder.Path));
         Assert.Throws<ConfigurationException>(() => new LoraConfig { Alpha = double.NaN }.Save(folder.Path));
