@@ -6,7 +6,7 @@ namespace Fossil;
 /// </summary>
 /// <remarks>
 /// The class must be <c>partial</c>. A target is a field or property whose value is a <c>Module&lt;Tensor, Tensor&gt;</c> with a 2-D weight
-/// (out, in), such as <c>Linear</c>, or an array or <c>ModuleList</c> of them. What stands here are the defaults that
+/// (out, in), such as <c>Linear</c>, or an array, list or dictionary of them (<c>ModuleList</c>, <c>ModuleDict</c>). What stands here are the defaults that
 /// <c>AttachAdapters</c> uses; a configuration at run time may choose others among the named targets.
 /// Several attributes on one class give different targets different settings.
 /// </remarks>

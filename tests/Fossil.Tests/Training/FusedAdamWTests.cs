@@ -38,6 +38,21 @@ public class FusedAdamWTests
     }
 
     [Fact]
+    public void AStepCollectsTheGarbageOfEarlierOnes()
+    {
+        using var parameter = new Parameter(ones(1));
+        using var optimizer = new FusedAdamW([("p", parameter)]);
+        using (var gradient = ones(1)) parameter.grad = gradient;
+        var graph = Garbage();
+        optimizer.step();
+        Assert.False(graph.IsAlive);
+
+        // Another object's frame, so that no local of the test keeps it alive.
+        [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+        static WeakReference Garbage() => new(new object());
+    }
+
+    [Fact]
     public void ParametersOfOtherDtypesTakeTorchsOperations()
     {
         using var scope = NewDisposeScope();

@@ -17,6 +17,7 @@ public sealed partial class FusedAdamW : OptimizerHelper
     private readonly List<(string Name, Parameter Parameter, State State, ParamGroup<Options> Group)> entries = [];
     private readonly HashSet<string> names = [];
     private readonly Func<Options> newOptions;
+    private readonly DeadGraphs deadGraphs = new();
 
     /// <summary>Creates the optimizer over one group of parameters.</summary>
     /// <param name="parameters">Named parameters; the names identify the saved state.</param>
@@ -74,7 +75,7 @@ public sealed partial class FusedAdamW : OptimizerHelper
     /// <summary>The names of the parameters, in the order of the groups.</summary>
     public IEnumerable<string> ParameterNames => entries.Select(entry => entry.Name);
 
-    /// <summary>Performs one update of every parameter that has a gradient.</summary>
+    /// <summary>Performs one update of every parameter that has a gradient, and then, at most a fiftieth of the time, collects the garbage of earlier steps.</summary>
     /// <param name="closure">Evaluates the loss anew; optional.</param>
     /// <returns>The closure's loss, or null.</returns>
     /// <exception cref="NoGradientException">No parameter has a gradient.</exception>
@@ -105,6 +106,7 @@ public sealed partial class FusedAdamW : OptimizerHelper
                 $"None of the {entries.Count} parameters has a gradient. Call backward() first; and if the model was moved or cast with to(), create the optimizer after that: to() makes new parameters.");
         }
 
+        deadGraphs.Collect();
         return loss;
     }
 
