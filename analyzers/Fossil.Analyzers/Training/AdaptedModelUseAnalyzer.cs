@@ -12,7 +12,7 @@ public sealed class AdaptedModelUseAnalyzer : DiagnosticAnalyzer
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } =
     [
         OptimizerOverAllParameters.Descriptor, OptimizerBeforeAttach.Descriptor, MoveAfterOptimizer.Descriptor, AttachInDisposeScope.Descriptor,
-        TrainingWhileMerged.Descriptor, WholeModelSaved.Descriptor, AdaptedModelDiscarded.Descriptor,
+        TrainingWhileMerged.Descriptor, WholeModelSaved.Descriptor, AdaptedModelDiscarded.Descriptor, AdaptersGoneOnReturn.Descriptor,
     ];
 
     private static readonly OperationKind[] Kinds =
@@ -64,6 +64,7 @@ public sealed class AdaptedModelUseAnalyzer : DiagnosticAnalyzer
         TrainingWhileMerged.Check(events, Report);
         WholeModelSaved.Check(events, Report);
         AdaptedModelDiscarded.Check(events, Report);
+        AdaptersGoneOnReturn.Check(events, Report);
 
         void Report(Diagnostic diagnostic)
         {

@@ -35,6 +35,12 @@ internal enum EventKind
 
     /// <summary><c>model.save(path)</c>.</summary>
     Save,
+
+    /// <summary><c>adapted.SavePretrained(folder)</c> and the like.</summary>
+    SaveAdapter,
+
+    /// <summary><c>return model</c>, <c>return adapted.Model</c> or <c>return adapted</c>.</summary>
+    Return,
 }
 
 /// <summary>One event.</summary>

@@ -113,6 +113,7 @@ internal sealed class BlockEvents(TrainingTypes types, ISymbol owner)
     {
         if (operation is ILocalReferenceOperation or IFieldReferenceOperation or IParameterReferenceOperation)
         {
+            if ((types.IsAdapted(operation.Type) || types.IsModule(operation.Type)) && IsReturned(operation)) return new BlockEvent(EventKind.Return, Subject.Of(operation), null, operation);
             if (types.IsAdapted(operation.Type)) return operation.Parent is IArgumentOperation ? new BlockEvent(EventKind.HandOver, Subject.Of(operation), null, operation) : null;
             return types.IsOptimizer(operation.Type) && IsUse(operation) ? new BlockEvent(EventKind.UseOptimizer, Subject.Of(operation), null, operation) : null;
         }
@@ -125,6 +126,7 @@ internal sealed class BlockEvents(TrainingTypes types, ISymbol owner)
         var method = invocation.TargetMethod;
         var receiver = TrainingTypes.ReceiverOf(invocation);
         if (method.Name is "AttachAdapters" or "LoadPretrained" && types.IsAdapted(method.ReturnType)) return Event(EventKind.Attach);
+        if (types.IsAdapted(receiver?.Type) && method.Name.StartsWith("Save", StringComparison.Ordinal)) return Event(EventKind.SaveAdapter);
         if (types.IsAdapted(method.ContainingType))
         {
             return method.Name switch
@@ -145,6 +147,13 @@ internal sealed class BlockEvents(TrainingTypes types, ISymbol owner)
 
         BlockEvent Event(EventKind kind) => new(kind, Subject.Of(receiver), ResultOf(operation), operation);
     }
+
+    private static bool IsReturned(IOperation value) => value.Parent switch
+    {
+        IReturnOperation => true,
+        IConversionOperation or IParenthesizedOperation or IPropertyReferenceOperation { Property: { Name: "Model", ContainingType.Name: "AdaptedModel" } } => IsReturned(value.Parent),
+        _ => false,
+    };
 
     /// <summary>Whether an optimizer is stepped, or given to code that may do so; to dispose of it is no use.</summary>
     private static bool IsUse(IOperation reference) => reference.Parent switch

@@ -54,11 +54,25 @@ public class AdaptedModelUseTests
     public Task Adapters_in_dispose_scopes(string code) => Verify1(code);
 
     [Theory]
+    [InlineData("using var a = model.AttachAdapters(); Loss(model).backward(); return {|FOSSIL038:a|};")]
+    [InlineData("using (var a = model.AttachAdapters()) { if (flag) return {|FOSSIL038:a|}; }")]
+    [InlineData("var a = model.AttachAdapters(); return a;")]
+    [InlineData("nn.Module Get() { using var a = model.LoadPretrained(\"x\"); return {|FOSSIL038:model|}; } Get();")]
+    [InlineData("nn.Module Get() { using var a = model.LoadPretrained(\"x\"); return {|FOSSIL038:a|}.Model; } Get();")]
+    [InlineData("nn.Module Get() { using var a = model.LoadPretrained(\"x\"); a.Merge(); return model; } Get();")]
+    [InlineData("nn.Module Get() { using var a = model.AttachAdapters(); Loss(model).backward(); a.SavePretrained(\"x\"); return model; } Get();")]
+    [InlineData("nn.Module Get() { using (var a = model.LoadPretrained(\"x\")) { Loss(model); } return model; } Get();")]
+    [InlineData("nn.Module Get(AdaptedModel b) { using var a = b; return model; } Get(model.AttachAdapters());")]
+    [InlineData("using var a = model.AttachAdapters(); Func<nn.Module> get = () => model; nn.Module Local() => model; Local(); Loss(get()).backward();")]
+    [InlineData("using var a = model.AttachAdapters(); nn.Module Train() { Loss(model).backward(); return model; } Loss(Train()).backward();")]
+    public Task Models_that_are_returned_without_their_adapters(string code) => Verify1(code);
+
+    [Theory]
     [InlineData("using var a = model.AttachAdapters(); a.Merge(); {|FOSSIL032:Loss(model).backward()|};")]
     [InlineData("using var a = model.AttachAdapters(); var o = a.CreateOptimizer(); a.Merge(); for (var i = 0; i < 3; i++) { var loss = Loss(model); {|FOSSIL032:loss.backward()|}; }")]
     [InlineData("using var a = model.AttachAdapters(); a.Merge(); a.Unmerge(); Loss(model).backward();")]
     [InlineData("using var a = model.AttachAdapters(); Loss(model).backward(); a.Merge();")]
-    [InlineData("using var a = model.AttachAdapters(); if (flag) { a.Merge(); return a; } Loss(model).backward();")]
+    [InlineData("using var a = model.AttachAdapters(); if (flag) { a.Merge(); return null; } Loss(model).backward();")]
     public Task Training_while_merged(string code) => Verify1(code);
 
     [Theory]
