@@ -14,7 +14,7 @@ public sealed class TargetWithoutMatrix : ClassRule
     private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
         Id,
         "Target has no matrix to adapt",
-        "Target '{0}' of '{1}' is of type {2}, which has no weight of shape (out, in) applied to its input: AttachAdapters will refuse it; name the Linear layers instead",
+        "Target '{0}' of '{1}' is of type {2}, which has no weight of shape (out, in) applied to its input, so it gets no adapter: name the Linear layers instead",
         RuleDescriptor.Annotation,
         DiagnosticSeverity.Warning,
         "An adapter changes the matrix of a linear map. Of TorchSharp's own layers, that is Linear; activations, dropout, convolutions, embeddings, norms and Sequential have none.");

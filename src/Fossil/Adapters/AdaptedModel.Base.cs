@@ -1,5 +1,6 @@
 using Fossil.Adapters;
 using Fossil.Serialization;
+using Fossil.Targets;
 
 namespace Fossil;
 
@@ -16,12 +17,12 @@ public sealed partial class AdaptedModel
         var config = adapter.Config;
         foreach (var path in TargetSelector.SelectModulesToSave(config, finder.Modules.Select(entry => entry.Path)))
         {
-            var module = finder.Modules.First(entry => entry.Path == path).Module;
-            foreach (var (name, _) in module.named_parameters()) AddTrainedBase(adapter, $"{path}.{name}", AdapterTensorKind.Base);
+            var saved = finder.Modules.First(entry => entry.Path == path);
+            foreach (var (name, _) in saved.Module.named_parameters()) AddTrainedBase(adapter, $"{saved.RegisteredPath}.{name}", AdapterTensorKind.Base);
         }
 
         if (config.Bias == AdapterBias.None) return;
-        var adapted = adapter.Layers.Select(layer => $"{layer.Target.Path}.{BiasName}").ToHashSet();
+        var adapted = adapter.Layers.Select(layer => $"{layer.Target.RegisteredPath}.{BiasName}").ToHashSet();
         foreach (var (name, _) in Model.named_parameters().ToArray())
         {
             if (name != BiasName && !name.EndsWith($".{BiasName}", StringComparison.Ordinal)) continue;
@@ -35,8 +36,8 @@ public sealed partial class AdaptedModel
         var parameter = trainedBase.Find(existing => existing.Name == name);
         if (parameter is null)
         {
-            var dot = name.LastIndexOf('.');
-            trainedBase.Add(parameter = new TrainedBaseParameter(Model, name, new AdapterTensorName(kind, dot < 0 ? string.Empty : name[..dot], name[(dot + 1)..])));
+            var (module, ownName) = NamedModule.Split(finder.Written(name));
+            trainedBase.Add(parameter = new TrainedBaseParameter(Model, name, new AdapterTensorName(kind, module, ownName)));
         }
         parameter.Adapters.Add(adapter.Name);
     }

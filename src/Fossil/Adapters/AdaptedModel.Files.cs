@@ -64,7 +64,7 @@ public sealed partial class AdaptedModel
     /// <exception cref="AdapterFileException">The tensors do not fit the configuration and the model.</exception>
     /// <exception cref="SafetensorsException">The tensor file is damaged.</exception>
     /// <exception cref="ConfigurationException">The configuration has a value that cannot be used.</exception>
-    /// <exception cref="NotAdaptableException">The configuration chooses a module that is not annotated.</exception>
+    /// <exception cref="NotAdaptableException">The configuration chooses a module that cannot be adapted.</exception>
     public void LoadAdapter(string folder, string adapterName = DefaultAdapterName, bool isTrainable = false)
     {
         CheckNotDisposed();
@@ -109,8 +109,8 @@ public sealed partial class AdaptedModel
     private void Load(AttachedAdapter adapter, AdapterFile file)
     {
         using var noGrad = no_grad();
-        var tensors = TensorsOf(adapter).ToArray();
-        foreach (var (name, tensor, _) in tensors)
+        var tensors = TensorsOf(adapter).Select(entry => entry with { Name = file.NameOf(entry.Name, entry.RegisteredName) }).ToArray();
+        foreach (var (name, _, tensor, _) in tensors)
         {
             if (!file.Contains(name))
                 throw new AdapterFileException(file.Path, $"there is no tensor '{name}', which {adapter.Config.PeftType} with this configuration needs. Do the configuration and the tensors belong together?");
@@ -122,23 +122,23 @@ public sealed partial class AdaptedModel
         if (file.Names.Except(tensors.Select(entry => entry.Name)).ToArray() is { Length: > 0 } unknown)
             throw new AdapterFileException(file.Path, $"the tensors {string.Join(", ", unknown.Take(5))}{(unknown.Length > 5 ? ", …" : string.Empty)} belong to no target of this model and configuration.");
 
-        foreach (var (name, _, set) in tensors)
+        foreach (var (name, _, _, set) in tensors)
         {
             using var values = file.Load(name);
             set(values);
         }
     }
 
-    /// <summary>What belongs into an adapter's file: the name, the current tensor, and how to set its values.</summary>
-    private IEnumerable<(AdapterTensorName Name, Tensor Tensor, Action<Tensor> Set)> TensorsOf(AttachedAdapter adapter)
+    /// <summary>What belongs into an adapter's file: the name, the one that it has in the model, the current tensor, and how to set its values.</summary>
+    private IEnumerable<(AdapterTensorName Name, AdapterTensorName RegisteredName, Tensor Tensor, Action<Tensor> Set)> TensorsOf(AttachedAdapter adapter)
     {
         foreach (var layer in adapter.Layers)
         {
             foreach (var (name, parameter) in layer.Parameters())
-                yield return (new AdapterTensorName(AdapterTensorKind.Adapter, layer.Target.Path, name.FileSuffix), parameter, values => parameter.copy_(values));
+                yield return (layer.FileName(name), layer.RegisteredFileName(name), parameter, values => parameter.copy_(values));
         }
 
         foreach (var parameter in TrainedBaseOf(adapter))
-            yield return (parameter.FileName, parameter.ValuesOf(adapter.Name), values => parameter.SetValues(adapter.Name, values));
+            yield return (parameter.FileName, parameter.RegisteredFileName, parameter.ValuesOf(adapter.Name), values => parameter.SetValues(adapter.Name, values));
     }
 }

@@ -70,7 +70,7 @@ public sealed partial class AdaptedModel : IDisposable
     /// <param name="adapterName">Its name, e.g. <c>poems</c>.</param>
     /// <param name="config">Its configuration; any method, also one that no other adapter of the model uses.</param>
     /// <exception cref="AdapterNameException">The name is taken or cannot be used.</exception>
-    /// <exception cref="NotAdaptableException">The configuration chooses nothing, or a module that is not annotated.</exception>
+    /// <exception cref="NotAdaptableException">The configuration chooses a module that cannot be adapted.</exception>
     /// <exception cref="ShardSizeException">The shard size does not fit a layer.</exception>
     public void AddAdapter(string adapterName, AdapterConfig config)
     {
@@ -189,11 +189,12 @@ public sealed partial class AdaptedModel : IDisposable
     {
         if (string.IsNullOrWhiteSpace(adapterName) || adapterName.Contains('.')) throw new AdapterNameException($"'{adapterName}' cannot name an adapter: a name is not empty and has no dot, because it becomes part of parameter names.");
         if (adapters.Any(adapter => adapter.Name == adapterName)) throw new AdapterNameException($"There is an adapter '{adapterName}' already. Choose another name, or delete it first.");
+        config = finder.Written(config);
         config.Validate();
 
         var method = AdapterMethods.For(config);
         var targets = TargetChoice.Select(finder, config);
-        var settings = targets.Select(target => fromAttributes ? method.FromDefaults(config, target.Defaults) : config).ToArray();
+        var settings = targets.Select(target => fromAttributes ? AttributeSettings.Of(target, method, config) : config).ToArray();
         var adapter = new AttachedAdapter(adapterName, TargetChoice.Resolve(finder, settings[0])) { IsFrozen = config.InferenceMode, HasOneConfig = settings.All(settings[0].Equals) };
         // All layers are checked before the first is changed.
         for (var i = 0; i < settings.Length; i++) adapter.Layers.Add(method.CreateLayer(targets[i], adapterName, settings[i]));

@@ -10,13 +10,15 @@ public sealed class AdaptedTarget
     private readonly List<AdapterLayer> layers = [];
     private ForwardPlan plan = ForwardPlan.Base;
 
-    internal AdaptedTarget(nn.Module owner, string ownerPath, string localPath, nn.Module<Tensor, Tensor> module, AdapterDefaults defaults)
+    internal AdaptedTarget(nn.Module owner, string ownerPath, string localPath, string path, nn.Module<Tensor, Tensor> module, AdapterTarget declared)
     {
         Owner = owner;
         LocalPath = localPath;
-        Path = ownerPath.Length == 0 ? localPath : $"{ownerPath}.{localPath}";
+        Path = path;
+        RegisteredPath = NamedModule.Join(ownerPath, localPath);
         Module = module;
-        Defaults = defaults;
+        Member = declared.Member;
+        Defaults = declared.Defaults;
     }
 
     /// <summary>The projection itself.</summary>
@@ -25,11 +27,17 @@ public sealed class AdaptedTarget
     /// <summary>The annotated module that holds it; adapter parameters are registered there.</summary>
     public nn.Module Owner { get; }
 
-    /// <summary>The path from the owner: <c>q_proj</c>.</summary>
+    /// <summary>The path from the owner, by the names that TorchSharp has: <c>q_proj</c>; for a property without a body <c>&lt;Gate&gt;k__BackingField</c>.</summary>
     public string LocalPath { get; }
 
-    /// <summary>The path from the model: <c>model.layers.0.self_attn.q_proj</c>.</summary>
+    /// <summary>The path from the model, by the names in the source, which configurations and files use: <c>model.layers.0.self_attn.q_proj</c>.</summary>
     public string Path { get; }
+
+    /// <summary>The path from the model by the names that TorchSharp has, under which earlier versions saved adapters.</summary>
+    internal string RegisteredPath { get; }
+
+    /// <summary>The member that the attribute names, with an index or key for an element.</summary>
+    internal string Member { get; }
 
     /// <summary>The settings of the attribute.</summary>
     public AdapterDefaults Defaults { get; }

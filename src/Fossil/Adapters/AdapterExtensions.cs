@@ -11,8 +11,9 @@ public static class AdapterExtensions
     /// </summary>
     /// <param name="model">A model of which some class is marked with <see cref="FossilAdaptAttribute"/>.</param>
     /// <returns>What trains, saves, merges and removes the adapters; dispose it to remove them.</returns>
-    /// <exception cref="NotAdaptableException">No class is annotated, or a target is not registered or has no 2-D weight.</exception>
+    /// <exception cref="NotAdaptableException">Nothing that is annotated can be adapted, the generator did not run, a target is not registered, or the configuration chooses what cannot be adapted.</exception>
     /// <exception cref="ShardSizeException">A shard size does not fit its layer.</exception>
+    /// <exception cref="ConfigurationException">A setting of an attribute or of the configuration cannot be used, or nothing is chosen.</exception>
     /// <exception cref="AdapterStateException">The model has adapters already.</exception>
     public static AdaptedModel AttachAdapters(this nn.Module model) => AdaptedModel.Attach(model, null, AdaptedModel.DefaultAdapterName);
 
@@ -30,7 +31,7 @@ public static class AdapterExtensions
     /// <param name="adapterName">The name the adapter gets.</param>
     /// <param name="isTrainable">Whether it can be trained on; otherwise it is frozen.</param>
     /// <exception cref="AdapterFileException">The tensors do not fit the configuration and the model.</exception>
-    /// <exception cref="NotAdaptableException">The configuration chooses a module that is not annotated.</exception>
+    /// <exception cref="NotAdaptableException">The configuration chooses a module that cannot be adapted.</exception>
     public static AdaptedModel LoadPretrained(this nn.Module model, string folder, string adapterName = AdaptedModel.DefaultAdapterName, bool isTrainable = false) =>
         AdaptedModel.Load(model, folder, adapterName, isTrainable);
 }

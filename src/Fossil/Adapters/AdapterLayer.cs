@@ -1,3 +1,4 @@
+using Fossil.Serialization;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -61,6 +62,12 @@ public abstract class AdapterLayer(AdaptedTarget target, string adapterName)
 
     /// <summary>The name under which a parameter is registered on the owner: <c>q_proj.miss_block.default</c>.</summary>
     public string RegisteredName(AdapterParameterName name) => $"{Target.LocalPath}.{name.Registered(AdapterName)}";
+
+    /// <summary>The name of a parameter in a file.</summary>
+    internal AdapterTensorName FileName(AdapterParameterName name) => new(AdapterTensorKind.Adapter, Target.Path, name.FileSuffix);
+
+    /// <summary>The name of a parameter in the files of earlier versions.</summary>
+    internal AdapterTensorName RegisteredFileName(AdapterParameterName name) => new(AdapterTensorKind.Adapter, Target.RegisteredPath, name.FileSuffix);
 
     /// <summary>Registers a parameter, taking <paramref name="initial"/> over.</summary>
     protected void Create(AdapterParameterName name, Tensor initial, bool trainable) =>

@@ -1,4 +1,5 @@
 using Fossil.Serialization;
+using Fossil.Targets;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -23,6 +24,16 @@ internal sealed class TrainedBaseParameter(nn.Module model, string name, Adapter
 
     /// <summary>Its name in a file.</summary>
     public AdapterTensorName FileName { get; } = fileName;
+
+    /// <summary>Its name in the files of earlier versions.</summary>
+    public AdapterTensorName RegisteredFileName
+    {
+        get
+        {
+            var (module, ownName) = NamedModule.Split(Name);
+            return new(FileName.Kind, module, ownName);
+        }
+    }
 
     /// <summary>The adapters that train it.</summary>
     public HashSet<string> Adapters { get; } = [];

@@ -13,11 +13,15 @@ public sealed class ConfigurationException : FossilException
     {
         Field = field;
         Path = path;
+        Problem = message;
     }
 
-    /// <summary>The field, by PEFT's name; empty where the whole configuration is meant.</summary>
+    /// <summary>The field, by PEFT's name, or the setting of an attribute by its own; empty where the whole configuration is meant.</summary>
     public string Field { get; }
 
     /// <summary>The file it was read from; null where there is none.</summary>
     public string? Path { get; }
+
+    /// <summary>The message without field and file.</summary>
+    internal string Problem { get; }
 }

@@ -18,11 +18,16 @@ internal static class PythonRegex
 
     /// <summary>Python's <c>re.fullmatch(pattern, text)</c>.</summary>
     public static bool IsFullMatch(string field, string? path, string pattern, string text) =>
-        Run(field, path, pattern, () => Create(field, path, $@"\A(?:{pattern})\Z").IsMatch(text));
+        Run(field, path, pattern, () => Create(field, path, $@"\A(?:{pattern})\Z", pattern).IsMatch(text));
 
     /// <summary>Python's <c>re.match(pattern, text)</c>, which is anchored at the start only.</summary>
-    public static Match Match(string field, string? path, string pattern, string text) =>
-        Run(field, path, pattern, () => Create(field, path, $@"\A(?:{pattern})").Match(text));
+    /// <param name="field">The field that holds the expression, for messages.</param>
+    /// <param name="path">The file that it was read from, for messages.</param>
+    /// <param name="pattern">The expression, with what PEFT puts around it.</param>
+    /// <param name="text">The text.</param>
+    /// <param name="given">The expression as the field has it, where that is a part of <paramref name="pattern"/>.</param>
+    public static Match Match(string field, string? path, string pattern, string text, string? given = null) =>
+        Run(field, path, given ?? pattern, () => Create(field, path, $@"\A(?:{pattern})", given ?? pattern).Match(text));
 
     private static T Run<T>(string field, string? path, string pattern, Func<T> match)
     {
@@ -36,7 +41,7 @@ internal static class PythonRegex
         }
     }
 
-    private static Regex Create(string field, string? path, string pattern)
+    private static Regex Create(string field, string? path, string pattern, string? given = null)
     {
         try
         {
@@ -44,7 +49,7 @@ internal static class PythonRegex
         }
         catch (ArgumentException exception)
         {
-            throw new ConfigurationException(field, path, $"'{pattern}' is not a regular expression: {exception.Message} Correct it, or give a list of names.", exception);
+            throw new ConfigurationException(field, path, $"'{given ?? pattern}' is not a regular expression: {exception.Message} Correct it, or give a list of names.", exception);
         }
     }
 

@@ -44,7 +44,9 @@ public static class TargetSelector
             throw new ConfigurationException(
                 "target_modules",
                 config.Path,
-                config.TargetModules is null ? "none are given, and the model has no class marked with [FossilAdapt]. Mark one." : "the model has no linear layer but the output layer.");
+                config.TargetModules is null ? "none are given, and the model has no class marked with [FossilAdapt]. Mark one."
+                : modules.Where(module => module.IsLinear).Select(module => module.Path).FirstOrDefault() is { } output ? $"'all-linear' leaves out the output layer, and '{output}' is the model's only linear layer. Name it."
+                : "'all-linear' chooses nothing: the model has no linear layer.");
         }
 
         if (config.TargetModules is null || paths.Count >= ShortenFrom) paths = Shorten(paths, modules.Select(module => module.Path));
@@ -66,15 +68,16 @@ public static class TargetSelector
     }
 
     /// <summary>The value of the first pattern that matches the end of the path (<c>rank_pattern</c>, <c>alpha_pattern</c>).</summary>
-    public static T PatternValue<T>(IReadOnlyDictionary<string, T> patterns, string path, T otherwise)
-    {
-        foreach (var (pattern, value) in patterns)
-        {
-            if (PythonRegex.Match("rank_pattern", null, $@"(.*\.)?({pattern})$", path).Success) return value;
-        }
+    public static T PatternValue<T>(IReadOnlyDictionary<string, T> patterns, string path, T otherwise) =>
+        FindPattern(string.Empty, null, patterns, path) is { } pattern ? patterns[pattern] : otherwise;
 
-        return patterns.TryGetValue(path, out var exact) ? exact : otherwise;
-    }
+    /// <summary>The first pattern that matches the end of the path; null where none does.</summary>
+    /// <param name="field">The field that has the patterns, for messages.</param>
+    /// <param name="file">The file that it was read from, for messages.</param>
+    /// <param name="patterns">The patterns.</param>
+    /// <param name="path">The module's path.</param>
+    internal static string? FindPattern<T>(string field, string? file, IReadOnlyDictionary<string, T> patterns, string path) =>
+        patterns.Keys.FirstOrDefault(pattern => PythonRegex.Match(field, file, $@"(.*\.)?({pattern})$", path, pattern).Success) ?? (patterns.ContainsKey(path) ? path : null);
 
     private static bool IsExcluded(AdapterConfig config, string path)
     {
@@ -86,7 +89,7 @@ public static class TargetSelector
         }
 
         // What is saved whole is not adapted, nor is anything in it.
-        return config.ModulesToSave?.Any(name => PythonRegex.Match("modules_to_save", config.Path, $@"(^|.*\.){name}($|\..*)", path).Success) ?? false;
+        return config.ModulesToSave?.Any(name => PythonRegex.Match("modules_to_save", config.Path, $@"(^|.*\.){name}($|\..*)", path, name).Success) ?? false;
     }
 
     private static bool IsTarget(AdapterConfig config, string path)
@@ -112,7 +115,7 @@ public static class TargetSelector
     {
         if (config.LayersToTransform is not { Count: > 0 } layers) return true;
         var match = config.LayersPattern is { Count: > 0 } patterns
-            ? patterns.Select(pattern => PythonRegex.Match("layers_pattern", config.Path, $@".*?\.{pattern}\.(\d+)\.", path)).FirstOrDefault(match => match.Success)
+            ? patterns.Select(pattern => PythonRegex.Match("layers_pattern", config.Path, $@".*?\.{pattern}\.(\d+)\.", path, pattern)).FirstOrDefault(match => match.Success)
 
             // The first number counts: a later one may be the index of an expert.
             : PythonRegex.Match("layers_pattern", config.Path, @".*?\.[^.]*\.(\d+)\.", path);

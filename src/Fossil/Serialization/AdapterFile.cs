@@ -83,6 +83,9 @@ public sealed class AdapterFile : IDisposable
     /// <summary>Whether the file has that tensor.</summary>
     public bool Contains(AdapterTensorName name) => keys.ContainsKey(name);
 
+    /// <summary>Which of two names of a tensor the file has: earlier versions wrote those of registered fields, which a compiler may have made up. The first where it has neither.</summary>
+    internal AdapterTensorName NameOf(AdapterTensorName name, AdapterTensorName registeredName) => !Contains(name) && Contains(registeredName) ? registeredName : name;
+
     /// <summary>Dtype and shape of a tensor.</summary>
     /// <exception cref="SafetensorsException">There is no such tensor.</exception>
     public SafetensorInfo GetInfo(AdapterTensorName name) => file.GetInfo(Key(name));

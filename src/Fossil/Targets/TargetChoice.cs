@@ -10,42 +10,46 @@ internal static class TargetChoice
     private const string OutputLayerName = "lm_head";
 
     /// <summary>The targets that <paramref name="config"/> chooses, in the order of the model's modules.</summary>
-    /// <exception cref="NotAdaptableException">The model has no annotated class, or a chosen module is not annotated.</exception>
+    /// <exception cref="NotAdaptableException">The model has no annotated class, or a chosen module cannot be adapted.</exception>
     /// <exception cref="ConfigurationException">Nothing is chosen, or an expression is malformed.</exception>
     public static IReadOnlyList<AdaptedTarget> Select(TargetFinder finder, AdapterConfig config)
     {
-        CheckAnnotated(finder);
+        var refusal = new TargetRefusal(finder, config);
+        if (finder.Targets.Count == 0) throw refusal.NoTargets();
+        if (config.TargetModules is null)
+        {
+            // The attributes choose: all that can be adapted. What a class forgot to register, or the generator to complete, is a mistake all the same.
+            if (finder.NotGenerated.FirstOrDefault() is { } type) throw TargetRefusal.NotGenerated(type);
+            if (finder.Unusable.FirstOrDefault(entry => entry.Reason == UnusableReason.NotRegistered) is { } forgotten) throw TargetRefusal.Unusable(forgotten);
+            foreach (var problem in finder.Unusable.Where(entry => entry.Reason != UnusableReason.HoldsNothing).Select(entry => $"{entry.Problem}, so it gets no adapter.").Distinct()) FossilWarnings.Report(problem);
+        }
+        else if (finder.Unusable.FirstOrDefault(entry => entry.Reason is UnusableReason.NotRegistered or UnusableReason.Tied && TargetSelector.IsChosen(config, entry.Path)) is { } chosen)
+        {
+            throw TargetRefusal.Unusable(chosen);
+        }
+
         var modules = finder.Modules.ToDictionary(entry => entry.Path, entry => entry.Module);
-        return [.. TargetSelector.Select(config, Describe(finder)).Select(path => finder.Find(modules[path]) ?? throw NotAnnotated(finder, config, path, modules[path]))];
+        var paths = TargetSelector.Select(config, Describe(finder));
+        if (paths.Where(path => finder.Find(modules[path]) is null).ToList() is { Count: > 0 } others) throw refusal.Chosen(others);
+        return [.. paths.Select(path => finder.Find(modules[path])!)];
     }
 
     /// <summary>The configuration with its targets as a list of names, which PEFT understands without attributes.</summary>
     public static AdapterConfig Resolve(TargetFinder finder, AdapterConfig config) => TargetSelector.Resolve(config, Describe(finder));
 
+    /// <summary>What is annotated counts as linear, as the user's own layers with a 2-D weight do.</summary>
     private static SelectableModule[] Describe(TargetFinder finder)
     {
         var embeddings = finder.Modules.Select(entry => entry.Module).OfType<Embedding>().Select(embedding => embedding.weight!.shape).ToArray();
-        return [.. finder.Modules.Select(entry => new SelectableModule(
-            entry.Path, entry.Module is Linear, IsOutputLayer(entry.Path, entry.Module, embeddings), finder.Find(entry.Module) is not null))];
+        return [.. finder.Modules.Select(entry =>
+        {
+            var isAnnotated = finder.Find(entry.Module) is not null;
+            return new SelectableModule(entry.Path, isAnnotated || entry.Module is Linear, IsOutputLayer(entry.Path, entry.Module, embeddings), isAnnotated);
+        })];
     }
 
     /// <summary>Whether a layer turns hidden states into scores for a vocabulary: by its name, or because one of the model's embeddings has the shape of its weight.</summary>
     private static bool IsOutputLayer(string path, nn.Module module, long[][] embeddings) =>
-        path == OutputLayerName
-        || path.EndsWith($".{OutputLayerName}", StringComparison.Ordinal)
-        || (module is Linear linear && embeddings.Any(shape => shape.AsSpan().SequenceEqual(linear.weight.shape)));
-
-    private static void CheckAnnotated(TargetFinder finder)
-    {
-        if (finder.Targets.Count > 0) return;
-        throw new NotAdaptableException(
-            $"No module of {finder.Model.GetType().Name} is annotated. Put [FossilAdapt(\"name of a projection\", …)] on the classes that hold the projections to adapt, and make them partial.");
-    }
-
-    private static NotAdaptableException NotAnnotated(TargetFinder finder, AdapterConfig config, string path, nn.Module module)
-    {
-        var (className, member) = finder.DeclaringClass(path);
-        return new NotAdaptableException(
-            $"target_modules {config.TargetModules} chooses '{path}' ({module.GetType().Name}), which is not annotated, so its calls are not rewired. Annotate the class that declares it: [FossilAdapt(\"{member}\", …)] on {className}; or leave it out (exclude_modules).");
-    }
+        NamedModule.Split(path).Name == OutputLayerName
+        || (BaseWeight.IsLinear(module) && BaseWeight.Find(module) is { } weight && embeddings.Any(shape => shape.AsSpan().SequenceEqual(weight.shape)));
 }

@@ -8,14 +8,17 @@ namespace Fossil.Targets;
 internal sealed class TargetFinder
 {
     private readonly Dictionary<nn.Module, AdaptedTarget> targets = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<nn.Module, NamedModule> byModule = new(ReferenceEqualityComparer.Instance);
+    private readonly List<UnusableTarget> unusable = [];
 
     private TargetFinder(nn.Module model)
     {
         Model = model;
-        Modules = NamedModules(model);
-        foreach (var (path, module) in Modules)
+        Modules = NamedModule.Of(model);
+        foreach (var entry in Modules) byModule.Add(entry.Module, entry);
+        foreach (var entry in Modules)
         {
-            if (module is IFossilAdaptable adaptable) Collect(path, module, adaptable);
+            if (entry.Module is IFossilAdaptable adaptable) Collect(entry, adaptable);
         }
     }
 
@@ -23,60 +26,84 @@ internal sealed class TargetFinder
     public nn.Module Model { get; }
 
     /// <summary>Every module once, the model itself first with an empty path.</summary>
-    public IReadOnlyList<(string Path, nn.Module Module)> Modules { get; }
+    public IReadOnlyList<NamedModule> Modules { get; }
 
     /// <summary>The adaptable projections, in the order of the model's modules.</summary>
     public IReadOnlyList<AdaptedTarget> Targets => [.. Modules.Where(entry => targets.ContainsKey(entry.Module)).Select(entry => targets[entry.Module])];
 
+    /// <summary>What attributes name, and what cannot be adapted as it is.</summary>
+    public IEnumerable<UnusableTarget> Unusable => unusable.Where(entry => entry.Module is null || !targets.ContainsKey(entry.Module));
+
+    /// <summary>The annotated classes of the model's modules that lack their generated part.</summary>
+    public IEnumerable<Type> NotGenerated =>
+        Modules.Where(entry => entry.Module is not IFossilAdaptable).Select(entry => entry.Module.GetType()).Distinct().Where(IsAnnotated);
+
     /// <summary>Walks <paramref name="model"/>.</summary>
-    /// <exception cref="NotAdaptableException">A target is not registered, or has no 2-D weight.</exception>
     public static TargetFinder Walk(nn.Module model) => new(model);
 
     /// <summary>The target that <paramref name="module"/> is; null where no annotated class declares it.</summary>
     public AdaptedTarget? Find(nn.Module module) => targets.GetValueOrDefault(module);
 
-    /// <summary>The class that would have to be annotated so that the module at <paramref name="path"/> can be adapted.</summary>
-    public (string ClassName, string Member) DeclaringClass(string path)
+    /// <summary>The name of a parameter or buffer by the names in the source, where the model has it under <paramref name="registeredName"/>.</summary>
+    public string Written(string registeredName)
     {
-        var dot = path.LastIndexOf('.');
-        var parentPath = dot < 0 ? string.Empty : path[..dot];
-        var parent = Modules.FirstOrDefault(entry => entry.Path == parentPath).Module ?? Model;
-        // Elements of a list are declared by the class that holds the list.
-        return parent.GetType().Name.StartsWith("ModuleList", StringComparison.Ordinal) && parentPath.Length > 0
-            ? DeclaringClass(parentPath)
-            : (parent.GetType().Name, path[(dot + 1)..]);
+        var (parent, name) = NamedModule.Split(registeredName);
+        var owner = Modules.FirstOrDefault(entry => entry.RegisteredPath == parent);
+        return NamedModule.Join(owner.Module is null ? MemberNames.Written(parent) : owner.Path, MemberNames.Written(name));
     }
 
-    private void Collect(string ownerPath, nn.Module owner, IFossilAdaptable adaptable)
+    /// <summary>A configuration by the names in the source. Where a module keeps the name that a compiler made up, configurations may mean it by that.</summary>
+    public AdapterConfig Written(AdapterConfig config) => Modules.Any(entry => MemberNames.Written(entry.Path) != entry.Path) ? config : MemberNames.Written(config);
+
+    private static bool IsAnnotated(Type type)
+    {
+        for (var level = type; level is not null; level = level.BaseType)
+        {
+            if (level.IsDefined(typeof(FossilAdaptAttribute), inherit: false)) return true;
+        }
+        return false;
+    }
+
+    private void Collect(NamedModule owner, IFossilAdaptable adaptable)
     {
         var collector = new AdapterTargetCollector();
         adaptable.CollectAdapterTargets(collector);
-        var paths = new Dictionary<nn.Module, string>(ReferenceEqualityComparer.Instance);
-        foreach (var (path, module) in NamedModules(owner)) paths.Add(module, path);
+        var registered = new Dictionary<nn.Module, string>(ReferenceEqualityComparer.Instance);
+        foreach (var entry in NamedModule.Of(owner.Module)) registered.Add(entry.Module, entry.RegisteredPath);
         foreach (var target in collector.Targets)
         {
-            if (target.Module is not { } module || targets.ContainsKey(module)) continue;
-            if (!paths.TryGetValue(module, out var localPath))
-            {
-                throw new NotAdaptableException(
-                    $"{owner.GetType().Name}.{target.Member} is annotated but not registered as a submodule of {owner.GetType().Name}, so it would be neither moved nor saved. Assign it before RegisterComponents() is called, or call register_module.");
-            }
-
-            if (BaseWeight.Find(module) is not { } weight || weight.dim() != 2)
-                throw new NotAdaptableException($"{owner.GetType().Name}.{target.Member} ({module.GetType().Name}) has no 2-D weight (out, in), so it cannot be adapted. Remove it from [FossilAdapt].");
-
-            targets.Add(module, new AdaptedTarget(owner, ownerPath, localPath, module, target.Defaults));
+            if (target.Module is { } known && targets.ContainsKey(known)) continue;
+            if (WhyNot(target.Module) is { } reason) AddUnusable(owner, target, reason);
+            else Add(owner, registered, target);
         }
     }
 
-    private static List<(string Path, nn.Module Module)> NamedModules(nn.Module root)
+    private void Add(NamedModule owner, Dictionary<nn.Module, string> registered, AdapterTarget target)
     {
-        var seen = new HashSet<nn.Module>(ReferenceEqualityComparer.Instance) { root };
-        List<(string, nn.Module)> modules = [(string.Empty, root)];
-        foreach (var (path, module) in root.named_modules())
-        {
-            if (seen.Add(module)) modules.Add((path, module));
-        }
-        return modules;
+        var module = target.Module!;
+        var path = byModule[module].Path;
+        // Another class of the model may have registered what this one names; what both have above them is the model.
+        targets.Add(module, registered.TryGetValue(module, out var localPath)
+            ? new AdaptedTarget(owner.Module, owner.RegisteredPath, localPath, path, module, target)
+            : new AdaptedTarget(Model, string.Empty, byModule[module].RegisteredPath, path, module, target));
+    }
+
+    private UnusableReason? WhyNot(nn.Module? module)
+    {
+        if (module is null) return UnusableReason.HoldsNothing;
+        if (BaseWeight.IsLinear(module)) return byModule.ContainsKey(module) ? null : IsTied(module) ? UnusableReason.Tied : UnusableReason.NotRegistered;
+        return module.parameters().Any() ? UnusableReason.NotLinear : UnusableReason.HoldsNothing;
+    }
+
+    private bool IsTied(nn.Module module)
+    {
+        var weight = BaseWeight.Find(module)!;
+        return Model.parameters().Concat(Model.buffers()).Any(other => ReferenceEquals(other, weight) || (other.shape.SequenceEqual(weight.shape) && NativeTensor.Data(other) == NativeTensor.Data(weight)));
+    }
+
+    private void AddUnusable(NamedModule owner, AdapterTarget target, UnusableReason reason)
+    {
+        var path = target.Module is { } module && byModule.TryGetValue(module, out var entry) ? entry.Path : NamedModule.Join(owner.Path, target.Member);
+        unusable.Add(new UnusableTarget(owner.Module.GetType().Name, target.Member, path, target.Module, reason));
     }
 }

@@ -122,20 +122,13 @@ public class AttachTests
     public void A_shard_size_without_kernels_works_and_says_so_once()
     {
         using var scope = NewDisposeScope();
-        var warnings = new List<string>();
-        var handler = FossilWarnings.Handler;
-        FossilWarnings.Handler = warnings.Add;
-        try
+        var warnings = CollectedWarnings.During(() =>
         {
             using var model = new TinyModel();
             using var adapted = model.AttachAdapters(new FossilConfig { ShardSize = 13, AllowPadding = true, TargetModules = ["q_proj"] });
             adapted.AddAdapter("second", new FossilConfig { ShardSize = 13, AllowPadding = true, TargetModules = ["v_proj"] });
             model.Loss(TinyModel.Tokens()).backward();
-        }
-        finally
-        {
-            FossilWarnings.Handler = handler;
-        }
+        });
 
         Assert.Contains("[assembly: FossilShardSizes(13)]", Assert.Single(warnings, warning => warning.Contains("shard size 13", StringComparison.Ordinal)));
     }

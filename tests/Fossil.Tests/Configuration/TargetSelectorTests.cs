@@ -1,3 +1,5 @@
+using Fossil.Tests.Adapters;
+
 namespace Fossil.Tests.Configuration;
 
 public class TargetSelectorTests
@@ -143,6 +145,38 @@ public class TargetSelectorTests
     {
         var config = new FossilConfig { TargetModules = "(a+)+b" };
         Assert.Throws<ConfigurationException>(() => TargetSelector.Select(config, [new SelectableModule(new string('a', 60), true, false, true)]));
+    }
+
+    [Fact]
+    public void An_expression_that_breaks_what_stands_around_it_is_named_with_its_field()
+    {
+        // A comment to the end of the line, which swallows the bracket that PEFT puts after it.
+        const string Comment = "(?x)up # all of them";
+        foreach (var (field, config) in new (string, AdapterConfig)[]
+        {
+            ("rank_pattern", new LoraConfig { RankPattern = new Dictionary<string, int> { [Comment] = 2 } }),
+            ("alpha_pattern", new LoraConfig { AlphaPattern = new Dictionary<string, double> { [Comment] = 2 } }),
+            ("modules_to_save", new LoraConfig { ModulesToSave = [Comment] }),
+        })
+        {
+            using var model = new OneLinear(8, 8);
+            var error = Assert.Throws<ConfigurationException>(() => model.AttachAdapters(config));
+            Assert.Equal(field, error.Field);
+            Assert.StartsWith($"{field}: '{Comment}' is not a regular expression", error.Message);
+        }
+    }
+
+    [Fact]
+    public void A_value_for_one_module_is_refused_by_the_name_of_its_pattern()
+    {
+        using var model = new OneLinear(8, 8);
+        var pissa = new LoraConfig { Rank = 2, InitLoraWeights = LoraInitialization.Pissa };
+        Assert.Equal("r", Refused(pissa with { Rank = 9 }));
+        Assert.Equal("rank_pattern", Refused(pissa with { RankPattern = new Dictionary<string, int> { ["proj"] = 9 } }));
+        Assert.Equal("lora_alpha", Refused(pissa with { Alpha = 0 }));
+        Assert.Equal("alpha_pattern", Refused(pissa with { AlphaPattern = new Dictionary<string, double> { ["proj"] = 0 } }));
+
+        string Refused(AdapterConfig config) => Assert.Throws<ConfigurationException>(() => model.AttachAdapters(config)).Field;
     }
 
     private static int Count(AdapterConfig config)

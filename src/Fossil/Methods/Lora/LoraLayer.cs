@@ -12,6 +12,9 @@ internal class LoraLayer : AdapterLayer
     /// <summary>B (out, r).</summary>
     public static readonly AdapterParameterName FactorB = new("lora_B", "lora_B.weight", InModule: true);
 
+    private const string RankPatternField = "rank_pattern";
+    private const string AlphaPatternField = "alpha_pattern";
+
     private static readonly AdapterParameterName[] Factors = [FactorA, FactorB];
 
     // What PiSSA took out of the base weight.
@@ -21,14 +24,15 @@ internal class LoraLayer : AdapterLayer
         : base(target, adapterName)
     {
         Config = config;
-        Rank = TargetSelector.PatternValue(config.RankPattern, target.Path, config.Rank);
-        var alpha = TargetSelector.PatternValue(config.AlphaPattern, target.Path, config.Alpha);
+        var (rankPattern, alphaPattern) = (TargetSelector.FindPattern(RankPatternField, config.Path, config.RankPattern, target.Path), TargetSelector.FindPattern(AlphaPatternField, config.Path, config.AlphaPattern, target.Path));
+        Rank = rankPattern is null ? config.Rank : config.RankPattern[rankPattern];
+        var alpha = alphaPattern is null ? config.Alpha : config.AlphaPattern[alphaPattern];
         Scale = config.UseRslora ? alpha / Math.Sqrt(Rank) : alpha / Rank;
         if (!config.InitLoraWeights.IsPissa) return;
         var largest = Math.Min(target.InFeatures, target.OutFeatures);
         if (Rank > largest)
-            throw new ConfigurationException("r", config.Path, $"PiSSA cannot take {Rank} singular values out of '{target.Path}', which has {largest}. Choose a smaller rank.");
-        if (Scale == 0) throw new ConfigurationException("lora_alpha", config.Path, "PiSSA divides by alpha, which is 0. Choose another.");
+            throw new ConfigurationException(rankPattern is null ? "r" : RankPatternField, config.Path, $"PiSSA cannot take {Rank} singular values out of '{target.Path}', which has {largest}. Choose a smaller rank.");
+        if (Scale == 0) throw new ConfigurationException(alphaPattern is null ? "lora_alpha" : AlphaPatternField, config.Path, $"PiSSA divides by alpha, which is 0 for '{target.Path}'. Choose another.");
     }
 
     public LoraConfig Config { get; }

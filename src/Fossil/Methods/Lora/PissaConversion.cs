@@ -34,14 +34,14 @@ internal static class PissaConversion
         if (layer is not LoraLayer { Taken: { } taken } lora || layer is DoraLayer)
             throw new AdapterCombinationException($"'{layer.AdapterName}' is no PiSSA adapter: it took nothing out of the weight of '{layer.Target.Path}' that a conversion would have to give back. Use SavePretrained.");
 
-        var (nameA, nameB) = (Name(layer, LoraLayer.FactorA), Name(layer, LoraLayer.FactorB));
+        var (nameA, nameB) = (layer.FileName(LoraLayer.FactorA), layer.FileName(LoraLayer.FactorB));
         var (a, b) = (lora.A.detach(), lora.B.detach());
-        var (firstA, firstB) = initial is null ? taken : (initial.Load(nameA), initial.Load(nameB));
+        var (firstA, firstB) = initial is null ? taken : (Load(initial, layer, LoraLayer.FactorA), Load(initial, layer, LoraLayer.FactorB));
         if (!firstA.shape.SequenceEqual(a.shape) || !firstB.shape.SequenceEqual(b.shape))
             throw new AdapterFileException(initial!.Path, $"'{nameA}' and '{nameB}' have other shapes than the adapter '{layer.AdapterName}'. Give the folder that this adapter was saved to before it was trained.");
         yield return (nameA, cat([a, firstA.to(a.dtype, a.device)], 0));
         yield return (nameB, cat([b, -firstB.to(b.dtype, b.device)], 1));
     }
 
-    private static AdapterTensorName Name(AdapterLayer layer, AdapterParameterName parameter) => new(AdapterTensorKind.Adapter, layer.Target.Path, parameter.FileSuffix);
+    private static Tensor Load(AdapterFile initial, AdapterLayer layer, AdapterParameterName parameter) => initial.Load(initial.NameOf(layer.FileName(parameter), layer.RegisteredFileName(parameter)));
 }
