@@ -1,9 +1,11 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Unicode;
 
 namespace Fossil.Models;
 
-/// <summary>Reads JSON files from elsewhere: what is returned has nothing but Unicode text in its names and strings.</summary>
+/// <summary>JSON files. Those from elsewhere are checked: what is returned has nothing but Unicode text in its names and strings.</summary>
 internal static class JsonFile
 {
     /// <summary>Reads a file.</summary>
@@ -27,6 +29,16 @@ internal static class JsonFile
         {
             throw error($"is not JSON: {exception.Message}", exception);
         }
+    }
+
+    /// <summary>Writes indented JSON, without the serializer's reflection: a trimmed program has none for it.</summary>
+    /// <param name="stream">The file.</param>
+    /// <param name="json">The content.</param>
+    /// <param name="encoder">Which characters are escaped; all but ASCII, and those with a meaning in HTML, where null.</param>
+    public static void Write(Stream stream, JsonNode json, JavaScriptEncoder? encoder = null)
+    {
+        using var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, Encoder = encoder });
+        json.WriteTo(writer);
     }
 
     // An escape can be half of a surrogate pair; JsonDocument would find that out only when it compares or returns the string.

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Fossil.Serialization;
 
@@ -30,11 +29,7 @@ public sealed partial record LlamaConfig
     /// <summary>Writes <c>config.json</c> as Hugging Face's transformers reads it.</summary>
     /// <param name="path">The file; replaced atomically.</param>
     /// <param name="dtype">dtype of the checkpoint's tensors, by its PyTorch name.</param>
-    public void Save(string path, string dtype = "float32") => AtomicFile.Write(path, stream =>
-    {
-        using var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true });
-        ToJson(dtype).WriteTo(writer);
-    });
+    public void Save(string path, string dtype = "float32") => AtomicFile.Write(path, stream => JsonFile.Write(stream, ToJson(dtype)));
 
     /// <summary>The content of <c>config.json</c>.</summary>
     public JsonObject ToJson(string dtype = "float32")

@@ -1,4 +1,4 @@
-using System.Text.Json;
+using System.Text.Json.Nodes;
 using Fossil.Models.Export;
 using Fossil.Models.Gguf;
 using Fossil.Models.Tokenizers;
@@ -10,8 +10,6 @@ namespace Fossil.Models;
 // Files for other programs: Hugging Face folders and GGUF.
 public sealed partial class LlamaForCausalLM
 {
-    private static readonly JsonSerializerOptions IndentedJson = new() { WriteIndented = true };
-
     /// <summary>Bytes of tensors in one file, from which on several are written; transformers' own limit.</summary>
     public const long DefaultMaxShardBytes = 50_000_000_000;
 
@@ -56,11 +54,12 @@ public sealed partial class LlamaForCausalLM
 
         if (shards.Count > 1)
         {
-            var map = shards.SelectMany((entries, shard) => entries.Select(entry => KeyValuePair.Create(entry.Name, FileOf(shard)))).OrderBy(entry => entry.Key, StringComparer.Ordinal);
-            files.Add((IndexFile, stream => WriteJson(stream, new Dictionary<string, object> { ["metadata"] = new Dictionary<string, long> { ["total_size"] = total }, ["weight_map"] = new OrderedDictionary<string, string>(map) })));
+            var map = shards.SelectMany((entries, shard) => entries.Select(entry => KeyValuePair.Create(entry.Name, (JsonNode?)FileOf(shard)))).OrderBy(entry => entry.Key, StringComparer.Ordinal);
+            var index = new JsonObject { ["metadata"] = new JsonObject { ["total_size"] = total }, ["weight_map"] = new JsonObject(map) };
+            files.Add((IndexFile, stream => JsonFile.Write(stream, index)));
         }
 
-        files.Add((LlamaConfig.FileName, stream => WriteJson(stream, Config.ToJson(NameOf(stored)))));
+        files.Add((LlamaConfig.FileName, stream => JsonFile.Write(stream, Config.ToJson(NameOf(stored)))));
         if (tokenizer is not null) files.AddRange(HuggingFaceTokenizerWriter.Files(tokenizer.Definition));
         AtomicFolder.Write(folder, files);
 
@@ -94,6 +93,4 @@ public sealed partial class LlamaForCausalLM
         using var converted = detached.to(stored);
         SafetensorsWriter.WriteTensor(stream, converted);
     }
-
-    private static void WriteJson<T>(Stream stream, T value) => JsonSerializer.Serialize(stream, value, IndentedJson);
 }

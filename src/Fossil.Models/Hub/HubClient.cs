@@ -174,7 +174,7 @@ public sealed class HubClient : IDisposable
 
             // What another process or an older version left may be wrong; what arrived just now should not be.
             File.Delete(incomplete);
-            if (!wasResumed) throw new HubException(HubError.ChecksumMismatch, $"What arrived as '{fileName}' is not what the hub says it is (its hash is not {file.ETag}). It was deleted; try again, and if it happens again, something between here and {options.Endpoint} changes files.");
+            if (!wasResumed) throw new HubException(HubError.ChecksumMismatch, $"What arrived as '{fileName}' is not what the hub says it is (its hash is not {file.ETag}). It was deleted; try again, and if it happens again, something between here and {options.Endpoint.WithoutSecrets()} changes files.");
             wasResumed = false;
         }
 

@@ -23,6 +23,10 @@ internal sealed class HubConnection : IDisposable
     public HubConnection(HubOptions options)
     {
         this.options = options;
+        if (options.Token is { } token && token.Any(character => character is <= ' ' or > '~'))
+        {
+            throw new HubException(HubError.Unauthorized, "The token holds white space or other characters that no token has. Check HF_TOKEN, or the file that holds the token.");
+        }
 
         // Redirects are followed here, so that the token goes to no other host. Timeouts are per answer and per read, not per file.
         client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, AutomaticDecompression = DecompressionMethods.None, ConnectTimeout = options.Timeout })
@@ -93,7 +97,7 @@ internal sealed class HubConnection : IDisposable
         if (response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable) return response;
         try
         {
-            CheckStatus(response, location.ToString(), null, null);
+            CheckStatus(response, location.WithoutSecrets(), null, null);
             return response;
         }
         catch
@@ -117,7 +121,7 @@ internal sealed class HubConnection : IDisposable
             {
                 if (tries >= options.Retries)
                 {
-                    throw exception as HubException ?? new HubException(HubError.ConnectionFailed, $"{options.Endpoint} cannot be reached, or the connection breaks again and again: {exception.Message} Try again later; what has arrived is kept.", exception);
+                    throw exception as HubException ?? new HubException(HubError.ConnectionFailed, $"{options.Endpoint.WithoutSecrets()} cannot be reached, or the connection breaks again and again: {exception.Message} Try again later; what has arrived is kept.", exception);
                 }
             }
 
@@ -199,7 +203,7 @@ internal sealed class HubConnection : IDisposable
         var target = new Uri(address, location);
         return target.Scheme == "https" || (target.Scheme == "http" && address.Scheme == "http")
             ? target
-            : throw Senseless($"it redirects to {target}, which is less safe than {address.Scheme}");
+            : throw Senseless($"it redirects to {target.Scheme}://{target.Host}, which is less safe than {address.Scheme}");
     }
 
     private void CheckStatus(HttpResponseMessage response, string what, string? revision, string? fileName, bool allowRedirect = false)
@@ -211,11 +215,11 @@ internal sealed class HubConnection : IDisposable
         var token = options.Token is null ? "Set HF_TOKEN to a token that may read it." : "Check that the token in HF_TOKEN may read it.";
         throw (status, code) switch
         {
-            (_, "GatedRepo") or (403, _) => new HubException(HubError.GatedRepository, $"{what} is open only to those who were granted access (status {status}). Accept its conditions on {options.Endpoint}, and: {token}{said}"),
+            (_, "GatedRepo") or (403, _) => new HubException(HubError.GatedRepository, $"{what} is open only to those who were granted access (status {status}). Accept its conditions on {options.Endpoint.WithoutSecrets()}, and: {token}{said}"),
             (_, "RevisionNotFound") => new HubException(HubError.RevisionNotFound, $"{what} has no revision '{revision}'.{said}"),
             (_, "EntryNotFound") => new HubException(HubError.FileNotFound, $"{what} has no file '{fileName}' in revision '{revision}'.{said}"),
             (401, not "RepoNotFound") when options.Token is not null => new HubException(HubError.Unauthorized, $"The hub refuses the token for {what}. Is the token in HF_TOKEN still valid?{said}"),
-            (401 or 404, _) => new HubException(HubError.RepositoryNotFound, $"There is no {what} on {options.Endpoint}, or it is private. Check the name. {token}{said}"),
+            (401 or 404, _) => new HubException(HubError.RepositoryNotFound, $"There is no {what} on {options.Endpoint.WithoutSecrets()}, or it is private. Check the name. {token}{said}"),
             (408 or 429 or >= 500, _) => new HubException(HubError.ServerError, $"The hub answers with status {status} again and again. Try again later.{said}"),
             _ => new HubException(HubError.InvalidResponse, $"The hub answers a request for {what} with status {status}.{said}"),
         };

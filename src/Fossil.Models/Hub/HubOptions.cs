@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Fossil.Models.Hub;
 
 /// <summary>Where the hub and its cache are. The environment variables are those of the Python package huggingface_hub, so that both share one cache.</summary>
@@ -6,7 +8,7 @@ public sealed record HubOptions
     /// <summary>The hub.</summary>
     public Uri Endpoint { get; init; } = new("https://huggingface.co");
 
-    /// <summary>The access token; null for none. It is sent to the host of <see cref="Endpoint"/> only.</summary>
+    /// <summary>The access token; null for none. It is sent to the host of <see cref="Endpoint"/> only, and never printed.</summary>
     public string? Token { get; init; }
 
     /// <summary>The folder that holds <c>models--OWNER--NAME</c>.</summary>
@@ -51,11 +53,19 @@ public sealed record HubOptions
         {
             options = Uri.TryCreate(endpoint.TrimEnd('/'), UriKind.Absolute, out var address) && address.Scheme is "http" or "https"
                 ? options with { Endpoint = address }
-                : throw new HubException(HubError.InvalidName, $"HF_ENDPOINT is '{endpoint}', which is no address of the web.");
+                : throw new HubException(HubError.InvalidName, $"HF_ENDPOINT is '{endpoint[(endpoint.LastIndexOf('@') + 1)..]}', which is no address of the web.");
         }
 
         return double.TryParse(Value("HF_HUB_DOWNLOAD_TIMEOUT"), System.Globalization.CultureInfo.InvariantCulture, out var seconds) && seconds > 0
             ? options with { Timeout = TimeSpan.FromSeconds(seconds) }
             : options;
+    }
+
+    /// <summary>What <see cref="ToString"/> shows: options end up in logs, where no secret belongs.</summary>
+    private bool PrintMembers(StringBuilder builder)
+    {
+        builder.Append($"{nameof(Endpoint)} = {Endpoint.WithoutSecrets()}, {nameof(Token)} = {(Token is null ? "" : "(hidden)")}, {nameof(CacheFolder)} = {CacheFolder}, ");
+        builder.Append($"{nameof(IsOffline)} = {IsOffline}, {nameof(Timeout)} = {Timeout}, {nameof(Retries)} = {Retries}, {nameof(RetryDelay)} = {RetryDelay}");
+        return true;
     }
 }

@@ -1,5 +1,4 @@
 using System.Text.Encodings.Web;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace Fossil.Models.Tokenizers;
@@ -7,8 +6,6 @@ namespace Fossil.Models.Tokenizers;
 /// <summary>Writes a tokenizer as <c>tokenizer.json</c> and <c>tokenizer_config.json</c>, for those that come from a GGUF file.</summary>
 internal static class HuggingFaceTokenizerWriter
 {
-    private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     /// <summary>The files of a tokenizer: copies of those it was loaded from, or new ones where it comes from a GGUF file.</summary>
     public static IReadOnlyList<(string Name, Action<Stream> Write)> Files(TokenizerDefinition definition)
     {
@@ -23,7 +20,7 @@ internal static class HuggingFaceTokenizerWriter
         ];
     }
 
-    private static Action<Stream> Writer(JsonObject json) => stream => JsonSerializer.Serialize(stream, json, Readable);
+    private static Action<Stream> Writer(JsonObject json) => stream => JsonFile.Write(stream, json, JavaScriptEncoder.UnsafeRelaxedJsonEscaping);
 
     private static JsonObject Tokenizer(TokenizerDefinition definition)
     {

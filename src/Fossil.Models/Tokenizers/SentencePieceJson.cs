@@ -35,11 +35,11 @@ internal static class SentencePieceJson
     public static (JsonObject? Normalizer, JsonNode? PreTokenizer, JsonObject Decoder) Write(SentencePieceRules rules)
     {
         JsonObject Replace(string from, string to) => new() { ["type"] = "Replace", ["pattern"] = new JsonObject { ["String"] = from }, ["content"] = to };
-        var steps = new JsonArray(Replace(Space, " "));
+        List<JsonNode> steps = [Replace(Space, " ")];
         if (rules.ByteFallback) steps.Add(new JsonObject { ["type"] = "ByteFallback" });
         steps.Add(new JsonObject { ["type"] = "Fuse" });
         if (rules.StripsLeadingSpace) steps.Add(new JsonObject { ["type"] = "Strip", ["content"] = " ", ["start"] = 1, ["stop"] = 0 });
-        var decoder = new JsonObject { ["type"] = "Sequence", ["decoders"] = steps };
+        var decoder = new JsonObject { ["type"] = "Sequence", ["decoders"] = new JsonArray([.. steps]) };
         if (rules.Prefix == SpacePrefix.Forced)
         {
             return (new JsonObject { ["type"] = "Sequence", ["normalizers"] = new JsonArray(new JsonObject { ["type"] = "Prepend", ["prepend"] = Space }, Replace(" ", Space)) }, null, decoder);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace Fossil.Serialization;
 
@@ -11,7 +12,7 @@ namespace Fossil.Serialization;
 /// Other files of the folder are left alone. Files whose content does not change are not touched, so that saving
 /// with an unchanged configuration comes down to one rename. At most one process at a time may write to a folder.
 /// </remarks>
-public static class AtomicFolder
+public static partial class AtomicFolder
 {
     private const string Journal = ".fossil.journal";
     private const int JournalBytesAtMost = 1 << 20;
@@ -95,7 +96,7 @@ public static class AtomicFolder
     private static void WriteJournal(string folder, List<TemporaryFile> temporaries)
     {
         var names = temporaries.ToDictionary(file => file.Name, file => file.FinalName);
-        using var journal = TemporaryFile.Create(folder, Journal, stream => JsonSerializer.Serialize(stream, names));
+        using var journal = TemporaryFile.Create(folder, Journal, stream => JsonSerializer.Serialize(stream, names, JournalJson.Default.DictionaryStringString));
         journal.Rename();
         FolderFlush.Flush(folder);
     }
@@ -107,7 +108,7 @@ public static class AtomicFolder
         Dictionary<string, string>? names;
         try
         {
-            names = JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllBytes(path));
+            names = JsonSerializer.Deserialize(File.ReadAllBytes(path), JournalJson.Default.DictionaryStringString);
         }
         catch (JsonException exception)
         {
@@ -124,4 +125,8 @@ public static class AtomicFolder
 
         return names ?? [];
     }
+
+    /// <summary>The journal's JSON, without reflection: a trimmed program has none for it.</summary>
+    [JsonSerializable(typeof(Dictionary<string, string>))]
+    private sealed partial class JournalJson : JsonSerializerContext;
 }

@@ -3,7 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace Fossil.Models.Tests.Hub;
 
@@ -15,6 +15,9 @@ internal sealed class FakeHub : IDisposable
 {
     public const string Model = "owner/model";
     public const string Commit = "0123456789abcdef0123456789abcdef01234567";
+
+    /// <summary>What in a redirect's address opens the content to whoever has it.</summary>
+    public const string Signature = "signed";
 
     private readonly HttpListener hub;
     private readonly HttpListener cdn;
@@ -151,7 +154,7 @@ internal sealed class FakeHub : IDisposable
         else if (path.StartsWith($"api/models/{Model}/revision/", StringComparison.Ordinal))
         {
             if (!IsRevision(path[(path.LastIndexOf('/') + 1)..])) Answer(context, 404, ("X-Error-Code", "RevisionNotFound"));
-            else Send(context, JsonSerializer.SerializeToUtf8Bytes(new { sha = Commit, siblings = Files.Keys.Select(name => new { rfilename = name }) }));
+            else Send(context, Encoding.UTF8.GetBytes(new JsonObject { ["sha"] = Commit, ["siblings"] = new JsonArray([.. Files.Keys.Select(name => new JsonObject { ["rfilename"] = name })]) }.ToJsonString()));
         }
         else if (path.StartsWith($"{Model}/resolve/", StringComparison.Ordinal))
         {
@@ -176,7 +179,7 @@ internal sealed class FakeHub : IDisposable
             return;
         }
 
-        Answer(context, 302, ("X-Linked-Etag", $"\"{ETag(content)}\""), ("X-Linked-Size", $"{content.Length}"), ("Location", new Uri(cdnAddress, name).ToString()));
+        Answer(context, 302, ("X-Linked-Etag", $"\"{ETag(content)}\""), ("X-Linked-Size", $"{content.Length}"), ("Location", new Uri(cdnAddress, $"{name}?X-Amz-Signature={Signature}").ToString()));
     }
 
     private void AnswerCdn(HttpListenerContext context)

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using Fossil.Serialization;
 
 namespace Fossil.Training;
@@ -9,15 +10,8 @@ namespace Fossil.Training;
 /// Appends each report and evaluation to a file as one line of JSON. A resumed run first drops the lines of the steps that it takes again.
 /// </summary>
 /// <param name="path">The file.</param>
-public sealed class JsonLinesLog(string path) : TrainerCallback
+public sealed partial class JsonLinesLog(string path) : TrainerCallback
 {
-    private static readonly JsonSerializerOptions Options = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-    };
-
-
     /// <inheritdoc/>
     public override void OnTrainBegin(TrainerState state)
     {
@@ -31,24 +25,18 @@ public sealed class JsonLinesLog(string path) : TrainerCallback
     }
 
     /// <inheritdoc/>
-    public override void OnLog(TrainerState state, TrainingLog log) => Append(log);
+    public override void OnLog(TrainerState state, TrainingLog log) => Append(log, LineJson.Default.TrainingLog);
 
     /// <inheritdoc/>
-    public override void OnEvaluate(TrainerState state, EvaluationLog evaluation) => Append(new
-    {
-        evaluation.Step,
-        evaluation.Epoch,
-        EvalLoss = evaluation.Loss,
-        EvalPerplexity = evaluation.Perplexity,
-        EvalSeconds = evaluation.Seconds,
-    });
+    public override void OnEvaluate(TrainerState state, EvaluationLog evaluation) =>
+        Append(new EvaluationLine(evaluation.Step, evaluation.Epoch, evaluation.Loss, evaluation.Perplexity, evaluation.Seconds), LineJson.Default.EvaluationLine);
 
     /// <summary>The step of a line; null where a killed process left half a line.</summary>
     private static int? Step(string line)
     {
         try
         {
-            return (int?)JsonNode.Parse(line)?["step"];
+            return JsonNode.Parse(line) is JsonObject entry && entry["step"] is JsonValue value && value.TryGetValue(out int step) ? step : null;
         }
         catch (JsonException)
         {
@@ -56,5 +44,13 @@ public sealed class JsonLinesLog(string path) : TrainerCallback
         }
     }
 
-    private void Append<T>(T entry) => File.AppendAllText(path, JsonSerializer.Serialize(entry, Options) + "\n");
+    private void Append<T>(T entry, JsonTypeInfo<T> json) => File.AppendAllText(path, JsonSerializer.Serialize(entry, json) + "\n");
+
+    private sealed record EvaluationLine(int Step, double Epoch, double EvalLoss, double EvalPerplexity, double EvalSeconds);
+
+    /// <summary>The JSON of the lines, without reflection: a trimmed program has none for it.</summary>
+    [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals)]
+    [JsonSerializable(typeof(TrainingLog))]
+    [JsonSerializable(typeof(EvaluationLine))]
+    private sealed partial class LineJson : JsonSerializerContext;
 }

@@ -10,20 +10,13 @@ namespace Fossil.Training;
 /// The checkpoints of a run: folders <c>checkpoint-STEP</c> that hold the trained parameters, the optimizer's state and the run's. Each is written
 /// under a hidden name, flushed, and renamed, so that a folder of that name is complete whenever the process is killed.
 /// </summary>
-internal sealed class CheckpointStore(string folder)
+internal sealed partial class CheckpointStore(string folder)
 {
     private const string Prefix = "checkpoint-";
     private const string TemporaryPrefix = ".checkpoint-";
     private const string OptimizerFile = "optimizer.safetensors";
     private const string StateFile = "trainer_state.json";
     private const int FormatVersion = 1;
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        WriteIndented = true,
-    };
-
 
     private readonly string folder = Path.GetFullPath(folder);
 
@@ -65,7 +58,7 @@ internal sealed class CheckpointStore(string folder)
             model.Save(temporary);
             WriteOptimizer(optimizer, Path.Combine(temporary, OptimizerFile));
             var files = Directory.GetFiles(temporary).ToDictionary(path => Path.GetFileName(path), Hash);
-            AtomicFile.Write(Path.Combine(temporary, StateFile), stream => JsonSerializer.Serialize(stream, new Contents(FormatVersion, run, state, files), Json));
+            AtomicFile.Write(Path.Combine(temporary, StateFile), stream => JsonSerializer.Serialize(stream, new Contents(FormatVersion, run, state, files), StateJson.Default.Contents));
             if (Directory.Exists(final)) Directory.Delete(final, recursive: true);
             Directory.Move(temporary, final);
             FolderFlush.Flush(folder);
@@ -118,8 +111,8 @@ internal sealed class CheckpointStore(string folder)
         try
         {
             using var stream = File.OpenRead(file);
-            var contents = JsonSerializer.Deserialize<Contents>(stream, Json);
-            if (contents is { FormatVersion: FormatVersion, Run: not null, State: not null, Files: not null }) return contents;
+            var contents = JsonSerializer.Deserialize(stream, StateJson.Default.Contents);
+            if (contents is { FormatVersion: FormatVersion, Run: not null, State: { Logs: not null, Evaluations: not null }, Files: not null }) return contents;
             throw new CheckpointReadException($"{file} is of another version of this library, or no trainer state.");
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
@@ -188,4 +181,9 @@ internal sealed class CheckpointStore(string folder)
     }
 
     private sealed record Contents(int FormatVersion, RunIdentity Run, TrainerState State, Dictionary<string, string> Files);
+
+    /// <summary>The JSON of <see cref="StateFile"/>, without reflection: a trimmed program has none for it.</summary>
+    [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, WriteIndented = true)]
+    [JsonSerializable(typeof(Contents))]
+    private sealed partial class StateJson : JsonSerializerContext;
 }
