@@ -17,6 +17,8 @@ var byLibTorch = new Option<bool>("--libtorch") { Description = "FOSSIL's runs b
 var firstGradient = new Option<string?>("--first-gradient") { Description = "PARAMETER:INDEX:VALUE, an element of the first step's gradient and what it shall be: how far one rounding carries" };
 var runs = new Command("runs", "The fine-tuning runs of the reference, all steps, with perplexities.") { only, byLibTorch, firstGradient };
 runs.SetAction(parsed => new ReferenceRuns(Base.In(parsed.GetValue(models)!), parsed.GetValue(byLibTorch), GradientElement.Parse(parsed.GetValue(firstGradient))).Run(parsed.GetValue(only)!) ? 0 : 1);
+var wordProblems = new Command("word-problems", "The runs on the word problems over the float32 base, all steps: losses and norms beside PEFT's.") { only };
+wordProblems.SetAction(parsed => WordProblemReport.Run(Base.In(parsed.GetValue(models)!), parsed.GetValue(only)!) ? 0 : 1);
 // "memory" and "loading" start themselves for each of their parts: a process has only one peak.
 var method = new Option<string?>("--method") { Hidden = true };
 var memory = new Command("memory", "Peak memory of fine-tuning, bfloat16: FOSSIL r=64 beside LoRA r=32, here and by libtorch's own autograd.") { method };
@@ -35,4 +37,4 @@ loading.SetAction(async parsed =>
     Loading.Run(path, parsed.GetValue(dtype)!);
     return 0;
 });
-return await new RootCommand("Measures SmolLM2-135M.") { models, step, decode, runs, memory, loading }.Parse(args).InvokeAsync();
+return await new RootCommand("Measures SmolLM2-135M.") { models, step, decode, runs, wordProblems, memory, loading }.Parse(args).InvokeAsync();
