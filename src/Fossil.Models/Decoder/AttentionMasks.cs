@@ -21,14 +21,10 @@ internal static class AttentionMasks
         var padding = attentionMask?.to(ScalarType.Bool);
         CheckMask(attentionMask, x.shape[0], all);
 
-        var (cos, sin) = rotary.Get(all, device);
-        if (padding is null)
+        // Padding takes no position: a padded sequence gets the angles that it has alone.
+        var (cos, sin) = padding is null ? rotary.Get(past, tokens, device) : rotary.Get(all, device);
+        if (padding is not null)
         {
-            (cos, sin) = (cos.narrow(0, past, tokens), sin.narrow(0, past, tokens));
-        }
-        else
-        {
-            // Padding takes no position: a padded sequence gets the angles that it has alone.
             var positions = (padding.to(int64).cumsum(1) - 1).clamp(min: 0).narrow(1, past, tokens).flatten();
             (cos, sin) = (cos.index_select(0, positions), sin.index_select(0, positions));
         }

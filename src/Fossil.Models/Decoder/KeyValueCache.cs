@@ -3,13 +3,14 @@ using static TorchSharp.torch;
 namespace Fossil.Models;
 
 /// <summary>
-/// The keys and values of the tokens that a decoder has seen, so that the next forward pass takes only new tokens. The buffers grow by doubling.
+/// The keys and values of the tokens that a decoder has seen, so that the next forward pass takes only new tokens. The buffers grow by doubling. A cache is for one thread: that of its text.
 /// </summary>
 /// <param name="layers">Number of decoder layers.</param>
 public sealed class KeyValueCache(int layers) : IDisposable
 {
     private readonly Tensor?[] keys = new Tensor?[layers];
     private readonly Tensor?[] values = new Tensor?[layers];
+    private bool disposed;
 
     /// <summary>How many tokens of each sequence are in the cache.</summary>
     public long Length { get; private set; }
@@ -20,6 +21,7 @@ public sealed class KeyValueCache(int layers) : IDisposable
     /// </summary>
     internal (Tensor Keys, Tensor Values) Append(int layer, Tensor newKeys, Tensor newValues)
     {
+        ObjectDisposedException.ThrowIf(disposed, this);
         var length = Length + newKeys.shape[2];
         return (Store(ref keys[layer], newKeys, length), Store(ref values[layer], newValues, length));
     }
@@ -46,6 +48,7 @@ public sealed class KeyValueCache(int layers) : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        disposed = true;
         for (var layer = 0; layer < layers; layer++)
         {
             keys[layer]?.Dispose();

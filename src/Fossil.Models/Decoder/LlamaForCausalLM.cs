@@ -1,5 +1,6 @@
 // The Llama family in one file, to be read from top to bottom: norm, attention, feed-forward, layer, model, language model.
 // Module names are Hugging Face's (model.layers.0.self_attn.q_proj …), so that checkpoints load by name.
+using Fossil.Concurrency;
 using Fossil.Models.Kernels;
 using Fossil.Training;
 using TorchSharp.Modules;
@@ -231,6 +232,10 @@ public sealed class LlamaModel : Module, ISupportsGradientCheckpointing
 /// A decoder of the Llama family (Llama 2 and 3, SmolLM2, Mistral, Qwen2, Qwen3) with its output layer. All seven projections of each layer are annotated,
 /// so <c>AttachAdapters</c> works on it.
 /// </summary>
+/// <remarks>
+/// Several threads may use one decoder: each call of a method here waits until no other thread is inside. <see cref="ExclusiveUse.UseExclusively"/> keeps it over several calls, such as a step of a
+/// training loop of your own.
+/// </remarks>
 public sealed partial class LlamaForCausalLM : Module<Tensor, Tensor>
 {
     private readonly LlamaModel model;
@@ -271,6 +276,7 @@ public sealed partial class LlamaForCausalLM : Module<Tensor, Tensor>
     /// <param name="last_only">Only the logits of the last token, (batch, 1, vocab_size).</param>
     public Tensor forward(Tensor input_ids, Tensor? attention_mask, KeyValueCache? cache, bool last_only = false)
     {
+        using var entry = ModelGuard.Of(this).Enter();
         using var scope = NewDisposeScope();
         var hidden = model.forward(input_ids, attention_mask, cache);
         if (last_only) hidden = hidden.narrow(1, hidden.shape[1] - 1, 1);
@@ -283,8 +289,10 @@ public sealed partial class LlamaForCausalLM : Module<Tensor, Tensor>
     /// <param name="input_ids">Token ids (batch, tokens), int64.</param>
     /// <param name="labels">The same shape; -100 where a token does not count.</param>
     /// <param name="attention_mask">As in <see cref="forward(Tensor, Tensor?, KeyValueCache?, bool)"/>.</param>
+    /// <exception cref="NoLossItemsException">No label counts.</exception>
     public Tensor loss(Tensor input_ids, Tensor labels, Tensor? attention_mask = null)
     {
+        using var entry = ModelGuard.Of(this).Enter();
         using var scope = NewDisposeScope();
         var hidden = model.forward(input_ids, attention_mask, cache: null);
         // The last token predicts nothing: it is cut off before the output layer, not after.
@@ -295,14 +303,24 @@ public sealed partial class LlamaForCausalLM : Module<Tensor, Tensor>
 
     /// <summary>Mean cross-entropy in nats over the positions that a batch of a <see cref="Trainer{TBatch}"/> marks; logits are computed for these alone. A float32 scalar.</summary>
     /// <param name="batch">Sequences and what is learned of them, on any device.</param>
+    /// <exception cref="NoLossItemsException">No token of the batch counts.</exception>
     public Tensor loss(TokenBatch batch)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using var entry = ModelGuard.Of(this).Enter();
         using var scope = NewDisposeScope();
         var device = model.Embedding.Weight.device;
         var hidden = model.forward(batch.InputIds.to(device), attentionMask: null, cache: null);
         var logits = Logits(hidden.view(-1, hidden.shape[2]).index_select(0, batch.LossPositions.to(device)));
         return CrossEntropyCall.Run(logits, batch.Targets.to(device)).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        // A finalizer must not wait; and what it finds is used by no thread.
+        using var entry = disposing ? ModelGuard.Of(this).Enter() : default;
+        base.Dispose(disposing);
     }
 
     private Tensor Logits(Tensor hidden) =>

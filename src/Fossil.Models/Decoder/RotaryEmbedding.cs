@@ -9,17 +9,26 @@ namespace Fossil.Models;
 /// </summary>
 internal sealed class RotaryEmbedding(LlamaConfig config) : IDisposable
 {
+    private readonly Lock tables = new();
     private Tensor? cos;
     private Tensor? sin;
 
-    /// <summary>cos and sin of positions 0 … length - 1 at least, (n, head_dim). They belong to this object: do not dispose them.</summary>
-    public (Tensor Cos, Tensor Sin) Get(long length, Device device)
+    /// <summary>cos and sin of the first positions, (length, head_dim); views that belong to the caller.</summary>
+    public (Tensor Cos, Tensor Sin) Get(long length, Device device) => Get(0, length, device);
+
+    /// <summary>cos and sin of the positions from <paramref name="start"/> on, (count, head_dim). They are views that belong to the caller: a longer table may replace this one at any time.</summary>
+    public (Tensor Cos, Tensor Sin) Get(long start, long count, Device device)
     {
-        if (cos is null || cos.shape[0] < length || cos.device_type != device.type || cos.device_index != device.index)
+        lock (tables)
         {
-            Compute(Math.Max(length, cos is null ? 256 : 2 * cos.shape[0]), device);
+            var length = start + count;
+            if (cos is null || cos.shape[0] < length || cos.device_type != device.type || cos.device_index != device.index)
+            {
+                Compute(Math.Max(length, cos is null ? 256 : 2 * cos.shape[0]), device);
+            }
+
+            return (cos!.narrow(0, start, count), sin!.narrow(0, start, count));
         }
-        return (cos!, sin!);
     }
 
     private void Compute(long length, Device device)
@@ -65,8 +74,11 @@ internal sealed class RotaryEmbedding(LlamaConfig config) : IDisposable
 
     public void Dispose()
     {
-        cos?.Dispose();
-        sin?.Dispose();
-        (cos, sin) = (null, null);
+        lock (tables)
+        {
+            cos?.Dispose();
+            sin?.Dispose();
+            (cos, sin) = (null, null);
+        }
     }
 }

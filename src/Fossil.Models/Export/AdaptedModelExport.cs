@@ -1,3 +1,4 @@
+using Fossil.Concurrency;
 using Fossil.Models.Gguf;
 using Fossil.Models.Tokenizers;
 using Fossil.Serialization;
@@ -70,6 +71,7 @@ public static class AdaptedModelExport
     {
         ArgumentNullException.ThrowIfNull(adapted);
         var model = ModelOf(adapted);
+        using var entry = ModelGuard.Of(model).EnterToSave();
         if (adapted.MergedAdapters.Count > 0)
         {
             save(model);

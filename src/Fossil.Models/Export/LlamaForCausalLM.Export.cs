@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Fossil.Concurrency;
 using Fossil.Models.Export;
 using Fossil.Models.Gguf;
 using Fossil.Models.Tokenizers;
@@ -25,6 +26,7 @@ public sealed partial class LlamaForCausalLM
     public void SavePretrained(string folder, ScalarType? dtype = null, PretrainedTokenizer? tokenizer = null, long maxShardBytes = DefaultMaxShardBytes)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
+        using var entry = ModelGuard.Of(this).EnterToSave();
         var parameters = CheckpointParameters();
         var stored = dtype ?? parameters.Values.First().dtype;
         var format = SafetensorsDtypes.FromTorch(stored) ?? throw new ExportException($"safetensors cannot hold {stored}. Choose float32, bfloat16 or float16.");
@@ -81,6 +83,7 @@ public sealed partial class LlamaForCausalLM
     public void SaveGguf(string path, GgufTensorType type = GgufTensorType.F16, PretrainedTokenizer? tokenizer = null, GgufMetadata? metadata = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
+        using var entry = ModelGuard.Of(this).EnterToSave();
         var tensors = CheckpointParameters().Select(entry => GgufModelWriter.Source(entry.Key, entry.Value, Config, type)).ToList();
         if (Config.Rope.Type == RopeType.Llama3) tensors.Add(GgufModelWriter.RopeFactors(Config));
         GgufWriter.Save(path, GgufModelWriter.Metadata(Config, type, tokenizer?.Definition, metadata), tensors);

@@ -1,3 +1,5 @@
+using Fossil.Concurrency;
+using Fossil.Training;
 using static TorchSharp.torch;
 
 namespace Fossil.Models;
@@ -5,10 +7,13 @@ namespace Fossil.Models;
 // Continuing texts.
 public sealed partial class LlamaForCausalLM
 {
-    /// <summary>Continues each prompt, all at once; every text is the one that its prompt would give alone.</summary>
+    /// <summary>
+    /// Continues each prompt, all at once; every text is the one that its prompt would give alone. The model is in evaluation mode meanwhile, and then in the mode that it was in; other threads
+    /// wait until the texts are done.
+    /// </summary>
     /// <param name="prompts">Token ids of the prompts, of any lengths; shorter ones are padded on the left.</param>
     /// <param name="options">How to choose tokens; greedy where null.</param>
-    /// <param name="onToken">Called with the prompt's index and the token as soon as one is chosen.</param>
+    /// <param name="onToken">Called with the prompt's index and the token as soon as one is chosen. It must not wait for another thread that uses the model.</param>
     /// <param name="cancellation">Ends all texts where they are.</param>
     /// <returns>For each prompt the tokens after it.</returns>
     /// <exception cref="ArgumentException">There is no prompt, one is empty, or an id is not in the vocabulary.</exception>
@@ -24,6 +29,8 @@ public sealed partial class LlamaForCausalLM
         var running = new bool[prompts.Count];
         Array.Fill(running, true);
 
+        using var entry = ModelGuard.Of(this).Enter();
+        using var modes = TrainingModes.Evaluate(this);
         using var noGrad = no_grad();
         using var cache = new KeyValueCache(Config.NumHiddenLayers);
         var (next, mask) = Pad(prompts);
@@ -62,10 +69,10 @@ public sealed partial class LlamaForCausalLM
         }
     }
 
-    /// <summary>Continues one prompt.</summary>
+    /// <summary>Continues one prompt, in evaluation mode; other threads wait until the text is done.</summary>
     /// <param name="prompt">Token ids.</param>
     /// <param name="options">How to choose tokens; greedy where null.</param>
-    /// <param name="onToken">Called with each token as soon as it is chosen.</param>
+    /// <param name="onToken">Called with each token as soon as it is chosen. It must not wait for another thread that uses the model.</param>
     /// <param name="cancellation">Ends the text where it is.</param>
     /// <returns>The tokens after the prompt.</returns>
     /// <exception cref="ArgumentException">The prompt is empty, or an id is not in the vocabulary.</exception>

@@ -21,9 +21,10 @@ internal sealed class CrossEntropyCall(Tensor logits, long[] targets, long count
 
     public override IReadOnlyList<Tensor?> Inputs => [logits];
 
-    /// <summary>The mean over the rows whose target is not <see cref="Ignored"/>: a float32 scalar (float64 for such logits), NaN where all are ignored.</summary>
+    /// <summary>The mean over the rows whose target is not <see cref="Ignored"/>: a float32 scalar (float64 for such logits).</summary>
     /// <param name="logits">(rows, vocabulary); consumed.</param>
     /// <param name="targets">A token id for each row, int64.</param>
+    /// <exception cref="NoLossItemsException">All are ignored.</exception>
     public static Tensor Run(Tensor logits, Tensor targets)
     {
         if (Lanes.Fit(logits, logits.shape[1]) && logits.is_contiguous())
@@ -31,10 +32,12 @@ internal sealed class CrossEntropyCall(Tensor logits, long[] targets, long count
             using var host = targets.cpu();
             var ids = host.data<long>().ToArray();
             Check(ids, logits.shape[1]);
-            return AdapterFunction.Run(new CrossEntropyCall(logits, ids, ids.LongCount(id => id != Ignored)));
+            var count = ids.LongCount(id => id != Ignored);
+            return AdapterFunction.Run(new CrossEntropyCall(logits, ids, count > 0 ? count : throw NoItems()));
         }
 
         using var scope = NewDisposeScope();
+        if (!targets.not_equal(Ignored).any().item<bool>()) throw NoItems();
         var wide = logits.dtype == ScalarType.Float64 ? logits : logits.to(ScalarType.Float32);
         return nn.functional.cross_entropy(wide, targets, ignore_index: Ignored).MoveToOuterDisposeScope();
     }
@@ -61,6 +64,9 @@ internal sealed class CrossEntropyCall(Tensor logits, long[] targets, long count
     }
 
     internal override void ReleaseInputs() => logits = null;
+
+    private static NoLossItemsException NoItems() =>
+        new($"No token counts in the loss: every label behind the first token is {Ignored}, or there is none. The mean over nothing does not exist; leave such batches out.");
 
     private static void Check(long[] targets, long vocabulary)
     {

@@ -18,7 +18,7 @@ public sealed partial class AdaptedModel
     /// <exception cref="AdapterCombinationException">The adapters are of kinds or sizes that do not add up.</exception>
     public void AddWeightedAdapter(IReadOnlyList<string> adapterNames, IReadOnlyList<double> weights, string newName)
     {
-        CheckNotDisposed();
+        using var entry = Enter();
         if (adapterNames.Count == 0 || adapterNames.Count != weights.Count)
             throw new AdapterCombinationException($"AddWeightedAdapter was given {adapterNames.Count} adapters and {weights.Count} weights: it needs one weight for each, and at least one adapter.");
         var parts = adapterNames.Select(Find).ToArray();
@@ -59,7 +59,7 @@ public sealed partial class AdaptedModel
     /// <exception cref="AdapterCombinationException">A rank or share is needed or does not fit, or the adapter trains biases.</exception>
     public void ConvertToLora(string newName, string adapterName = DefaultAdapterName, int? rank = null, double? energy = null)
     {
-        CheckNotDisposed();
+        using var entry = Enter();
         using var conversion = LoraConversion.Of(Find(adapterName), rank, energy);
         var converted = Create(newName, conversion.Config);
         using var noGrad = no_grad();
@@ -77,10 +77,11 @@ public sealed partial class AdaptedModel
     /// <param name="rank">As in <see cref="ConvertToLora"/>.</param>
     /// <param name="energy">As in <see cref="ConvertToLora"/>.</param>
     /// <exception cref="AdapterCombinationException">A rank or share is needed or does not fit, or the adapter trains biases.</exception>
+    /// <exception cref="AdapterBackwardException">The last backward pass failed.</exception>
     /// <exception cref="AtomicWriteException">The files could not be written; what was there before still is.</exception>
     public void SaveAsLora(string folder, string adapterName = DefaultAdapterName, int? rank = null, double? energy = null)
     {
-        CheckNotDisposed();
+        using var entry = Enter(toSave: true);
         var adapter = Find(adapterName);
         using var conversion = LoraConversion.Of(adapter, rank, energy);
         AdapterFile.SaveFolder(folder, conversion.Config, [.. conversion.Tensors, .. TrainedBaseOf(adapter).Select(parameter => (parameter.FileName, parameter.ValuesOf(adapterName)))]);
@@ -90,7 +91,7 @@ public sealed partial class AdaptedModel
     /// <exception cref="AdapterCombinationException">A rank or share is needed or does not fit, or the adapter trains parameters of the base, which no LoRA can carry.</exception>
     internal LoraConversion OpenLoraConversion(string adapterName, int? rank, double? energy)
     {
-        CheckNotDisposed();
+        using var entry = Enter(toSave: true);
         var adapter = Find(adapterName);
         return TrainedBaseOf(adapter).FirstOrDefault() is { } trained
             ? throw new AdapterCombinationException($"'{adapterName}' trains '{trained.FileName.ParameterPath}' of the base model too, which a LoRA alone cannot carry. Merge it and export the model instead.")

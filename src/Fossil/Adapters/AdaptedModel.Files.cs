@@ -1,4 +1,5 @@
 using Fossil.Adapters;
+using Fossil.Concurrency;
 using Fossil.Methods.Lora;
 using Fossil.Serialization;
 using static TorchSharp.torch;
@@ -13,10 +14,11 @@ public sealed partial class AdaptedModel
     /// <param name="adapterName">Which adapter.</param>
     /// <exception cref="AdapterNameException">There is no such adapter.</exception>
     /// <exception cref="AdapterCombinationException">Attributes gave its targets different settings, which PEFT's configuration cannot say.</exception>
+    /// <exception cref="AdapterBackwardException">The last backward pass failed.</exception>
     /// <exception cref="AtomicWriteException">The files could not be written; what was there before still is.</exception>
     public void SavePretrained(string folder, string adapterName = DefaultAdapterName)
     {
-        CheckNotDisposed();
+        using var entry = Enter(toSave: true);
         var adapter = Find(adapterName);
         if (!adapter.HasOneConfig)
         {
@@ -40,10 +42,11 @@ public sealed partial class AdaptedModel
     /// <param name="pathInitialModelForWeightConversion">The folder that it was saved to before it was trained, as PEFT wants it; null to use what the adapter remembers.</param>
     /// <exception cref="AdapterNameException">There is no such adapter.</exception>
     /// <exception cref="AdapterCombinationException">It is no PiSSA adapter.</exception>
+    /// <exception cref="AdapterBackwardException">The last backward pass failed.</exception>
     /// <exception cref="AtomicWriteException">The files could not be written; what was there before still is.</exception>
     public void SavePissaAsLora(string folder, string adapterName = DefaultAdapterName, string? pathInitialModelForWeightConversion = null)
     {
-        CheckNotDisposed();
+        using var entry = Enter(toSave: true);
         var adapter = Find(adapterName);
         if (adapter.Config is not LoraConfig config) throw new AdapterCombinationException($"'{adapterName}' is of the method {adapter.Config.PeftType}, not a PiSSA adapter. Use SaveAsLora.");
         using var noGrad = no_grad();
@@ -67,7 +70,7 @@ public sealed partial class AdaptedModel
     /// <exception cref="NotAdaptableException">The configuration chooses a module that cannot be adapted.</exception>
     public void LoadAdapter(string folder, string adapterName = DefaultAdapterName, bool isTrainable = false)
     {
-        CheckNotDisposed();
+        using var entry = Enter();
         var (config, weights) = AdapterFile.OpenFolder(folder);
         using (weights)
         {
@@ -88,6 +91,7 @@ public sealed partial class AdaptedModel
 
     internal static AdaptedModel Load(nn.Module model, string folder, string adapterName, bool isTrainable)
     {
+        using var entry = ModelGuard.Of(model).Enter();
         var (config, weights) = AdapterFile.OpenFolder(folder);
         using (weights)
         {

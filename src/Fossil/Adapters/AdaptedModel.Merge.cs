@@ -26,7 +26,7 @@ public sealed partial class AdaptedModel
     /// <exception cref="AdapterStateException">Adapters are disabled, or each row uses its own.</exception>
     public IReadOnlyList<string> Merge(IReadOnlyList<string>? adapterNames = null, bool safe = false, bool keepBase = false)
     {
-        CheckNotDisposed();
+        using var entry = Enter();
         if (disabled > 0 || rowAdapters is not null) throw new AdapterStateException("Merge inside DisableAdapters() or UseAdapters() would be undone or ignored: end that scope first.");
         string[] names = [.. (adapterNames ?? active).Where(name => !IsMerged(Find(name).Name)).Distinct()];
         var plans = Targets.Select(target => (Target: target, Layers: LayersToMerge(target, names))).Where(plan => plan.Layers.Count > 0).ToArray();
@@ -52,7 +52,7 @@ public sealed partial class AdaptedModel
     /// <returns>The adapters that were merged.</returns>
     public IReadOnlyList<string> Unmerge()
     {
-        CheckNotDisposed();
+        using var entry = Enter();
         using var noGrad = no_grad();
         foreach (var merged in mergedTargets.Values) merged.Unmerge();
         string[] names = [.. mergedNames];
@@ -66,6 +66,7 @@ public sealed partial class AdaptedModel
     /// <returns>The model.</returns>
     public nn.Module MergeAndUnload(IReadOnlyList<string>? adapterNames = null, bool safe = false)
     {
+        using var entry = Enter();
         Merge(adapterNames, safe);
         Dispose();
         return Model;

@@ -11,7 +11,7 @@ public sealed partial class AdaptedModel
     /// </summary>
     internal void SaveValues(string folder, string adapterName)
     {
-        CheckNotDisposed();
+        using var entry = Enter(toSave: true);
         var adapter = Find(adapterName);
         if (adapter.HasOneConfig)
         {
@@ -25,7 +25,7 @@ public sealed partial class AdaptedModel
     /// <summary>Reads the tensors that <see cref="SaveValues"/> wrote into the adapter's own parameters.</summary>
     internal void LoadValues(string folder, string adapterName)
     {
-        CheckNotDisposed();
+        using var entry = Enter();
         using var weights = AdapterFile.Open(folder);
         Load(Find(adapterName), weights);
     }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Fossil.Adapters;
+using Fossil.Concurrency;
 using Fossil.Targets;
 using static TorchSharp.torch;
 
@@ -9,7 +10,10 @@ namespace Fossil;
 /// A model with adapters (PEFT: <c>PeftModel</c>). The model itself is used as before; this object changes, saves and merges its adapters.
 /// Disposing it removes the adapters and leaves the base weights as they are: what is merged stays merged.
 /// </summary>
-/// <remarks>Not thread-safe: change adapters and run the model from one thread at a time.</remarks>
+/// <remarks>
+/// Each method, and each call of an adapted layer, waits until no other thread is in the model; what <see cref="DisableAdapters"/> and <see cref="UseAdapters"/> return keeps the model for
+/// the code that opened it. Several calls that belong together, such as a step of training, need <see cref="ExclusiveUse.UseExclusively"/>.
+/// </remarks>
 public sealed partial class AdaptedModel : IDisposable
 {
     /// <summary>The name of an adapter for which none is given.</summary>
@@ -18,8 +22,10 @@ public sealed partial class AdaptedModel : IDisposable
     private static readonly ConditionalWeakTable<nn.Module, AdaptedModel> Attached = [];
 
     private readonly TargetFinder finder;
-    private readonly List<AttachedAdapter> adapters = [];
+    private readonly ModelGuard guard;
     private readonly List<string> trainableBefore;
+    // Replaced, not changed: another thread may be reading it.
+    private List<AttachedAdapter> adapters = [];
     private List<string> active = [];
     private int disabled;
     private IReadOnlyList<string?>? rowAdapters;
@@ -27,7 +33,9 @@ public sealed partial class AdaptedModel : IDisposable
 
     private AdaptedModel(nn.Module model)
     {
+        guard = ModelGuard.Of(model);
         finder = TargetFinder.Walk(model);
+        foreach (var target in finder.Targets) target.Guard = guard;
         trainableBefore = [.. model.named_parameters().Where(entry => entry.parameter.requires_grad).Select(entry => entry.name)];
     }
 
@@ -49,6 +57,7 @@ public sealed partial class AdaptedModel : IDisposable
 
     internal static AdaptedModel Attach(nn.Module model, AdapterConfig? config, string adapterName)
     {
+        using var entry = ModelGuard.Of(model).Enter();
         if (Attached.TryGetValue(model, out _))
             throw new AdapterStateException($"{model.GetType().Name} has adapters already. Use AddAdapter on the AdaptedModel that AttachAdapters returned, or dispose that first.");
         var adapted = new AdaptedModel(model);
@@ -74,7 +83,7 @@ public sealed partial class AdaptedModel : IDisposable
     /// <exception cref="ShardSizeException">The shard size does not fit a layer.</exception>
     public void AddAdapter(string adapterName, AdapterConfig config)
     {
-        CheckNotDisposed();
+        using var entry = Enter();
         Create(adapterName, config);
         ApplyState();
     }
@@ -84,7 +93,7 @@ public sealed partial class AdaptedModel : IDisposable
     /// <exception cref="AdapterStateException">It is merged.</exception>
     public void DeleteAdapter(string adapterName)
     {
-        CheckNotDisposed();
+        using var entry = Enter();
         var adapter = Find(adapterName);
         if (IsMerged(adapterName)) throw new AdapterStateException($"The adapter '{adapterName}' is merged into the base. Call Unmerge() before deleting it, or MergeAndUnload() to keep it there.");
         if (adapter.ChangesBase) CheckNothingMerged($"delete '{adapterName}', which gives the base weights back what it took,");
@@ -97,7 +106,7 @@ public sealed partial class AdaptedModel : IDisposable
     /// <exception cref="AdapterStateException">Adapters are merged.</exception>
     public void SetAdapter(params string[] adapterNames)
     {
-        CheckNotDisposed();
+        using var entry = Enter();
         if (adapterNames.Length == 0) throw new AdapterNameException("SetAdapter needs at least one name. To run the base model alone, use DisableAdapters().");
         foreach (var name in adapterNames) Find(name);
         if (adapterNames.Distinct().Count() != adapterNames.Length) throw new AdapterNameException($"SetAdapter({string.Join(", ", adapterNames)}) names an adapter twice.");
@@ -110,12 +119,12 @@ public sealed partial class AdaptedModel : IDisposable
     /// <summary>Runs the base model alone until the result is disposed. Merged adapters are taken out of the base for that time.</summary>
     public IDisposable DisableAdapters()
     {
-        CheckNotDisposed();
+        using var entry = Enter();
         if (rowAdapters is not null) throw new AdapterStateException("Adapters cannot be disabled while UseAdapters gives each row its own. Name null for the rows that should use the base alone.");
         var merged = disabled == 0 ? SuspendMerge() : null;
         disabled++;
         ApplyState();
-        return new Scope(() =>
+        return guard.Lease(() =>
         {
             disabled--;
             if (!disposed) ApplyState();
@@ -132,7 +141,7 @@ public sealed partial class AdaptedModel : IDisposable
     /// <exception cref="AdapterStateException">Adapters are merged or disabled.</exception>
     public IDisposable UseAdapters(IReadOnlyList<string?> adapterNames)
     {
-        CheckNotDisposed();
+        using var entry = Enter();
         CheckNothingMerged("give each row its own adapter");
         if (disabled > 0 || rowAdapters is not null) throw new AdapterStateException("UseAdapters cannot be combined with DisableAdapters() or with another UseAdapters: end that scope first.");
         rowAdapters = [.. adapterNames.Select(name => name == "__base__" ? null : name)];
@@ -150,7 +159,7 @@ public sealed partial class AdaptedModel : IDisposable
             throw new AdapterCombinationException($"UseAdapters cannot take an adapter that has its own '{whole.Name}' (modules_to_save or bias): all rows go through the same one.");
         }
         ApplyState();
-        return new Scope(() =>
+        return guard.Lease(() =>
         {
             rowAdapters = null;
             if (!disposed) ApplyState();
@@ -168,12 +177,14 @@ public sealed partial class AdaptedModel : IDisposable
     /// <summary>Removes all adapters from the model and gives the base parameters the <c>requires_grad</c> that they had. The base weights stay as they are.</summary>
     public void Dispose()
     {
+        using var entry = guard.Enter();
         if (disposed) return;
-        foreach (var adapter in adapters.ToArray()) Remove(adapter);
+        foreach (var adapter in adapters) Remove(adapter);
         ForgetMerge();
         RestoreRequiresGrad();
         Attached.Remove(Model);
         disposed = true;
+        guard.EndLeases();
     }
 
     private void AddFirst(AdapterConfig? config, string adapterName)
@@ -201,7 +212,7 @@ public sealed partial class AdaptedModel : IDisposable
 
         foreach (var layer in adapter.Layers) TargetTable.CheckFree(layer.Target);
         if (adapter.ChangesBase) CheckNothingMerged($"attach '{adapterName}', which takes its start out of the base weights,");
-        adapters.Add(adapter);
+        adapters = [.. adapters, adapter];
         AddTrainedBase(adapter);
         foreach (var layer in adapter.Layers)
         {
@@ -223,8 +234,8 @@ public sealed partial class AdaptedModel : IDisposable
             layer.Target.RemoveLayer(layer);
             if (layer.Target.Layers.Count == 0) TargetTable.Remove(layer.Target);
         }
-        adapters.Remove(adapter);
-        active.Remove(adapter.Name);
+        adapters = [.. adapters.Where(other => other != adapter)];
+        active = [.. active.Where(name => name != adapter.Name)];
     }
 
     /// <summary>Brings every target's forward pass and every parameter's requires_grad in line with the adapters' state.</summary>
@@ -237,7 +248,11 @@ public sealed partial class AdaptedModel : IDisposable
             var train = active.Contains(adapter.Name) && !adapter.IsFrozen && !IsMerged(adapter.Name);
             foreach (var layer in adapter.Layers)
             {
-                foreach (var (_, parameter) in layer.Parameters()) parameter.requires_grad = train;
+                foreach (var (_, parameter) in layer.Parameters())
+                {
+                    parameter.requires_grad = train;
+                    Own(parameter);
+                }
             }
         }
     }
@@ -254,7 +269,7 @@ public sealed partial class AdaptedModel : IDisposable
 
     private void SetFrozen(string adapterName, bool frozen)
     {
-        CheckNotDisposed();
+        using var entry = Enter();
         Find(adapterName).IsFrozen = frozen;
         ApplyState();
     }
@@ -268,12 +283,13 @@ public sealed partial class AdaptedModel : IDisposable
         }
     }
 
-    private void CheckNotDisposed() => ObjectDisposedException.ThrowIf(disposed, this);
-
-    private sealed class Scope(Action end) : IDisposable
+    /// <summary>Waits until no other thread is in the model, and keeps others out until the result is disposed.</summary>
+    /// <param name="toSave">Whether adapters are saved, which a failed backward pass forbids.</param>
+    private ModelGuard.Entry Enter(bool toSave = false)
     {
-        private Action? end = end;
-
-        public void Dispose() => Interlocked.Exchange(ref end, null)?.Invoke();
+        var entry = toSave ? guard.EnterToSave() : guard.Enter();
+        if (!disposed) return entry;
+        entry.Dispose();
+        throw new ObjectDisposedException(nameof(AdaptedModel));
     }
 }

@@ -1,4 +1,5 @@
 using Fossil.CompilerServices;
+using Fossil.Concurrency;
 using Fossil.Targets;
 using static TorchSharp.torch;
 
@@ -61,6 +62,9 @@ public sealed class AdaptedTarget
     /// <summary>The layer of the named adapter, if this target has one.</summary>
     public AdapterLayer? FindLayer(string adapterName) => layers.Find(layer => layer.AdapterName == adapterName);
 
+    /// <summary>Lets one thread at a time into the model; set when adapters are attached.</summary>
+    internal ModelGuard? Guard { get; set; }
+
     internal void AddLayer(AdapterLayer layer) => layers.Add(layer);
 
     internal void RemoveLayer(AdapterLayer layer) => layers.Remove(layer);
@@ -70,9 +74,11 @@ public sealed class AdaptedTarget
     /// <summary>The target's forward pass with whatever is active now.</summary>
     internal Tensor Forward(Tensor input)
     {
+        using var entry = Guard!.Enter();
         var plan = this.plan;
         if (plan.IsBase) return Module.forward(input);
 
+        plan.NoteRun();
         var weight = Weight;
         CheckInput(input, weight);
         if (input.dtype == weight.dtype) return plan.Run(this, input);

@@ -38,6 +38,9 @@ public abstract class AdapterLayer(AdaptedTarget target, string adapterName)
     {
     }
 
+    /// <summary>Whether the layer took part in a forward pass that a backward pass may follow.</summary>
+    internal bool HasRun { get; set; }
+
     /// <summary>Creates and registers the parameters with their initial values.</summary>
     /// <param name="trainable">Whether they require a gradient.</param>
     /// <param name="device">The device of the base weight.</param>

@@ -8,8 +8,21 @@ internal abstract class ForwardPlan
     /// <summary>The base layer alone: no adapter is active, or all are merged or disabled.</summary>
     public static readonly ForwardPlan Base = new BasePlan();
 
+    private bool hasRun;
+
     /// <summary>Whether the target's own forward pass is all there is to do.</summary>
     public virtual bool IsBase => false;
+
+    /// <summary>The layers that take part.</summary>
+    protected virtual IEnumerable<AdapterLayer> Layers => [];
+
+    /// <summary>Notes that the layers took part in a forward pass that a backward pass may follow.</summary>
+    public void NoteRun()
+    {
+        if (hasRun || !is_grad_enabled()) return;
+        foreach (var layer in Layers) layer.HasRun = true;
+        hasRun = true;
+    }
 
     /// <summary>The output for an input in the base weight's dtype.</summary>
     public abstract Tensor Run(AdaptedTarget target, Tensor input);
@@ -35,6 +48,8 @@ internal abstract class ForwardPlan
         // The method whose layers act on the weight itself goes first: the others add to its output.
         public LayersPlan(IReadOnlyList<AdapterLayer> layers) =>
             groups = [.. layers.GroupBy(layer => layer.Method).Select(group => (group.Key, group.ToArray())).OrderByDescending(group => group.Item2.Any(layer => layer.Chains))];
+
+        protected override IEnumerable<AdapterLayer> Layers => groups.SelectMany(group => group.Layers);
 
         public override Tensor Run(AdaptedTarget target, Tensor input)
         {
@@ -78,6 +93,8 @@ internal abstract class ForwardPlan
             }
             this.runs = [.. runs];
         }
+
+        protected override IEnumerable<AdapterLayer> Layers => runs.Select(run => run.Layer).OfType<AdapterLayer>();
 
         public override Tensor Run(AdaptedTarget target, Tensor input)
         {

@@ -1,3 +1,5 @@
+using Fossil.Concurrency;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Fossil.Autograd;
@@ -9,13 +11,19 @@ internal abstract class AdapterCall
 {
     private readonly List<Tensor?> saved = [];
     private readonly List<Tensor> temporaries = [];
-    private (long[] Shape, ScalarType Dtype, Device Device)[] descriptions = [];
+    private (long[] Shape, ScalarType Dtype, Device Device)?[] leaves = [];
 
     /// <summary>The tensors that a gradient may be wanted for; null where one is absent.</summary>
     public abstract IReadOnlyList<Tensor?> Inputs { get; }
 
     /// <summary>Which of <see cref="Inputs"/> want a gradient. Set before <see cref="Forward"/>.</summary>
     public bool[] Needs { get; set; } = [];
+
+    /// <summary>The guard of the model that the call belongs to; null outside of any.</summary>
+    internal ModelGuard? Guard { get; set; }
+
+    /// <summary>Where a failure of the backward pass is reported.</summary>
+    internal BackwardFailures Failures { get; set; } = BackwardFailures.OfThread;
 
     /// <summary>Whether a backward pass may follow.</summary>
     public bool IsRecorded => Array.IndexOf(Needs, true) >= 0;
@@ -45,16 +53,16 @@ internal abstract class AdapterCall
         Save(tensor);
     }
 
-    /// <summary>Remembers shape and dtype of each input, so that a gradient can be made whatever happens.</summary>
+    /// <summary>Remembers which inputs are tensors that the caller made to see their gradient, so that one can be made whatever happens.</summary>
     internal void Describe(IReadOnlyList<Tensor?> inputs) =>
-        descriptions = [.. inputs.Select(input => input is null ? default : (input.shape, input.dtype, input.device))];
+        leaves = [.. inputs.Select((input, i) => Needs[i] && input is { is_leaf: true } and not Parameter ? (input.shape, input.dtype, input.device) : ((long[], ScalarType, Device)?)null)];
 
-    /// <summary>A gradient of NaN for an input.</summary>
-    internal Tensor NotANumber(int input)
-    {
-        var (shape, dtype, device) = descriptions[input];
-        return full(shape, double.NaN, dtype: dtype, device: device);
-    }
+    /// <summary>
+    /// What an input gets after a failure: NaN where it is a tensor whose gradient the caller asked for, and nothing otherwise. An optimizer that knows nothing of this library must not
+    /// write NaN into parameters.
+    /// </summary>
+    internal Tensor? FailedGradient(int input) =>
+        leaves[input] is (var shape, var dtype, var device) ? full(shape, double.NaN, dtype: dtype, device: device) : null;
 
     /// <summary>Drops the references to the inputs: the graph node lives on, and must not keep them alive.</summary>
     internal abstract void ReleaseInputs();

@@ -1,3 +1,4 @@
+using Fossil.Concurrency;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
 
@@ -12,15 +13,13 @@ internal sealed class AdapterFunction : SingleTensorFunction<AdapterFunction>
     [ThreadStatic]
     private static List<Tensor>? returned;
 
-    private static volatile Exception? failure;
-
     public override string Name => nameof(AdapterFunction);
 
     /// <summary>The output of <paramref name="call"/>, connected to the graph where a gradient is wanted.</summary>
     public static Tensor Run(AdapterCall call)
     {
         ReleaseReturned();
-        ThrowEarlierFailure();
+        (call.Guard, call.Failures) = (ModelGuard.Current, BackwardFailures.Current);
         var inputs = call.Inputs;
         call.Needs = new bool[inputs.Count];
         if (is_grad_enabled())
@@ -30,6 +29,8 @@ internal sealed class AdapterFunction : SingleTensorFunction<AdapterFunction>
 
         try
         {
+            // What computes no gradient, such as another thread's text, has nothing to do with a failed step of training.
+            if (call.IsRecorded) call.Failures.ThrowAndForget();
             return call.IsRecorded ? Record(call, inputs) : Compute(call);
         }
         finally
@@ -68,20 +69,25 @@ internal sealed class AdapterFunction : SingleTensorFunction<AdapterFunction>
 
     private static Tensor?[] Gradients(AutogradContext ctx, AdapterCall call, Tensor gradOutput)
     {
+        using var pass = ModelGuard.Backward(call.Guard);
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        Tensor?[] gradients;
-        try
+        Tensor?[] gradients = [];
+        // Behind a call that failed, the pass goes through the rest of the model without effect.
+        if (!call.Failures.IsPending)
         {
-            gradients = call.Backward(gradOutput, ctx.get_saved_variables());
-        }
-        catch (Exception exception)
-        {
-            // An exception must not cross the native frames of the backward pass: it would end the process.
-            failure = exception;
-            gradients = [.. call.Needs.Select((needed, i) => needed ? call.NotANumber(i) : null)];
+            try
+            {
+                gradients = call.Backward(gradOutput, ctx.get_saved_variables());
+            }
+            catch (Exception exception)
+            {
+                // An exception must not cross the native frames of the backward pass: it would end the process.
+                call.Failures.Report(exception);
+            }
         }
 
+        if (call.Failures.IsPending) gradients = [.. call.Needs.Select((needed, i) => needed ? call.FailedGradient(i) : null)];
         foreach (var gradient in gradients) gradient?.DetachFromDisposeScope();
         return gradients;
     }
@@ -114,13 +120,6 @@ internal sealed class AdapterFunction : SingleTensorFunction<AdapterFunction>
         if (returned is not { Count: > 0 } list) return;
         foreach (var gradient in list) gradient.Dispose();
         list.Clear();
-    }
-
-    private static void ThrowEarlierFailure()
-    {
-        if (failure is null || Interlocked.Exchange(ref failure, null) is not { } cause) return;
-        throw new AdapterBackwardException(
-            $"The last backward pass of an adapted layer failed, and its gradients were set to NaN: {cause.Message} Drop that step. The usual cause is a weight or adapter that was changed between forward and backward.", cause);
     }
 
     private sealed class Recording(AdapterCall call)

@@ -1,4 +1,6 @@
 using Fossil.Autograd;
+using Fossil.Concurrency;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Fossil.Training;
@@ -19,7 +21,7 @@ public static class ActivationCheckpoint
     private sealed class RecomputedCall(Func<Tensor, IReadOnlyList<Tensor?>, Tensor> segment, Tensor input, Tensor?[] context) : AdapterCall
     {
         // The output must require a gradient for the segment's own parameters, even where the input does not.
-        private static readonly Tensor Anchor = CreateAnchor();
+        private static readonly Parameter Anchor = CreateAnchor();
         private Tensor? input = input;
         private Tensor?[] context = context;
         private Tensor? randomState;
@@ -32,27 +34,35 @@ public static class ActivationCheckpoint
             foreach (var tensor in context) Save(tensor);
             randomState = random.get_rng_state();
             SaveOwned(randomState);
-            return segment(input!, context);
+            _ = ModelGuard.TakeLastEntered();
+            var output = segment(input!, context);
+            // In a model whose own forward pass calls this, the adapted layers of the segment tell which model it is.
+            if (Guard is null && ModelGuard.TakeLastEntered() is { } guard) (Guard, Failures) = (guard, guard.Failures);
+            return output;
         }
 
         public override Tensor?[] Backward(Tensor gradOutput, IReadOnlyList<Tensor?> saved)
         {
             using var grad = enable_grad();
-            var after = random.get_rng_state();
-            random.set_rng_state(saved[^1]!);
             var again = saved[0]!.detach().requires_grad_(Needs[0]);
-            var output = segment(again, [.. saved.Skip(1).SkipLast(1)]);
-            random.set_rng_state(after);
+            Tensor output;
+            using (RandomState.Keep())
+            {
+                random.set_rng_state(saved[^1]!);
+                output = segment(again, [.. saved.Skip(1).SkipLast(1)]);
+            }
+
             autograd.backward(output, gradOutput);
             return [Needs[0] ? again.grad : null, null];
         }
 
         internal override void ReleaseInputs() => (input, context, randomState) = (null, [], null);
 
-        private static Tensor CreateAnchor()
+        private static Parameter CreateAnchor()
         {
-            using var scope = NewDisposeScope();
-            return zeros(1, requires_grad: true).DetachFromDisposeScope();
+            var anchor = new Parameter(zeros(1), requires_grad: true);
+            anchor.DetachFromDisposeScope();
+            return anchor;
         }
     }
 }

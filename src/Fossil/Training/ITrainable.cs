@@ -1,3 +1,4 @@
+using Fossil.Concurrency;
 using Fossil.Serialization;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -34,8 +35,11 @@ public sealed class TrainableModule(nn.Module module) : ITrainable
         [.. Module.named_parameters().Where(named => named.parameter.requires_grad)];
 
     /// <inheritdoc/>
-    public void Save(string folder) =>
+    public void Save(string folder)
+    {
+        using var entry = ModelGuard.Of(Module).EnterToSave();
         SafetensorsWriter.Save(Path.Combine(folder, FileName), TrainableParameters().Select(named => (named.Name, (Tensor)named.Parameter)), [new("format", "pt")]);
+    }
 
     /// <inheritdoc/>
     public void Load(string folder)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Fossil.Concurrency;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -9,6 +10,7 @@ namespace Fossil.Training;
 /// Trains the parameters of a model with AdamW (transformers: <c>Trainer</c>): schedule, accumulation, clipping, evaluation, checkpoints.
 /// A resumed run continues bit for bit: the order of the data and libtorch's random numbers at each step follow from the seed and the step's number.
 /// </summary>
+/// <remarks>However a run or an evaluation ends, each module is in the mode (training or not) that it was found in, and libtorch's random numbers on the CPU go on from where they were. While a step, an evaluation or a checkpoint is made, other threads wait for the model.</remarks>
 /// <typeparam name="TBatch">What the loss function takes.</typeparam>
 /// <param name="model">What is trained.</param>
 /// <param name="loss">Gives the mean loss of a batch over its <see cref="ITrainingBatch.LossItems"/>, a scalar. It runs in a dispose scope of its own.</param>
@@ -28,6 +30,7 @@ public sealed partial class Trainer<TBatch>(
     private readonly List<TrainerCallback> callbacks = [.. callbacks ?? []];
     private readonly CheckpointStore? store = arguments.OutputDirectory is null ? null : new(arguments.OutputDirectory);
     private IReadOnlyList<(string Name, Parameter Parameter)> parameters = [];
+    private int emptySteps;
     private string? lastCheckpoint;
 
     /// <summary>Trains the default adapter of a model.</summary>
@@ -52,9 +55,13 @@ public sealed partial class Trainer<TBatch>(
     /// <exception cref="CheckpointReadException">The checkpoint is damaged.</exception>
     /// <exception cref="CheckpointWriteException">A checkpoint could not be written (a full disk, for one).</exception>
     /// <exception cref="NonFiniteLossException">A loss or gradient is not finite.</exception>
+    /// <exception cref="NoLossItemsException">No example has anything that counts in the loss.</exception>
+    /// <exception cref="AdapterBackwardException">A backward pass failed; the step was not taken.</exception>
     public TrainingResult Train(bool resume = false, CancellationToken cancellation = default)
     {
         CheckArguments();
+        using var modes = TrainingModes.Of(model.Module);
+        using var randomState = RandomState.Keep();
         store?.Prepare();
         lastCheckpoint = store?.Latest;
         if (lastCheckpoint is not null && !resume)
@@ -68,43 +75,38 @@ public sealed partial class Trainer<TBatch>(
         var run = new RunIdentity(data.Description, data.Fingerprint, data.Count, arguments.BatchSize, arguments.GradientAccumulationSteps, arguments.Seed, arguments.Shuffle);
 
         using var optimizer = CreateOptimizer();
-        var state = lastCheckpoint is null ? new TrainerState() : CheckpointStore.Read(lastCheckpoint, model, optimizer, run);
+        var state = lastCheckpoint is null ? new TrainerState() : Read(lastCheckpoint, optimizer, run);
         (state.TotalSteps, state.StepsPerEpoch) = (totalSteps, order.StepsPerEpoch);
         var schedule = new LearningRateSchedule(arguments.LearningRateScheduler, arguments.LearningRate, warmup, totalSteps);
 
         foreach (var callback in callbacks) callback.OnTrainBegin(state);
         var outcome = Run(state, order, schedule, optimizer, run, cancellation);
-        if (arguments.LoadBestModelAtEnd && state.BestStep is { } best && best != state.GlobalStep) model.Load(store!.PathOf(best));
+        if (arguments.LoadBestModelAtEnd && state.BestStep is { } best && best != state.GlobalStep) Load(store!.PathOf(best));
         foreach (var callback in callbacks) callback.OnTrainEnd(state);
         return new(outcome, state, lastCheckpoint);
     }
 
-    /// <summary>The mean loss over all items of the evaluation data, without dropout.</summary>
+    /// <summary>The mean loss over all items of the evaluation data, without dropout. Batches of which nothing counts are left out.</summary>
     /// <exception cref="InvalidOperationException">There is no evaluation data.</exception>
+    /// <exception cref="NoLossItemsException">Nothing of the evaluation data counts in the loss.</exception>
     public double Evaluate()
     {
         if (evaluationData is null) throw new InvalidOperationException("The trainer was given no evaluation data.");
-        var training = model.Module.training;
-        model.Module.eval();
-        try
+        using var entry = ModelGuard.Of(model.Module).Enter();
+        using var modes = TrainingModes.Evaluate(model.Module);
+        using var withoutGradient = no_grad();
+        double sum = 0;
+        long items = 0;
+        foreach (var indices in Enumerable.Range(0, evaluationData.Count).Chunk(arguments.EvalBatchSize))
         {
-            using var withoutGradient = no_grad();
-            double sum = 0;
-            long items = 0;
-            foreach (var indices in Enumerable.Range(0, evaluationData.Count).Chunk(arguments.EvalBatchSize))
-            {
-                using var scope = NewDisposeScope();
-                using var batch = evaluationData.GetBatch(indices);
-                sum += loss(batch).ToDouble() * batch.LossItems;
-                items += batch.LossItems;
-            }
+            using var scope = NewDisposeScope();
+            using var batch = evaluationData.GetBatch(indices);
+            if (batch.LossItems == 0) continue;
+            sum += loss(batch).ToDouble() * batch.LossItems;
+            items += batch.LossItems;
+        }
 
-            return sum / items;
-        }
-        finally
-        {
-            model.Module.train(training);
-        }
+        return items > 0 ? sum / items : throw new NoLossItemsException($"{evaluationData.Description}: nothing of the {evaluationData.Count} examples counts in the loss, so there is nothing to evaluate.");
     }
 
     private TrainingOutcome Run(TrainerState state, DataOrder order, LearningRateSchedule schedule, FusedAdamW optimizer, RunIdentity run, CancellationToken cancellation)
@@ -131,18 +133,23 @@ public sealed partial class Trainer<TBatch>(
         return TrainingOutcome.Completed;
     }
 
-    /// <summary>Forward and backward over all batches of the step, then the update.</summary>
+    /// <summary>Forward and backward over all batches of the step, then the update. Batches of which nothing counts in the loss are left out; a step of nothing else changes nothing.</summary>
     /// <returns>The norm of the gradients before clipping.</returns>
     private double Step(TrainerState state, IReadOnlyList<int[]> groups, FusedAdamW optimizer)
     {
+        var guard = ModelGuard.Of(model.Module);
+        using var entry = guard.Enter();
         manual_seed((long)(DataOrder.Mix(arguments.Seed, state.GlobalStep) >> 1));
         model.Module.train();
         optimizer.zero_grad();
-        var batches = groups.Select(data.GetBatch).ToList();
+        var batches = new List<TBatch>();
         try
         {
+            foreach (var group in groups) batches.Add(data.GetBatch(group));
             double total = batches.Sum(batch => batch.LossItems), mean = 0;
-            foreach (var batch in batches)
+            NoteEmptyStep(state, total == 0);
+            if (total == 0) return 0;
+            foreach (var batch in batches.Where(batch => batch.LossItems > 0))
             {
                 using var scope = NewDisposeScope();
                 var share = batch.LossItems / total;
@@ -152,6 +159,8 @@ public sealed partial class Trainer<TBatch>(
                 state.TokensSeen += batch.Tokens;
             }
 
+            // A failed backward pass has no gradients to measure.
+            guard.Failures.ThrowAndForget();
             var norm = GradientClipping.ClipGradNorm(parameters.Select(named => named.Parameter), arguments.MaxGradNorm);
             if (double.IsFinite(mean) && double.IsFinite(norm))
             {
@@ -177,6 +186,16 @@ public sealed partial class Trainer<TBatch>(
         }
     }
 
+    /// <summary>Counts a step without anything to learn among the skipped ones. A whole epoch of them, or a whole run, is a mistake in the data.</summary>
+    private void NoteEmptyStep(TrainerState state, bool isEmpty)
+    {
+        emptySteps = isEmpty ? emptySteps + 1 : 0;
+        if (!isEmpty) return;
+        state.SkippedSteps++;
+        if (emptySteps >= Math.Min(state.StepsPerEpoch, state.TotalSteps))
+            throw new NoLossItemsException($"{data.Description}: nothing of the {data.Count} examples counts in the loss, so there is nothing to learn. Are all labels masked, or all answers cut off?");
+    }
+
     private void Log(TrainerState state, TrainingLog log)
     {
         state.Logs.Add(log);
@@ -200,9 +219,21 @@ public sealed partial class Trainer<TBatch>(
     private void Save(TrainerState state, FusedAdamW optimizer, RunIdentity run)
     {
         if (store is null) return;
-        lastCheckpoint = store.Write(model, optimizer, state, run);
+        using (ModelGuard.Of(model.Module).Enter()) lastCheckpoint = store.Write(model, optimizer, state, run);
         if (arguments.SaveTotalLimit is { } limit) store.Prune(limit, arguments.LoadBestModelAtEnd ? state.BestStep : null);
         foreach (var callback in callbacks) callback.OnSave(state, lastCheckpoint);
+    }
+
+    private TrainerState Read(string checkpoint, FusedAdamW optimizer, RunIdentity run)
+    {
+        using var entry = ModelGuard.Of(model.Module).Enter();
+        return CheckpointStore.Read(checkpoint, model, optimizer, run);
+    }
+
+    private void Load(string checkpoint)
+    {
+        using var entry = ModelGuard.Of(model.Module).Enter();
+        model.Load(checkpoint);
     }
 
     private FusedAdamW CreateOptimizer()

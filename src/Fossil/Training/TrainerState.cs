@@ -42,7 +42,7 @@ public sealed class TrainerState
     /// <summary>Tokens that the model has read.</summary>
     public long TokensSeen { get; set; }
 
-    /// <summary>Steps that were left out because a number was not finite.</summary>
+    /// <summary>Steps that were left out: a number was not finite, or nothing of their data counts in the loss.</summary>
     public int SkippedSteps { get; set; }
 
     /// <summary>Sum of the losses since the last report.</summary>

@@ -63,3 +63,9 @@ public sealed class ResumeMismatchException(string message) : TrainingException(
 
 /// <summary>An optimizer step found no gradient on any of its parameters.</summary>
 public sealed class NoGradientException(string message) : TrainingException(message);
+
+/// <summary>The state of an optimizer does not fit its parameters.</summary>
+public sealed class OptimizerStateException(string message) : TrainingException(message);
+
+/// <summary>A loss would be a mean over nothing: no item of a batch, or of all data, counts in it.</summary>
+public sealed class NoLossItemsException(string message) : TrainingException(message);

@@ -126,6 +126,18 @@ public class FusedAdamWTests
     }
 
     [Fact]
+    public void MomentsOnAnotherDeviceThanTheParameterAreAnError()
+    {
+        using var scope = NewDisposeScope();
+        var parameters = new[] { new Parameter(ones(5)), new Parameter(ones(7)) };
+        using var optimizer = new FusedAdamW([("first", parameters[0]), ("second", parameters[1])]);
+        optimizer.to(META);
+        foreach (var parameter in parameters) parameter.grad = ones(parameter.shape);
+        Assert.Contains("'first' are on meta", Assert.Throws<OptimizerStateException>(() => optimizer.step()).Message);
+        Assert.All(parameters, parameter => Assert.True(parameter.eq(1).all().item<bool>()));
+    }
+
+    [Fact]
     public void ZeroGradDropsTheGradients()
     {
         using var parameter = new Parameter(ones(5));

@@ -34,6 +34,7 @@ public sealed class TokenBatch(Tensor inputIds, Tensor lossPositions, Tensor tar
     /// <summary>The mean cross entropy of logits over the whole batch.</summary>
     /// <param name="logits">(batch, length, vocabulary), any float dtype and device; the loss is computed in float32.</param>
     /// <returns>A scalar, float32.</returns>
+    /// <exception cref="NoLossItemsException">No token of the batch counts in the loss.</exception>
     public Tensor Loss(Tensor logits)
     {
         using var scope = NewDisposeScope();
@@ -43,8 +44,10 @@ public sealed class TokenBatch(Tensor inputIds, Tensor lossPositions, Tensor tar
     /// <summary>The mean cross entropy of logits at <see cref="LossPositions"/> alone.</summary>
     /// <param name="logits">(positions, vocabulary), any float dtype and device; the loss is computed in float32.</param>
     /// <returns>A scalar, float32.</returns>
+    /// <exception cref="NoLossItemsException">No token of the batch counts in the loss.</exception>
     public Tensor LossAtPositions(Tensor logits)
     {
+        if (LossItems == 0) throw new NoLossItemsException($"No token of this batch of {InputIds.shape[0]} sequences counts in the loss, so that its mean does not exist. Leave such batches out: {nameof(LossItems)} is 0.");
         using var scope = NewDisposeScope();
         return nn.functional.cross_entropy(logits.to(ScalarType.Float32), Targets.to(logits.device)).MoveToOuterDisposeScope();
     }

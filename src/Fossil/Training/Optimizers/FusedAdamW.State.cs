@@ -95,6 +95,17 @@ public sealed partial class FusedAdamW
         public override bool ApproximatelyEquals(OptimizerState other) =>
             other is State state && Step == state.Step && FirstMoment.allclose(state.FirstMoment) && SecondMoment.allclose(state.SecondMoment);
 
+        /// <summary>Refuses moments that do not lie where the parameter does: the pass over memory would read an address of another device.</summary>
+        /// <exception cref="OptimizerStateException">They do not.</exception>
+        public void CheckDevice(string name, Parameter parameter)
+        {
+            if (parameter.IsInvalid || (IsWith(FirstMoment) && IsWith(SecondMoment))) return;
+            throw new OptimizerStateException(
+                $"The moments of '{name}' are on {FirstMoment.device}, the parameter is on {parameter.device}. to() moves an optimizer's moments alone: move the model, and create the optimizer after that.");
+
+            bool IsWith(Tensor moment) => moment.device_type == parameter.device_type && moment.device_index == parameter.device_index;
+        }
+
         public void Dispose()
         {
             FirstMoment.Dispose();

@@ -1,3 +1,5 @@
+using Fossil.Autograd;
+using Fossil.Concurrency;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -18,6 +20,8 @@ public sealed partial class FusedAdamW : OptimizerHelper
     private readonly HashSet<string> names = [];
     private readonly Func<Options> newOptions;
     private readonly DeadGraphs deadGraphs = new();
+    private readonly IReadOnlyList<AdaptedModel> models;
+    private bool hasStepped;
 
     /// <summary>Creates the optimizer over one group of parameters.</summary>
     /// <param name="parameters">Named parameters; the names identify the saved state.</param>
@@ -59,6 +63,7 @@ public sealed partial class FusedAdamW : OptimizerHelper
         _parameter_groups = [];
         newOptions = () => new Options { LearningRate = learningRate, InitialLearningRate = learningRate, Beta1 = beta1, Beta2 = beta2, Epsilon = epsilon };
         foreach (var (parameters, weightDecay) in groups) AddGroup(parameters.ToList(), weightDecay);
+        models = AdaptedModel.OwnersOf(entries.Select(entry => entry.Parameter));
         if (entries.Count == 0) throw new ArgumentException("There is no parameter to optimize: attach adapters, or unfreeze one, first.", nameof(groups));
     }
 
@@ -78,7 +83,10 @@ public sealed partial class FusedAdamW : OptimizerHelper
     /// <summary>Performs one update of every parameter that has a gradient, and then, at most a fiftieth of the time, collects the garbage of earlier steps.</summary>
     /// <param name="closure">Evaluates the loss anew; optional.</param>
     /// <returns>The closure's loss, or null.</returns>
+    /// <remarks>It waits until no other thread is in the model. The first step names the parameters of adapters whose layers ran and that yet have no gradient (<see cref="FossilWarnings"/>).</remarks>
     /// <exception cref="NoGradientException">No parameter has a gradient.</exception>
+    /// <exception cref="AdapterBackwardException">The backward pass failed; no parameter was changed.</exception>
+    /// <exception cref="OptimizerStateException">The optimizer was moved to another device than its parameters.</exception>
     public override Tensor? step(Func<Tensor>? closure = null)
     {
         Tensor? loss = null;
@@ -88,22 +96,16 @@ public sealed partial class FusedAdamW : OptimizerHelper
         }
 
         using var withoutGradient = no_grad();
-        var updated = 0;
-        foreach (var (_, parameter, state, group) in entries)
+        var entered = new Stack<ModelGuard.Entry>();
+        try
         {
-            using var gradient = parameter.IsInvalid ? null : parameter.grad;
-            if (gradient is null) continue;
-            var options = group.Options;
-            state.Step++;
-            AdamWKernel.Step(parameter, gradient, state.FirstMoment, state.SecondMoment,
-                new(options.LearningRate!.Value, options.Beta1, options.Beta2, options.Epsilon, options.WeightDecay, state.Step));
-            updated++;
+            foreach (var model in models) entered.Push(model.EnterToStep());
+            if (models.Count == 0) BackwardFailures.OfThread.ThrowAndForget();
+            Update();
         }
-
-        if (updated == 0)
+        finally
         {
-            throw new NoGradientException(
-                $"None of the {entries.Count} parameters has a gradient. Call backward() first; and if the model was moved or cast with to(), create the optimizer after that: to() makes new parameters.");
+            while (entered.TryPop(out var entry)) entry.Dispose();
         }
 
         deadGraphs.Collect();
@@ -169,6 +171,43 @@ public sealed partial class FusedAdamW : OptimizerHelper
         if (!disposing) return;
         foreach (var entry in entries) entry.State.Dispose();
         entries.Clear();
+    }
+
+    private void Update()
+    {
+        var gradients = entries.Select(entry => entry.Parameter.IsInvalid ? null : entry.Parameter.grad).ToArray();
+        try
+        {
+            if (Array.TrueForAll(gradients, gradient => gradient is null))
+            {
+                throw new NoGradientException(
+                    $"None of the {entries.Count} parameters has a gradient. Call backward() first; and if the model was moved or cast with to(), create the optimizer after that: to() makes new parameters.");
+            }
+
+            // All are checked before the first is changed.
+            foreach (var (name, parameter, state, _) in entries) state.CheckDevice(name, parameter);
+            if (!hasStepped) ReportMissing(gradients);
+            hasStepped = true;
+            foreach (var ((_, parameter, state, group), gradient) in entries.Zip(gradients))
+            {
+                if (gradient is null) continue;
+                var options = group.Options;
+                state.Step++;
+                AdamWKernel.Step(parameter, gradient, state.FirstMoment, state.SecondMoment,
+                    new(options.LearningRate!.Value, options.Beta1, options.Beta2, options.Epsilon, options.WeightDecay, state.Step));
+            }
+        }
+        finally
+        {
+            foreach (var gradient in gradients) gradient?.Dispose();
+        }
+    }
+
+    private void ReportMissing(Tensor?[] gradients)
+    {
+        var without = entries.Zip(gradients).Where(pair => pair.Second is null && !pair.First.Parameter.IsInvalid).Select(pair => pair.First.Parameter).ToHashSet<Parameter>(ReferenceEqualityComparer.Instance);
+        if (without.Count == 0) return;
+        foreach (var model in models) model.ReportMissingGradients(without);
     }
 
     private static void CheckBeta(double beta, string name)
