@@ -27,6 +27,16 @@ public static class DataFolders
         return Models!;
     }
 
+    /// <summary>transformers' own chat renderings (FOSSIL_GOLDEN_CHAT); null where there are none.</summary>
+    public static string? GoldenChat { get; } = Find("FOSSIL_GOLDEN_CHAT", Path.Combine("golden", "chat"));
+
+    /// <summary>The folder of chat renderings; skips the test where there is none.</summary>
+    public static string RequireGoldenChat()
+    {
+        Skip.If(GoldenChat is null, "No golden chats: set FOSSIL_GOLDEN_CHAT to their folder.");
+        return GoldenChat!;
+    }
+
     private static string? Find(string variable, string name)
     {
         if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } named) return named;

@@ -1,0 +1,427 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+
+namespace Fossil.Models.Chat.Jinja;
+
+/// <summary>Makes a tree of a template's tokens, as Jinja 3.1 does (<c>jinja2/parser.py</c>). Here the expressions; the statements are in the other part.</summary>
+internal sealed partial class JinjaParser
+{
+    private static readonly string[] Comparisons = ["==", "!=", "<", "<=", ">", ">="];
+
+    private readonly TemplateSource source;
+    private readonly List<JinjaToken> tokens;
+    private int position;
+
+    private JinjaParser(TemplateSource source)
+    {
+        this.source = source;
+        tokens = JinjaLexer.Read(source);
+    }
+
+    private JinjaToken Current => tokens[position];
+
+    private JinjaToken Ahead => tokens[Math.Min(position + 1, tokens.Count - 1)];
+
+    /// <summary>Reads a template: what it writes, and its named blocks.</summary>
+    /// <exception cref="ChatTemplateException">It is not written in the template language.</exception>
+    public static (Block Body, IReadOnlyDictionary<string, NamedBlockStatement> Blocks) Parse(TemplateSource source)
+    {
+        var parser = new JinjaParser(source);
+        var body = parser.ParseBody([]);
+        if (parser.Current.Kind != TokenKind.End) throw parser.Unexpected("the end of the template");
+        parser.CheckNames();
+        return (body, parser.blocks);
+    }
+
+    private JinjaToken Next()
+    {
+        var token = Current;
+        if (position < tokens.Count - 1) position++;
+        return token;
+    }
+
+    private ChatTemplateException Unexpected(string expected) => source.SyntaxError(Current.Offset, $"unexpected {Current.Description}, expected {expected}.");
+
+    private bool TryOperator(string text)
+    {
+        if (!Current.IsOperator(text)) return false;
+        Next();
+        return true;
+    }
+
+    private void ExpectOperator(string text)
+    {
+        if (!TryOperator(text)) throw Unexpected($"'{text}'");
+    }
+
+    private bool TryName(string name)
+    {
+        if (!Current.IsName(name)) return false;
+        Next();
+        return true;
+    }
+
+    private string ExpectName(string what) => Current.Kind == TokenKind.Name ? Next().Text : throw Unexpected(what);
+
+    private void CheckDepth(int offset)
+    {
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw source.Error(ChatTemplateErrorKind.Limit, offset, "the template is nested too deep.");
+    }
+
+    private Expression ParseExpression(bool withConditional = true)
+    {
+        CheckDepth(Current.Offset);
+        return withConditional ? ParseConditional() : ParseOr();
+    }
+
+    private Expression ParseConditional()
+    {
+        var (offset, uses) = (Current.Offset, UseCount);
+        var result = ParseOr();
+        while (TryName("if"))
+        {
+            var test = ParseOr();
+            var otherwise = TryName("else") ? ParseExpression() : null;
+            result = new ConditionalExpression(offset, result, test, otherwise);
+            ForgetUses(uses);
+        }
+
+        return result;
+    }
+
+    private Expression ParseOr() => ParseBoolean("or", () => ParseBoolean("and", ParseNot));
+
+    private Expression ParseBoolean(string operation, Func<Expression> operand)
+    {
+        var left = operand();
+        while (Current.IsName(operation)) left = new BinaryExpression(Next().Offset, operation, left, operand());
+        return left;
+    }
+
+    private Expression ParseNot()
+    {
+        if (!Current.IsName("not")) return ParseCompare();
+        var offset = Next().Offset;
+        CheckDepth(offset);
+        return new UnaryExpression(offset, "not", ParseNot());
+    }
+
+    private Expression ParseCompare()
+    {
+        var offset = Current.Offset;
+        var first = ParseSum();
+        var rest = new List<(string, Expression)>();
+        while (true)
+        {
+            if (Current.Kind == TokenKind.Operator && Comparisons.Contains(Current.Text))
+            {
+                rest.Add((Next().Text, ParseSum()));
+            }
+            else if (TryName("in"))
+            {
+                rest.Add(("in", ParseSum()));
+            }
+            else if (Current.IsName("not") && Ahead.IsName("in"))
+            {
+                Next();
+                Next();
+                rest.Add(("not in", ParseSum()));
+            }
+            else
+            {
+                return rest.Count == 0 ? first : new CompareExpression(offset, first, rest);
+            }
+        }
+    }
+
+    private Expression ParseSum() => ParseBinary(["+", "-"], ParseConcat);
+
+    // As Jinja: '~' binds tighter than '+'.
+    private Expression ParseConcat()
+    {
+        var offset = Current.Offset;
+        var parts = new List<Expression> { ParseProduct() };
+        while (TryOperator("~")) parts.Add(ParseProduct());
+        return parts.Count == 1 ? parts[0] : new ConcatExpression(offset, parts);
+    }
+
+    private Expression ParseProduct() => ParseBinary(["*", "/", "//", "%"], ParsePower);
+
+    private Expression ParsePower() => ParseBinary(["**"], () => ParseUnary());
+
+    private Expression ParseBinary(string[] operations, Func<Expression> operand)
+    {
+        var left = operand();
+        while (Current.Kind == TokenKind.Operator && operations.Contains(Current.Text))
+        {
+            var token = Next();
+            left = new BinaryExpression(token.Offset, token.Text, left, operand());
+        }
+
+        return left;
+    }
+
+    private Expression ParseUnary(bool withFilter = true)
+    {
+        Expression result;
+        if (Current.IsOperator("-") || Current.IsOperator("+"))
+        {
+            var token = Next();
+            CheckDepth(token.Offset);
+            result = new UnaryExpression(token.Offset, token.Text, ParseUnary(withFilter: false));
+        }
+        else
+        {
+            result = ParsePrimary();
+        }
+
+        result = ParsePostfix(result);
+        return withFilter ? ParseFiltersAndTests(result) : result;
+    }
+
+    private Expression ParsePrimary()
+    {
+        var token = Current;
+        switch (token.Kind)
+        {
+            case TokenKind.Name:
+                Next();
+                return token.Text switch
+                {
+                    "true" or "True" => new Constant(token.Offset, true),
+                    "false" or "False" => new Constant(token.Offset, false),
+                    "none" or "None" => new Constant(token.Offset, None.Value),
+                    _ => Load(token),
+                };
+            case TokenKind.String:
+                var text = new System.Text.StringBuilder();
+                while (Current.Kind == TokenKind.String) text.Append(Next().Text);
+                return new Constant(token.Offset, new MarkedText(text.ToString()));
+            case TokenKind.Integer:
+                Next();
+                return new Constant(token.Offset, Numbers.TryParseInteger(token.Text, 0, out var integer) ? integer : throw source.SyntaxError(token.Offset, "the integer is too long."));
+            case TokenKind.Float:
+                Next();
+                return new Constant(token.Offset, double.Parse(token.Text, CultureInfo.InvariantCulture));
+            case TokenKind.Operator when token.Text == "(":
+                Next();
+                var inside = ParseTuple(explicitParentheses: true);
+                ExpectOperator(")");
+                return inside;
+            case TokenKind.Operator when token.Text == "[":
+                Next();
+                return new ListExpression(token.Offset, ParseItems("]", () => ParseExpression()), IsTuple: false);
+            case TokenKind.Operator when token.Text == "{":
+                Next();
+                return new DictExpression(token.Offset, ParseItems("}", () =>
+                {
+                    var key = ParseExpression();
+                    ExpectOperator(":");
+                    return (key, ParseExpression());
+                }));
+            default:
+                throw Unexpected("an expression");
+        }
+    }
+
+    private List<T> ParseItems<T>(string end, Func<T> parse)
+    {
+        var items = new List<T>();
+        while (!Current.IsOperator(end))
+        {
+            if (items.Count > 0) ExpectOperator(",");
+            if (Current.IsOperator(end)) break;
+            items.Add(parse());
+        }
+
+        Next();
+        return items;
+    }
+
+    /// <summary>Expressions with commas between them are a tuple, with parentheses or without.</summary>
+    private Expression ParseTuple(bool withConditional = true, bool explicitParentheses = false)
+    {
+        CheckDepth(Current.Offset);
+        var offset = Current.Offset;
+        var items = new List<Expression>();
+        var isTuple = false;
+        while (true)
+        {
+            if (items.Count > 0) ExpectOperator(",");
+            if (Current.Kind is TokenKind.VariableEnd or TokenKind.BlockEnd || Current.IsOperator(")")) break;
+            items.Add(ParseExpression(withConditional));
+            if (!Current.IsOperator(",")) break;
+            isTuple = true;
+        }
+
+        if (!isTuple)
+        {
+            if (items.Count > 0) return items[0];
+            if (!explicitParentheses) throw Unexpected("an expression");
+        }
+
+        return new ListExpression(offset, items, IsTuple: true);
+    }
+
+    private Expression ParsePostfix(Expression result)
+    {
+        while (true)
+        {
+            if (Current.IsOperator(".") || Current.IsOperator("[")) result = ParseSubscript(result);
+            else if (Current.IsOperator("(")) result = new CallExpression(Current.Offset, result, ParseArguments());
+            else return result;
+        }
+    }
+
+    private Expression ParseSubscript(Expression owner)
+    {
+        var offset = Next().Offset;
+        if (tokens[position - 1].Text == ".")
+        {
+            var member = Next();
+            return member.Kind switch
+            {
+                TokenKind.Name => new AttributeExpression(offset, owner, member.Text),
+                TokenKind.Integer when Numbers.TryParseInteger(member.Text, 0, out var index) => new ElementExpression(offset, owner, new Constant(member.Offset, index)),
+                _ => throw source.SyntaxError(member.Offset, $"unexpected {member.Description}, expected a name or a number."),
+            };
+        }
+
+        var keys = new List<Expression>();
+        while (!Current.IsOperator("]"))
+        {
+            if (keys.Count > 0) ExpectOperator(",");
+            keys.Add(ParseSubscribed(owner));
+        }
+
+        Next();
+        return keys switch
+        {
+            [SliceExpression slice] => slice,
+            [var key] => new ElementExpression(offset, owner, key),
+            _ => new ElementExpression(offset, owner, new ListExpression(offset, keys, IsTuple: true)),
+        };
+    }
+
+    private Expression ParseSubscribed(Expression owner)
+    {
+        var offset = Current.Offset;
+        var bounds = new Expression?[3];
+        if (!TryOperator(":"))
+        {
+            bounds[0] = ParseExpression();
+            if (!TryOperator(":")) return bounds[0]!;
+        }
+
+        bool Ends() => Current.IsOperator("]") || Current.IsOperator(",");
+        if (!Current.IsOperator(":") && !Ends()) bounds[1] = ParseExpression();
+        if (TryOperator(":") && !Ends()) bounds[2] = ParseExpression();
+        return new SliceExpression(offset, owner, bounds[0], bounds[1], bounds[2]);
+    }
+
+    private ArgumentList ParseArguments()
+    {
+        var offset = Current.Offset;
+        ExpectOperator("(");
+        var positional = new List<Expression>();
+        var named = new List<(string, Expression)>();
+        Expression? star = null, doubleStar = null;
+        for (var first = true; !Current.IsOperator(")"); first = false)
+        {
+            if (!first)
+            {
+                ExpectOperator(",");
+                if (Current.IsOperator(")")) break;
+            }
+
+            if (TryOperator("*"))
+            {
+                Ensure(star is null && doubleStar is null);
+                star = ParseExpression();
+            }
+            else if (TryOperator("**"))
+            {
+                Ensure(doubleStar is null);
+                doubleStar = ParseExpression();
+            }
+            else if (Current.Kind == TokenKind.Name && Ahead.IsOperator("="))
+            {
+                Ensure(doubleStar is null);
+                var name = Next().Text;
+                Next();
+                named.Add((name, ParseExpression()));
+            }
+            else
+            {
+                Ensure(star is null && doubleStar is null && named.Count == 0);
+                positional.Add(ParseExpression());
+            }
+        }
+
+        Next();
+        return new ArgumentList(positional, named, star, doubleStar);
+
+        void Ensure(bool valid)
+        {
+            if (!valid) throw source.SyntaxError(offset, "the call's arguments are not in order: those without a name come first, '*' and '**' last.");
+        }
+    }
+
+    private Expression ParseFiltersAndTests(Expression result)
+    {
+        while (true)
+        {
+            if (Current.IsOperator("|")) result = ParseFilter(result, startsInline: false)!;
+            else if (Current.IsName("is")) result = ParseTest(result);
+            else if (Current.IsOperator("(")) result = new CallExpression(Current.Offset, result, ParseArguments());
+            else return result;
+        }
+    }
+
+    /// <summary>Filters, one after the other; without an input those of a block.</summary>
+    private FilterExpression? ParseFilter(Expression? input, bool startsInline)
+    {
+        var result = input;
+        while (startsInline || Current.IsOperator("|"))
+        {
+            if (!startsInline) Next();
+            startsInline = false;
+            var offset = Current.Offset;
+            var name = ParseDottedName("the name of a filter");
+            Use(name, offset, isFilter: true);
+            result = new FilterExpression(offset, result, name, Current.IsOperator("(") ? ParseArguments() : ArgumentList.None);
+        }
+
+        return result as FilterExpression;
+    }
+
+    private Expression ParseTest(Expression input)
+    {
+        Next();
+        var negated = TryName("not");
+        var offset = Current.Offset;
+        var name = ParseDottedName("the name of a test");
+        Use(name, offset, isFilter: false);
+        var arguments = ArgumentList.None;
+        if (Current.IsOperator("("))
+        {
+            arguments = ParseArguments();
+        }
+        else if ((Current.Kind is TokenKind.Name or TokenKind.String or TokenKind.Integer or TokenKind.Float || Current.IsOperator("[") || Current.IsOperator("{"))
+            && !Current.IsName("else") && !Current.IsName("or") && !Current.IsName("and"))
+        {
+            if (Current.IsName("is")) throw source.SyntaxError(Current.Offset, "tests cannot be chained with 'is'.");
+            arguments = new ArgumentList([ParsePostfix(ParsePrimary())], [], null, null);
+        }
+
+        Expression result = new TestExpression(offset, input, name, arguments);
+        return negated ? new UnaryExpression(offset, "not", result) : result;
+    }
+
+    private string ParseDottedName(string what)
+    {
+        var name = ExpectName(what);
+        while (TryOperator(".")) name += "." + ExpectName(what);
+        return name;
+    }
+}
