@@ -57,6 +57,7 @@ internal sealed class AdaptAttributeReader(
                 (nameof(AdapterSettings.MiniSize), int size) => settings with { MiniSize = size },
                 (nameof(AdapterSettings.Dropout), double dropout) => settings with { Dropout = dropout },
                 (nameof(AdapterSettings.AllowPadding), bool allow) => settings with { AllowPadding = allow },
+                (nameof(AdapterSettings.OnRequest), bool onRequest) => settings with { OnRequest = onRequest },
                 _ => settings,
             };
         }

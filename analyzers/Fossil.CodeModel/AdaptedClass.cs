@@ -95,12 +95,14 @@ public enum AdapterVariant
 /// <param name="MiniSize">Width m of a Mini shard.</param>
 /// <param name="Dropout">Dropout probability.</param>
 /// <param name="AllowPadding">Whether input widths that r does not divide are padded.</param>
+/// <param name="OnRequest">Whether only a configuration at run time, with settings of its own, adapts the targets.</param>
 public sealed record AdapterSettings(
     int ShardSize = AdapterSettings.DefaultShardSize,
     AdapterVariant Variant = AdapterVariant.Balance,
     int MiniSize = 1,
     double Dropout = 0,
-    bool AllowPadding = false)
+    bool AllowPadding = false,
+    bool OnRequest = false)
 {
     /// <summary>The run time's <c>FossilAdaptAttribute.DefaultShardSize</c>.</summary>
     public const int DefaultShardSize = 64;

@@ -57,6 +57,9 @@ public static class WellKnownNames
     /// <summary>Metadata name of TorchSharp's linear layer.</summary>
     public const string Linear = "TorchSharp.Modules.Linear";
 
+    /// <summary>TorchSharp's embedding.</summary>
+    public const string Embedding = "TorchSharp.Modules.Embedding";
+
     /// <summary>The method of a module that runs it without hooks.</summary>
     public const string ForwardMethod = "forward";
 

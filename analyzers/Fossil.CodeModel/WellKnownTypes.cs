@@ -52,6 +52,9 @@ public sealed class WellKnownTypes
     /// <summary><c>Linear</c>.</summary>
     public INamedTypeSymbol? Linear { get; private set; }
 
+    /// <summary><c>Embedding</c>.</summary>
+    public INamedTypeSymbol? Embedding { get; private set; }
+
     /// <summary>The types, or null where the compilation references TorchSharp or the run-time library incompletely: then there is nothing to do.</summary>
     public static WellKnownTypes? From(Compilation compilation) =>
         Cache.GetValue(compilation, static key => new StrongBox<WellKnownTypes?>(Find(key))).Value;
@@ -72,6 +75,7 @@ public sealed class WellKnownTypes
             ModuleList = compilation.GetTypeByMetadataName(WellKnownNames.ModuleList),
             Sequential = compilation.GetTypeByMetadataName(WellKnownNames.Sequential),
             Linear = compilation.GetTypeByMetadataName(WellKnownNames.Linear),
+            Embedding = compilation.GetTypeByMetadataName(WellKnownNames.Embedding),
         };
     }
 

@@ -37,6 +37,16 @@ public static class DataFolders
         return GoldenChat!;
     }
 
+    /// <summary>Adapters on a model with tied weights (FOSSIL_GOLDEN_TIED); null where there are none.</summary>
+    public static string? GoldenTied { get; } = Find("FOSSIL_GOLDEN_TIED", Path.Combine("golden", "tied"));
+
+    /// <summary>The folder of the tied weights; skips the test where there is none.</summary>
+    public static string RequireGoldenTied()
+    {
+        Skip.If(GoldenTied is null, "No golden data of tied weights: set FOSSIL_GOLDEN_TIED to their folder.");
+        return GoldenTied!;
+    }
+
     private static string? Find(string variable, string name)
     {
         if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } named) return named;

@@ -17,7 +17,7 @@ public sealed class TargetWithoutMatrix : ClassRule
         "Target '{0}' of '{1}' is of type {2}, which has no weight of shape (out, in) applied to its input, so it gets no adapter: name the Linear layers instead",
         RuleDescriptor.Annotation,
         DiagnosticSeverity.Warning,
-        "An adapter changes the matrix of a linear map. Of TorchSharp's own layers, that is Linear; activations, dropout, convolutions, embeddings, norms and Sequential have none.");
+        "An adapter changes the matrix of a linear map. Of TorchSharp's own layers, that is Linear, and for LoRA Embedding, which is named with OnRequest = true; activations, dropout, convolutions, norms and Sequential have none.");
 
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
@@ -31,6 +31,7 @@ public sealed class TargetWithoutMatrix : ClassRule
             // Module<Tensor, Tensor> itself says nothing, and a custom layer may have a matrix.
             if (TargetMembers.ModuleType(memberType, types) is not INamedTypeSymbol { TypeKind: TypeKind.Class, IsAbstract: false } layer) continue;
             if (layer.ContainingAssembly?.Name != WellKnownNames.TorchSharpAssembly || WellKnownTypes.Same(layer, types.Linear)) continue;
+            if (target.Settings.OnRequest && WellKnownTypes.Same(layer, types.Embedding)) continue;
             var location = AttributeSyntaxLocator.Locate(type, types, target, context.CancellationToken);
             context.ReportDiagnostic(Diagnostic.Create(Descriptor, location, target.Member, type.Name, layer.Name));
         }

@@ -24,7 +24,8 @@ internal sealed class WidthReport(WellKnownTypes types, Action<Diagnostic> repor
         foreach (var widths in seen)
         {
             var settings = widths.Target.Target.Settings;
-            if (settings.ShardSize <= 0) continue;
+            // The sizes that are used on request are those of a configuration.
+            if (settings.ShardSize <= 0 || settings.OnRequest) continue;
             CheckInput(widths, settings, seen);
             if (settings.Variant == AdapterVariant.Bat) CheckDivisible(widths, widths.Out, "output", settings, seen);
             if (settings is { Variant: AdapterVariant.Mini, MiniSize: > 0 }) CheckMiniSize(widths, settings.MiniSize);
@@ -145,6 +146,7 @@ internal sealed class WidthReport(WellKnownTypes types, Action<Diagnostic> repor
         foreach (var widths in seen.Where(one => WellKnownTypes.Same(one.Target.Owner, type)))
         {
             var settings = widths.Target.Target.Settings;
+            if (settings.OnRequest) continue;
             if (!widths.In.IsKnown && !settings.AllowPadding) Note(widths, widths.In, "input");
             else if (!settings.AllowPadding) NoteSome(widths, widths.In, "input", settings.ShardSize);
             if (!widths.Out.IsKnown && settings.Variant != AdapterVariant.Balance) Note(widths, widths.Out, "output");

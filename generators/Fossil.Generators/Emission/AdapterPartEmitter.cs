@@ -116,7 +116,7 @@ internal static class AdapterPartEmitter
             $"MiniSize: {Text(settings.MiniSize)}",
             $"Dropout: {Dropout(settings.Dropout)}",
             $"AllowPadding: {(settings.AllowPadding ? "true" : "false")}");
-        return $"new {GeneratedFile.CompilerServices}.AdapterDefaults({arguments})";
+        return $"new {GeneratedFile.CompilerServices}.AdapterDefaults({arguments}){(settings.OnRequest ? " { OnRequest = true }" : string.Empty)}";
     }
 
     private static string Variant(AdapterVariant variant) => Enum.IsDefined(typeof(AdapterVariant), variant)

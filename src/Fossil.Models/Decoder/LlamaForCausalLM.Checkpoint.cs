@@ -9,6 +9,7 @@ public sealed partial class LlamaForCausalLM
 {
     private const string SingleFile = "model.safetensors";
     private const string IndexFile = "model.safetensors.index.json";
+    private const string OutputWeight = "lm_head.weight";
 
     /// <summary>Loads a decoder from a Hugging Face folder: <c>config.json</c> and <c>model.safetensors</c>, or several files with their index.</summary>
     /// <remarks>The files are mapped into memory and each tensor is converted straight into its parameter, so the peak is the model and one tensor.</remarks>
@@ -67,6 +68,10 @@ public sealed partial class LlamaForCausalLM
     private void Fill(IReadOnlyCollection<CheckpointTensor> sources, string origin)
     {
         using var noGrad = no_grad();
+
+        // A file may say that it is tied and yet have an output layer: whether the same one, its values tell.
+        var tied = sources.Any(source => source.Name == OutputWeight) ? lm_head as TiedLinear : null;
+        tied?.Untie();
         var parameters = CheckpointParameters();
         var surplus = sources.Where(s => !parameters.ContainsKey(s.Name) && !IsRedundant(s.Name)).Select(s => s.Name).ToArray();
         var missing = parameters.Keys.Except(sources.Select(s => s.Name)).ToArray();
@@ -88,13 +93,21 @@ public sealed partial class LlamaForCausalLM
             if (parameters.TryGetValue(source.Name, out var parameter)) source.LoadInto(parameter);
         }
 
+        if (tied is not null) TieIfEqual(tied, origin);
+
         static string Part(string title, string[] names) =>
             names.Length == 0 ? "" : $" {title}: {string.Join(", ", names.Take(5))}{(names.Length > 5 ? $" and {names.Length - 5} more" : "")}.";
     }
 
-    /// <summary>Tensors that some files hold although they follow from others: the tied output layer, and the rotary frequencies of old Llama files.</summary>
-    private bool IsRedundant(string name) =>
-        (Config.TieWordEmbeddings && name == "lm_head.weight") || name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal);
+    /// <summary>Ties an output layer that came with the file, if it is the embedding again; as transformers does, it keeps both where they differ.</summary>
+    private void TieIfEqual(TiedLinear output, string origin)
+    {
+        if (output.Weight.equal(model.Embedding.Weight).all().item<bool>()) output.Tie();
+        else FossilWarnings.Report($"{origin} says that the output layer is the embedding matrix (tie_word_embeddings), but holds another '{OutputWeight}'. Both are kept, and nothing is tied. Set tie_word_embeddings to false, or remove the tensor.");
+    }
+
+    /// <summary>Tensors that some files hold although they follow from others: the rotary frequencies of old Llama files.</summary>
+    private static bool IsRedundant(string name) => name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal);
 
     private static IEnumerable<string> FindTensorFiles(string folder)
     {
@@ -102,14 +115,20 @@ public sealed partial class LlamaForCausalLM
         if (File.Exists(single)) return [single];
         var index = Path.Combine(folder, IndexFile);
         if (!File.Exists(index)) throw new CheckpointException($"{folder} holds neither {SingleFile} nor {IndexFile}.");
+        var names = ReadIndex(index);
+        return names.FirstOrDefault(name => !File.Exists(Path.Combine(folder, name))) is { } absent
+            ? throw new CheckpointException($"{index} names {absent}, which is not there.")
+            : names.Select(name => Path.Combine(folder, name));
+    }
+
+    /// <summary>The files that an index names. It comes from elsewhere: it must not lead out of the folder.</summary>
+    private static string[] ReadIndex(string index)
+    {
         try
         {
             using var document = JsonFile.Read(index, (problem, inner) => new CheckpointException($"{index} {problem}", inner));
             var names = document.RootElement.GetProperty("weight_map").EnumerateObject().Select(p => p.Value.GetString()!).Distinct(StringComparer.Ordinal).ToArray();
-            // The index comes from elsewhere: it must not lead out of the folder.
-            if (names.FirstOrDefault(n => Path.GetFileName(n) != n) is { } outside) throw new CheckpointException($"{index} names \"{outside}\", which is not a file of this folder.");
-            if (names.FirstOrDefault(n => !File.Exists(Path.Combine(folder, n))) is { } absent) throw new CheckpointException($"{index} names {absent}, which is not there.");
-            return [.. names.Select(n => Path.Combine(folder, n))];
+            return names.FirstOrDefault(name => Path.GetFileName(name) != name) is { } outside ? throw new CheckpointException($"{index} names \"{outside}\", which is not a file of this folder.") : names;
         }
         catch (Exception e) when (e is KeyNotFoundException or InvalidOperationException)
         {

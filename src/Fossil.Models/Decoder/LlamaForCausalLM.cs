@@ -27,7 +27,7 @@ public sealed class RMSNorm : Module<Tensor, Tensor>
 }
 
 /// <summary>Token ids (…) to vectors (…, hidden_size).</summary>
-public sealed class TokenEmbedding : Module<Tensor, Tensor>
+public sealed class TokenEmbedding : Module<Tensor, Tensor>, IEmbedding
 {
     private readonly Parameter weight;
 
@@ -39,6 +39,8 @@ public sealed class TokenEmbedding : Module<Tensor, Tensor>
 
     /// <summary>The matrix (vocab_size, hidden_size).</summary>
     public Parameter Weight => weight;
+
+    Tensor IEmbedding.Weight => weight;
 
     /// <inheritdoc/>
     public override Tensor forward(Tensor ids)
@@ -177,7 +179,8 @@ public sealed class LlamaDecoderLayer : Module
 }
 
 /// <summary>Embedding, layers, last norm: token ids (batch, tokens) to hidden states (batch, tokens, hidden_size).</summary>
-public sealed class LlamaModel : Module, ISupportsGradientCheckpointing
+[FossilAdapt("embed_tokens", OnRequest = true)]
+public sealed partial class LlamaModel : Module, ISupportsGradientCheckpointing
 {
     private readonly TokenEmbedding embed_tokens;
     private readonly ModuleList<LlamaDecoderLayer> layers;
@@ -230,17 +233,19 @@ public sealed class LlamaModel : Module, ISupportsGradientCheckpointing
 
 /// <summary>
 /// A decoder of the Llama family (Llama 2 and 3, SmolLM2, Mistral, Qwen2, Qwen3) with its output layer. All seven projections of each layer are annotated,
-/// so <c>AttachAdapters</c> works on it.
+/// so <c>AttachAdapters</c> works on it; the output layer and the embedding are adapted where <c>TargetModules</c> names them.
 /// </summary>
 /// <remarks>
 /// Several threads may use one decoder: each call of a method here waits until no other thread is inside. <see cref="ExclusiveUse.UseExclusively"/> keeps it over several calls, such as a step of a
 /// training loop of your own.
 /// </remarks>
+[FossilAdapt("lm_head", OnRequest = true)]
 public sealed partial class LlamaForCausalLM : Module<Tensor, Tensor>
 {
     private readonly LlamaModel model;
-    private readonly Linear? lm_head;
+    private readonly Module<Tensor, Tensor> lm_head;
     private readonly HashSet<string> ownNames;
+    private LlamaConfig config;
 
     /// <summary>Creates a decoder with fresh weights: normal with <see cref="LlamaConfig.InitializerRange"/>, biases 0, norms 1.</summary>
     /// <param name="config">The architecture.</param>
@@ -254,17 +259,23 @@ public sealed partial class LlamaForCausalLM : Module<Tensor, Tensor>
     private LlamaForCausalLM(LlamaConfig config, ScalarType dtype, Device? device, bool initialize) : base(nameof(LlamaForCausalLM))
     {
         ArgumentNullException.ThrowIfNull(config);
-        Config = config;
+        this.config = config;
         model = new LlamaModel(config, dtype, device);
-        // With tied embeddings there is no module here: one Parameter registered under two names breaks Module.to.
-        if (!config.TieWordEmbeddings) lm_head = Projection.Create(config.HiddenSize, config.VocabSize, false, dtype, device);
+        lm_head = config.TieWordEmbeddings ? new TiedLinear(model.Embedding) : Projection.Create(config.HiddenSize, config.VocabSize, false, dtype, device);
         RegisterComponents();
-        ownNames = named_parameters().Select(p => p.name).ToHashSet(StringComparer.Ordinal);
+        ownNames = named_parameters().Select(p => p.name).Append(OutputWeight).ToHashSet(StringComparer.Ordinal);
         if (initialize) InitializeWeights();
     }
 
-    /// <summary>The architecture.</summary>
-    public LlamaConfig Config { get; }
+    /// <summary>The architecture as it is now: the output layer is the embedding matrix until it gets a weight of its own, by the checkpoint or by an adapter.</summary>
+    public LlamaConfig Config
+    {
+        get
+        {
+            var isTied = lm_head is TiedLinear { IsTied: true };
+            return config.TieWordEmbeddings == isTied ? config : config = config with { TieWordEmbeddings = isTied };
+        }
+    }
 
     /// <summary>Token ids (batch, tokens), int64, to logits (batch, tokens, vocab_size).</summary>
     public override Tensor forward(Tensor input_ids) => forward(input_ids, attention_mask: null, cache: null);
@@ -323,8 +334,7 @@ public sealed partial class LlamaForCausalLM : Module<Tensor, Tensor>
         base.Dispose(disposing);
     }
 
-    private Tensor Logits(Tensor hidden) =>
-        lm_head is null ? functional.linear(hidden, model.Embedding.Weight) : lm_head.forward(hidden);
+    private Tensor Logits(Tensor hidden) => lm_head.forward(hidden);
 
     private void InitializeWeights()
     {

@@ -1,4 +1,6 @@
+using Fossil.Adapters;
 using Fossil.Concurrency;
+using Fossil.Methods.Lora;
 using Fossil.Models.Gguf;
 using Fossil.Models.Tokenizers;
 using Fossil.Serialization;
@@ -9,8 +11,6 @@ namespace Fossil.Models.Export;
 /// <summary>Writes adapted decoders and their adapters for other programs.</summary>
 public static class AdaptedModelExport
 {
-    private const string NameOfA = "lora_A.weight";
-
     /// <summary>
     /// Writes an adapter as a GGUF LoRA, which llama.cpp, Ollama and LLamaSharp load beside the base model. FOSSIL Balance, padded and Mini lose nothing: A is
     /// the 0/1 matrix that sums the chunks, B is the transposed shard, alpha is r. The rows of B of q and k are interleaved as the base's are.
@@ -30,7 +30,8 @@ public static class AdaptedModelExport
         ArgumentException.ThrowIfNullOrEmpty(path);
         var config = ModelOf(adapted).Config;
         using var conversion = adapted.OpenLoraConversion(adapterName, rank, energy);
-        var ranks = conversion.Tensors.Where(entry => entry.Name.Name == NameOfA).Select(entry => entry.Tensor.shape[0]).Distinct().ToArray();
+        CheckUntied(adapterName, config, conversion);
+        var ranks = conversion.Tensors.Where(entry => LoraConversion.IsA(entry.Name)).Select(entry => entry.Tensor.shape[0]).Distinct().ToArray();
 
         // llama.cpp scales by alpha / rank, and by nothing where alpha is 0: the only value that fits several ranks.
         var alpha = ranks.Length == 1 ? ranks[0] : 0f;
@@ -100,8 +101,18 @@ public static class AdaptedModelExport
     {
         var weight = name.Module + ".weight";
         var gguf = GgufNames.ToGguf(weight) ?? throw new ExportException($"GGUF has no name for the adapted module '{name.Module}'.");
-        return name.Name == NameOfA
-            ? new GgufTensorSource(gguf + ".lora_a", GgufTensorType.F32, factor.shape, factor.alias)
-            : new GgufTensorSource(gguf + ".lora_b", GgufTensorType.F32, factor.shape, () => GgufModelWriter.Interleave(factor, GgufNames.InterleavedHeads(weight, config)));
+        if (!LoraConversion.IsA(name)) return new GgufTensorSource(gguf + ".lora_b", GgufTensorType.F32, factor.shape, () => GgufModelWriter.Interleave(factor, GgufNames.InterleavedHeads(weight, config)));
+
+        // llama.cpp looks the rows of an embedding's A up by token.
+        return name.Name == LoraEmbeddingLayer.EmbeddingA.FileSuffix
+            ? new GgufTensorSource(gguf + ".lora_a", GgufTensorType.F32, [factor.shape[1], factor.shape[0]], factor.t)
+            : new GgufTensorSource(gguf + ".lora_a", GgufTensorType.F32, factor.shape, factor.alias);
+    }
+
+    /// <summary>A GGUF file of a tied model has one matrix for both ends, to which llama.cpp would apply an adapter of either end twice, or not at all.</summary>
+    private static void CheckUntied(string adapterName, LlamaConfig config, LoraConversion conversion)
+    {
+        if (config.TieWordEmbeddings && conversion.Tensors.FirstOrDefault(entry => entry.Name.Module is "lm_head" or "model.embed_tokens") is { Tensor: not null } tied)
+            throw new ExportException($"'{adapterName}' adapts '{tied.Name.Module}', which in a GGUF file of this model is one matrix with the other end of it (tie_word_embeddings), so a GGUF LoRA cannot say that. Use SaveMergedGguf.");
     }
 }

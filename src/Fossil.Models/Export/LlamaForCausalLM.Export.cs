@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Fossil.Concurrency;
 using Fossil.Models.Export;
 using Fossil.Models.Gguf;
@@ -63,15 +64,36 @@ public sealed partial class LlamaForCausalLM
 
         files.Add((LlamaConfig.FileName, stream => JsonFile.Write(stream, Config.ToJson(NameOf(stored)))));
         if (tokenizer is not null) files.AddRange(HuggingFaceTokenizerWriter.Files(tokenizer.Definition));
+        var earlier = EarlierFiles(folder);
         AtomicFolder.Write(folder, files);
 
         // What an earlier save in another number of files left would be taken for part of this one.
-        var written = files.Select(file => file.Name).ToHashSet(StringComparer.Ordinal);
-        foreach (var path in Directory.EnumerateFiles(folder, "model*.safetensors*"))
+        foreach (var name in earlier.Except(files.Select(file => file.Name))) File.Delete(Path.Combine(folder, name));
+    }
+
+    /// <summary>The tensor files of a model that was saved into the folder before: those that its index names, and those of the names that are written here. Others are the user's.</summary>
+    private static IReadOnlyList<string> EarlierFiles(string folder)
+    {
+        if (!Directory.Exists(folder)) return [];
+        var indexed = File.Exists(Path.Combine(folder, IndexFile)) ? IndexedFiles(Path.Combine(folder, IndexFile)) : [];
+        return [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Where(name => name is SingleFile or IndexFile || ShardName().IsMatch(name) || indexed.Contains(name))];
+    }
+
+    /// <summary>The tensor files that an index names; none where it is no index, which is then replaced all the same.</summary>
+    private static HashSet<string> IndexedFiles(string index)
+    {
+        try
         {
-            if (!written.Contains(Path.GetFileName(path))) File.Delete(path);
+            return [.. ReadIndex(index).Where(name => name.EndsWith(".safetensors", StringComparison.Ordinal))];
+        }
+        catch (CheckpointException)
+        {
+            return [];
         }
     }
+
+    [GeneratedRegex(@"^model-\d{5}-of-\d{5}\.safetensors$", RegexOptions.CultureInvariant)]
+    private static partial Regex ShardName();
 
     /// <summary>Writes the model as a GGUF file for llama.cpp, Ollama and LLamaSharp. Adapters are not written: merge them first, or save them on their own.</summary>
     /// <param name="path">The file.</param>

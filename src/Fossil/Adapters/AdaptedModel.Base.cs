@@ -7,42 +7,88 @@ namespace Fossil;
 /// <content>Parameters of the base that are trained beside the adapters: <c>modules_to_save</c> and biases.</content>
 public sealed partial class AdaptedModel
 {
-    private const string BiasName = "bias";
-
     private readonly List<TrainedBaseParameter> trainedBase = [];
 
     /// <summary>Finds what the configuration trains of the base itself.</summary>
     private void AddTrainedBase(AttachedAdapter adapter)
     {
-        var config = adapter.Config;
-        foreach (var path in TargetSelector.SelectModulesToSave(config, finder.Modules.Select(entry => entry.Path)))
-        {
-            var saved = finder.Modules.First(entry => entry.Path == path);
-            foreach (var (name, _) in saved.Module.named_parameters()) AddTrainedBase(adapter, $"{saved.RegisteredPath}.{name}", AdapterTensorKind.Base);
-        }
-
-        if (config.Bias == AdapterBias.None) return;
-        var adapted = adapter.Layers.Select(layer => $"{layer.Target.RegisteredPath}.{BiasName}").ToHashSet();
-        foreach (var (name, _) in Model.named_parameters().ToArray())
-        {
-            if (name != BiasName && !name.EndsWith($".{BiasName}", StringComparison.Ordinal)) continue;
-            if (adapted.Contains(name)) AddTrainedBase(adapter, name, AdapterTensorKind.AdaptedBias);
-            else if (config.Bias == AdapterBias.All) AddTrainedBase(adapter, name, AdapterTensorKind.Base);
-        }
+        AddModulesToSave(adapter);
+        if (adapter.Config.Bias != AdapterBias.None) AddBiases(adapter);
     }
 
-    private void AddTrainedBase(AttachedAdapter adapter, string name, AdapterTensorKind kind)
+    private void AddModulesToSave(AttachedAdapter adapter)
     {
-        var parameter = trainedBase.Find(existing => existing.Name == name);
-        if (parameter is null)
+        var config = adapter.Config;
+        var chosen = TargetSelector.SelectModulesToSave(config, finder.Modules.Select(entry => entry.Path));
+        if (chosen.Count == 0) return;
+        var ties = new WeightTies(finder.Modules);
+        foreach (var place in chosen.SelectMany(PlacesIn))
         {
-            var (module, ownName) = NamedModule.Split(finder.Written(name));
-            trainedBase.Add(parameter = new TrainedBaseParameter(Model, name, new AdapterTensorName(kind, module, ownName)));
+            // One copy for all that share it: the embedding's.
+            var tied = config.TiesWeights ? ties.WithEmbedding(place) : null;
+            var use = tied is null ? OwnUse(place, ties, chosen) : new TrainedBaseUse([.. tied.Select(BaseTensor)], IsTogether: true);
+            if (use is not null) AddTrainedBase(adapter.Name, tied?[0] ?? place, use, ties);
         }
-        parameter.Adapters.Add(adapter.Name);
     }
+
+    /// <summary>A copy for this place: together with those of the same saved module that share it, of which the first counts. Null for the others of these.</summary>
+    private static TrainedBaseUse? OwnUse(WeightPlace place, WeightTies ties, IReadOnlyList<string> chosen)
+    {
+        var sharing = ties.Sharing(place);
+        var whole = chosen.FirstOrDefault(path => IsWithin(place.Path, path) && sharing.Count > 0 && sharing.All(other => IsWithin(other.Path, path)));
+        if (whole is null) return new TrainedBaseUse([BaseTensor(place)]);
+        return string.CompareOrdinal(place.FullName, sharing.Min(other => other.FullName)) < 0 ? new TrainedBaseUse([BaseTensor(place), .. sharing.Select(BaseTensor)], IsTogether: true) : null;
+    }
+
+    /// <summary>Modules that share a bias go on sharing it, as in PEFT, which trains biases in place.</summary>
+    private void AddBiases(AttachedAdapter adapter)
+    {
+        var ties = new WeightTies(finder.Modules);
+        var adapted = adapter.Layers.Select(layer => layer.Target.Path).ToHashSet(StringComparer.Ordinal);
+        var done = new HashSet<WeightPlace>();
+        foreach (var place in PlacesIn(string.Empty).Where(place => place.Name == BaseWeight.BiasName))
+        {
+            WeightPlace[] sharing = [place, .. ties.Sharing(place)];
+            BaseTensor[] tensors =
+            [
+                .. from other in sharing
+                   where adapted.Contains(other.Path) || adapter.Config.Bias == AdapterBias.All
+                   select new BaseTensor(adapted.Contains(other.Path) ? AdapterTensorKind.AdaptedBias : AdapterTensorKind.Base, other),
+            ];
+            if (!sharing.Any(done.Contains) && tensors.Length > 0) AddTrainedBase(adapter.Name, place, new TrainedBaseUse(tensors, IsTogether: true), ties);
+            done.Add(place);
+        }
+    }
+
+    private TrainedBaseParameter AddTrainedBase(string adapterName, WeightPlace place, TrainedBaseUse use, WeightTies ties)
+    {
+        if (!use.IsTogether) ties.CheckSeparable(place);
+        var parameter = trainedBase.Find(existing => existing.Place == place);
+        if (parameter is null) trainedBase.Add(parameter = new TrainedBaseParameter(finder.Modules, place));
+        parameter.Add(adapterName, use);
+        return parameter;
+    }
+
+    /// <summary>The base's own parameters in the module at <paramref name="path"/> and the modules in it.</summary>
+    private IEnumerable<WeightPlace> PlacesIn(string path)
+    {
+        var ofAdapters = adapters.SelectMany(adapter => adapter.Layers).SelectMany(layer => layer.ParameterNames.Select(name => (layer.Target.Owner, layer.RegisteredName(name)))).ToHashSet();
+        return from entry in finder.Modules
+               where IsWithin(entry.Path, path)
+               from name in WeightTies.ParameterNames(entry.Module)
+               where !ofAdapters.Contains((entry.Module, name))
+               select new WeightPlace(entry, name);
+    }
+
+    private static bool IsWithin(string path, string parent) => parent.Length == 0 || path == parent || path.StartsWith(parent + ".", StringComparison.Ordinal);
+
+    private static BaseTensor BaseTensor(WeightPlace place) => new(AdapterTensorKind.Base, place);
 
     private IEnumerable<TrainedBaseParameter> TrainedBaseOf(AttachedAdapter adapter) => trainedBase.Where(parameter => parameter.Adapters.Contains(adapter.Name));
+
+    /// <summary>The base's tensors in an adapter's file.</summary>
+    private IEnumerable<(AdapterTensorName Name, TrainedBaseParameter Parameter)> TrainedBaseTensors(AttachedAdapter adapter) =>
+        TrainedBaseOf(adapter).SelectMany(parameter => parameter.UseOf(adapter.Name).Tensors.Select(tensor => (tensor.FileName, parameter)));
 
     private void ForgetTrainedBase(AttachedAdapter adapter)
     {
@@ -59,21 +105,34 @@ public sealed partial class AdaptedModel
     /// <summary>Puts the active adapter's values in place, or the base's own where no active adapter has any.</summary>
     private void ApplyTrainedBase()
     {
-        foreach (var parameter in trainedBase)
+        var owners = trainedBase.ToDictionary(parameter => parameter, parameter => disabled > 0 || rowAdapters is not null ? null : active.Find(parameter.Adapters.Contains));
+
+        // All go back to the base before any leaves it: those that share memory find each other there.
+        if (owners.Any(entry => entry.Value != entry.Key.Current))
         {
-            var owner = disabled > 0 || rowAdapters is not null ? null : active.Find(parameter.Adapters.Contains);
-            parameter.Activate(owner);
-            parameter.Parameter.requires_grad = owner is not null && !Find(owner).IsFrozen && !IsMerged(owner);
+            foreach (var parameter in trainedBase) parameter.Activate(null);
+            foreach (var (parameter, owner) in owners) parameter.Activate(owner);
+        }
+
+        foreach (var parameter in trainedBase) parameter.Parameter.requires_grad = false;
+        foreach (var (parameter, owner) in owners)
+        {
+            if (owner is not null && !parameter.UseOf(owner).IsFrozen && !Find(owner).IsFrozen && !IsMerged(owner)) parameter.Parameter.requires_grad = true;
         }
     }
 
-    /// <summary>A base parameter can have the values of one adapter at a time.</summary>
+    /// <summary>A base parameter can have the values of one adapter at a time, and so can those that share it while they are trained together.</summary>
     private void CheckTrainedBase(IEnumerable<string> names)
     {
-        foreach (var parameter in trainedBase)
+        var taken = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var name in names)
         {
-            if (names.Where(parameter.Adapters.Contains).Take(2).ToArray() is [var first, var second])
-                throw new AdapterCombinationException($"The adapters '{first}' and '{second}' each have their own '{parameter.Name}' (modules_to_save or bias), so they cannot be active together. Activate one of them.");
+            foreach (var path in TrainedBaseTensors(Find(name)).Select(entry => entry.Name.ParameterPath).Distinct())
+            {
+                if (taken.TryGetValue(path, out var first) && first != name)
+                    throw new AdapterCombinationException($"The adapters '{first}' and '{name}' each have their own '{path}' (modules_to_save or bias), so they cannot be active together. Activate one of them.");
+                taken[path] = name;
+            }
         }
     }
 }

@@ -84,7 +84,7 @@ public sealed partial class AdaptedModel
         using var entry = Enter(toSave: true);
         var adapter = Find(adapterName);
         using var conversion = LoraConversion.Of(adapter, rank, energy);
-        AdapterFile.SaveFolder(folder, conversion.Config, [.. conversion.Tensors, .. TrainedBaseOf(adapter).Select(parameter => (parameter.FileName, parameter.ValuesOf(adapterName)))]);
+        AdapterFile.SaveFolder(folder, conversion.Config, [.. conversion.Tensors, .. TrainedBaseTensors(adapter).Select(entry => (entry.Name, entry.Parameter.ValuesOf(adapterName)))]);
     }
 
     /// <summary>An adapter's conversion to LoRA, for the file formats of other libraries.</summary>
@@ -94,7 +94,7 @@ public sealed partial class AdaptedModel
         using var entry = Enter(toSave: true);
         var adapter = Find(adapterName);
         return TrainedBaseOf(adapter).FirstOrDefault() is { } trained
-            ? throw new AdapterCombinationException($"'{adapterName}' trains '{trained.FileName.ParameterPath}' of the base model too, which a LoRA alone cannot carry. Merge it and export the model instead.")
+            ? throw new AdapterCombinationException($"'{adapterName}' has its own '{trained.Name}' of the base model too, which a LoRA alone cannot carry. Merge it and export the model instead.")
             : LoraConversion.Of(adapter, rank, energy);
     }
 }

@@ -29,8 +29,10 @@ public sealed partial class AdaptedModel
         if (adapter.Config is LoraConfig { InitLoraWeights.Iterations: not null })
             FossilWarnings.Report($"'{adapterName}' starts from a randomised decomposition, which takes another part out of the weights each time: loaded from '{folder}', it will not fit the base. Use SavePissaAsLora.");
 
+        using var scope = NewDisposeScope();
+
         // As PEFT: what is saved is for use, until somebody loads it to train on.
-        AdapterFile.SaveFolder(folder, adapter.Config with { InferenceMode = true }, TensorsOf(adapter).Select(entry => (entry.Name, entry.Tensor)));
+        AdapterFile.SaveFolder(folder, adapter.Config with { InferenceMode = true }, FileTensorsOf(adapter));
     }
 
     /// <summary>
@@ -55,7 +57,7 @@ public sealed partial class AdaptedModel
         (AdapterTensorName, Tensor)[] tensors =
         [
             .. adapter.Layers.SelectMany(layer => PissaConversion.Tensors(layer, initial)),
-            .. TrainedBaseOf(adapter).Select(parameter => (parameter.FileName, parameter.ValuesOf(adapterName))),
+            .. TrainedBaseTensors(adapter).Select(entry => (entry.Name, entry.Parameter.ValuesOf(adapterName))),
         ];
         AdapterFile.SaveFolder(folder, PissaConversion.Config(config) with { InferenceMode = true }, tensors);
     }
@@ -114,35 +116,59 @@ public sealed partial class AdaptedModel
     {
         using var noGrad = no_grad();
         var tensors = TensorsOf(adapter).Select(entry => entry with { Name = file.NameOf(entry.Name, entry.RegisteredName) }).ToArray();
-        foreach (var (name, _, tensor, _) in tensors)
+        var bases = BaseTensorsOf(adapter).ToArray();
+        foreach (var (name, _, tensor, _, isOptional) in tensors)
         {
             if (!file.Contains(name))
+            {
+                if (isOptional) continue;
                 throw new AdapterFileException(file.Path, $"there is no tensor '{name}', which {adapter.Config.PeftType} with this configuration needs. Do the configuration and the tensors belong together?");
-            var info = file.GetInfo(name);
-            if (!info.Shape.SequenceEqual(tensor.shape))
-                throw new AdapterFileException(file.Path, $"'{name}' has shape ({string.Join(", ", info.Shape)}), but this model and configuration need ({string.Join(", ", tensor.shape)}).");
+            }
+
+            CheckShape(file, name, tensor);
         }
 
-        if (file.Names.Except(tensors.Select(entry => entry.Name)).ToArray() is { Length: > 0 } unknown)
+        foreach (var (name, target) in bases)
+        {
+            if (file.Contains(name)) CheckShape(file, name, target.Weight);
+        }
+
+        if (file.Names.Except(tensors.Select(entry => entry.Name)).Except(bases.Select(entry => entry.Name)).ToArray() is { Length: > 0 } unknown)
             throw new AdapterFileException(file.Path, $"the tensors {string.Join(", ", unknown.Take(5))}{(unknown.Length > 5 ? ", …" : string.Empty)} belong to no target of this model and configuration.");
 
-        foreach (var (name, _, _, set) in tensors)
+        foreach (var (name, _, _, set, _) in tensors.Where(entry => file.Contains(entry.Name)))
         {
             using var values = file.Load(name);
             set(values);
         }
+
+        foreach (var (name, target) in bases)
+        {
+            if (file.Contains(name) && LoadBase(adapter, target, name, file)) ApplyState();
+        }
     }
 
-    /// <summary>What belongs into an adapter's file: the name, the one that it has in the model, the current tensor, and how to set its values.</summary>
-    private IEnumerable<(AdapterTensorName Name, AdapterTensorName RegisteredName, Tensor Tensor, Action<Tensor> Set)> TensorsOf(AttachedAdapter adapter)
+    private static void CheckShape(AdapterFile file, AdapterTensorName name, Tensor tensor)
+    {
+        var info = file.GetInfo(name);
+        if (!info.Shape.SequenceEqual(tensor.shape))
+            throw new AdapterFileException(file.Path, $"'{name}' has shape ({string.Join(", ", info.Shape)}), but this model and configuration need ({string.Join(", ", tensor.shape)}).");
+    }
+
+    /// <summary>What belongs into an adapter's file: the name, the one that it has in the model, the current tensor, how to set its values, and whether a file may lack it.</summary>
+    private IEnumerable<(AdapterTensorName Name, AdapterTensorName RegisteredName, Tensor Tensor, Action<Tensor> Set, bool IsOptional)> TensorsOf(AttachedAdapter adapter)
     {
         foreach (var layer in adapter.Layers)
         {
             foreach (var (name, parameter) in layer.Parameters())
-                yield return (layer.FileName(name), layer.RegisteredFileName(name), parameter, values => parameter.copy_(values));
+                yield return (layer.FileName(name), layer.RegisteredFileName(name), parameter, values => parameter.copy_(values), false);
         }
 
         foreach (var parameter in TrainedBaseOf(adapter))
-            yield return (parameter.FileName, parameter.RegisteredFileName, parameter.ValuesOf(adapter.Name), values => parameter.SetValues(adapter.Name, values));
+        {
+            var use = parameter.UseOf(adapter.Name);
+            foreach (var (i, tensor) in use.Tensors.Index())
+                yield return (tensor.FileName, tensor.RegisteredFileName, parameter.ValuesOf(adapter.Name), values => parameter.SetValues(adapter.Name, values), i > 0);
+        }
     }
 }

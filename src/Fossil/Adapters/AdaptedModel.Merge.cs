@@ -1,5 +1,6 @@
 using Fossil.Adapters;
 using Fossil.Kernels;
+using Fossil.Targets;
 using static TorchSharp.torch;
 
 namespace Fossil;
@@ -8,7 +9,7 @@ namespace Fossil;
 public sealed partial class AdaptedModel
 {
     private readonly List<string> mergedNames = [];
-    private readonly Dictionary<AdaptedTarget, MergedTarget> mergedTargets = [];
+    private readonly OrderedDictionary<AdaptedTarget, MergedTarget> mergedTargets = [];
 
     /// <summary>The adapters that are merged into the base, in the order in which they were.</summary>
     public IReadOnlyList<string> MergedAdapters => [.. mergedNames];
@@ -37,9 +38,11 @@ public sealed partial class AdaptedModel
             foreach (var (target, layers) in plans) CheckFinite(target, layers);
         }
 
+        var ties = new WeightTies(finder.Modules);
+        foreach (var (target, _) in plans) ties.CheckSeparable(target.WeightPlace);
         foreach (var (target, layers) in plans)
         {
-            if (!mergedTargets.TryGetValue(target, out var merged)) mergedTargets.Add(target, merged = new MergedTarget(target, keepBase));
+            if (!mergedTargets.TryGetValue(target, out var merged)) mergedTargets.Add(target, merged = new MergedTarget(target, ties, keepBase));
             merged.Merge(layers);
         }
 
@@ -54,7 +57,8 @@ public sealed partial class AdaptedModel
     {
         using var entry = Enter();
         using var noGrad = no_grad();
-        foreach (var merged in mergedTargets.Values) merged.Unmerge();
+        // Backwards: of targets that share a weight the last one kept it, and the others go back to it.
+        foreach (var merged in mergedTargets.Values.Reverse()) merged.Unmerge();
         string[] names = [.. mergedNames];
         ForgetMerge();
         ApplyState();
@@ -147,12 +151,21 @@ public sealed partial class AdaptedModel
     private sealed class MergedTarget : IDisposable
     {
         private readonly AdaptedTarget target;
+        private readonly Separation? separation;
         private readonly Tensor? original;
         private readonly List<(AdapterLayer Layer, AdapterValues Values)> merged = [];
 
-        public MergedTarget(AdaptedTarget target, bool keepBase)
+        // That of the values that were merged, whatever the weight is cast to meanwhile.
+        private readonly ScalarType accumulator;
+
+        /// <summary>A weight that others share gets memory of its own, and is the others' again when it is unmerged.</summary>
+        public MergedTarget(AdaptedTarget target, WeightTies ties, bool keepBase)
         {
             this.target = target;
+            accumulator = ShardOperations.Accumulator(target.Weight.dtype);
+            separation = ties.Separate(target.WeightPlace);
+            if (separation?.Others is [var other, ..])
+                FossilWarnings.Report($"'{target.WeightPlace.FullName}' shared its memory with '{other.FullName}', which the adapter does not change: merged, each has its own until Unmerge().");
             original = keepBase ? target.Weight.detach().clone().DetachFromDisposeScope() : null;
         }
 
@@ -175,16 +188,20 @@ public sealed partial class AdaptedModel
 
         public void Unmerge()
         {
-            if (original is not null)
-            {
-                target.Weight.copy_(original);
-                return;
-            }
+            if (original is not null) target.Weight.copy_(original);
+            else if (separation?.SharedValues is null) Change(TakeOut);
+            separation?.End();
+        }
 
-            Change(weight =>
-            {
-                foreach (var (layer, values) in Enumerable.Reverse(merged)) layer.UnmergeFrom(weight, values);
-            });
+        /// <summary>A copy of the weight as it would be unmerged.</summary>
+        public Tensor Unmerged()
+        {
+            if ((original ?? separation?.SharedValues) is { } kept) return kept.detach();
+            using var scope = NewDisposeScope();
+            var weight = target.Weight;
+            var full = weight.to(accumulator, copy: true);
+            TakeOut(full);
+            return full.to(weight.dtype).MoveToOuterDisposeScope();
         }
 
         public void Dispose()
@@ -194,11 +211,16 @@ public sealed partial class AdaptedModel
             merged.Clear();
         }
 
+        private void TakeOut(Tensor weight)
+        {
+            foreach (var (layer, values) in Enumerable.Reverse(merged)) layer.UnmergeFrom(weight, values);
+        }
+
         private void Change(Action<Tensor> change)
         {
             using var scope = NewDisposeScope();
             var weight = target.Weight;
-            var full = weight.to(ShardOperations.Accumulator(weight.dtype), copy: true);
+            var full = weight.to(accumulator, copy: true);
             change(full);
             weight.copy_(full);
         }

@@ -17,6 +17,7 @@ public sealed partial class AdaptedModel
     public IReadOnlyList<(string Name, Parameter Parameter)> TrainableParameters()
     {
         using var entry = Enter();
+        RelinkTied();
         var trainable = Model.named_parameters().Where(named => named.parameter.requires_grad).ToArray();
         foreach (var (_, parameter) in trainable) Own(parameter);
         return [.. trainable];

@@ -1,4 +1,5 @@
 using Fossil.Serialization;
+using static TorchSharp.torch;
 
 namespace Fossil;
 
@@ -19,7 +20,8 @@ public sealed partial class AdaptedModel
             return;
         }
 
-        AtomicFile.Write(Path.Combine(folder, AdapterFile.FileName), stream => AdapterFile.Write(stream, TensorsOf(adapter).Select(entry => (entry.Name, entry.Tensor))));
+        using var scope = NewDisposeScope();
+        AtomicFile.Write(Path.Combine(folder, AdapterFile.FileName), stream => AdapterFile.Write(stream, FileTensorsOf(adapter)));
     }
 
     /// <summary>Reads the tensors that <see cref="SaveValues"/> wrote into the adapter's own parameters.</summary>

@@ -204,17 +204,23 @@ public sealed partial class AdaptedModel : IDisposable
         config.Validate();
 
         var method = AdapterMethods.For(config);
-        var targets = TargetChoice.Select(finder, config);
+        var targets = WithTied(config, TargetChoice.Select(finder, config));
+        if (!method.AdaptsEmbeddings && targets.FirstOrDefault(target => target.IsEmbedding) is { } embedding)
+            throw new NotAdaptableException($"'{embedding.Path}' is an embedding, which only LoRA adapts, not {method.PeftType}. Leave it out of target_modules, or train it whole (modules_to_save).");
         var settings = targets.Select(target => fromAttributes ? AttributeSettings.Of(target, method, config) : config).ToArray();
         var adapter = new AttachedAdapter(adapterName, TargetChoice.Resolve(finder, settings[0])) { IsFrozen = config.InferenceMode, HasOneConfig = settings.All(settings[0].Equals) };
         // All layers are checked before the first is changed.
         for (var i = 0; i < settings.Length; i++) adapter.Layers.Add(method.CreateLayer(targets[i], adapterName, settings[i]));
 
+        LinkTied(adapter);
         foreach (var layer in adapter.Layers) TargetTable.CheckFree(layer.Target);
         if (adapter.ChangesBase) CheckNothingMerged($"attach '{adapterName}', which takes its start out of the base weights,");
         adapters = [.. adapters, adapter];
         AddTrainedBase(adapter);
-        foreach (var layer in adapter.Layers)
+        WarnOfTies(adapter);
+
+        // Those that share another layer's parameters come after it.
+        foreach (var layer in adapter.Layers.OrderBy(layer => layer.TiedTo is not null))
         {
             using var noGrad = no_grad();
             layer.CreateParameters(trainable: false, layer.Target.Weight.device);

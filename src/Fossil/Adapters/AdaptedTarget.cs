@@ -46,18 +46,24 @@ public sealed class AdaptedTarget
     /// <summary>The layers of all adapters, active or not, in the order in which they were added.</summary>
     public IReadOnlyList<AdapterLayer> Layers => layers;
 
-    /// <summary>The base weight (out, in), as it is now.</summary>
+    /// <summary>The base weight (out, in), as it is now; (in, out) where <see cref="IsEmbedding"/>.</summary>
     public Tensor Weight => BaseWeight.Find(Module)
         ?? throw new NotAdaptableException($"'{Path}' ({Module.GetType().Name}) has no parameter or buffer named 'weight', so it cannot be adapted.");
 
     /// <summary>The base bias (out), if the projection has one.</summary>
     public Tensor? Bias => BaseWeight.FindBias(Module);
 
-    /// <summary>Width of the input.</summary>
-    public long InFeatures => Weight.shape[1];
+    /// <summary>Whether it looks rows of its weight up: the weight is then (in, out), and the input are indices.</summary>
+    public bool IsEmbedding => BaseWeight.IsEmbedding(Module);
+
+    /// <summary>Width of the input; of an embedding, the number of its entries.</summary>
+    public long InFeatures => Weight.shape[IsEmbedding ? 0 : 1];
 
     /// <summary>Width of the output.</summary>
-    public long OutFeatures => Weight.shape[0];
+    public long OutFeatures => Weight.shape[IsEmbedding ? 1 : 0];
+
+    /// <summary>Where the weight is.</summary>
+    internal WeightPlace WeightPlace => new(new NamedModule(Path, RegisteredPath, Module), BaseWeight.Name);
 
     /// <summary>The layer of the named adapter, if this target has one.</summary>
     public AdapterLayer? FindLayer(string adapterName) => layers.Find(layer => layer.AdapterName == adapterName);
@@ -79,6 +85,12 @@ public sealed class AdaptedTarget
         if (plan.IsBase) return Module.forward(input);
 
         plan.NoteRun();
+        if (IsEmbedding)
+        {
+            CheckIndices(input);
+            return plan.Run(this, input);
+        }
+
         var weight = Weight;
         CheckInput(input, weight);
         if (input.dtype == weight.dtype) return plan.Run(this, input);
@@ -87,6 +99,11 @@ public sealed class AdaptedTarget
         using var converted = input.to(weight.dtype);
         using var result = plan.Run(this, converted);
         return result.to(input.dtype);
+    }
+
+    private void CheckIndices(Tensor input)
+    {
+        if (input.dtype is not (ScalarType.Int64 or ScalarType.Int32)) throw new AdapterInputException($"The input of '{Path}' has dtype {input.dtype}; an embedding needs indices, int64 or int32.");
     }
 
     private void CheckInput(Tensor input, Tensor weight)

@@ -15,6 +15,9 @@ public abstract class AdapterLayer(AdaptedTarget target, string adapterName)
     /// <summary>The adapter's name.</summary>
     public string AdapterName { get; } = adapterName;
 
+    /// <summary>The layer of the embedding whose parameters this one shares (PEFT: <c>ensure_weight_tying</c>); null where it has its own.</summary>
+    internal AdapterLayer? TiedTo { get; set; }
+
     /// <summary>The method that this layer belongs to.</summary>
     public abstract AdapterMethod Method { get; }
 
@@ -58,7 +61,7 @@ public abstract class AdapterLayer(AdaptedTarget target, string adapterName)
     public virtual (Tensor A, Tensor B)? LoraFactors(AdapterValues values) => null;
 
     /// <summary>The parameter of this kind, as it is registered now.</summary>
-    public Parameter Parameter(AdapterParameterName name) => AdapterParameterStore.Get(Target.Owner, RegisteredName(name));
+    public virtual Parameter Parameter(AdapterParameterName name) => AdapterParameterStore.Get(Target.Owner, RegisteredName(name));
 
     /// <summary>The parameters as they are registered now.</summary>
     public IEnumerable<(AdapterParameterName Name, Parameter Parameter)> Parameters() => ParameterNames.Select(name => (name, Parameter(name)));

@@ -12,6 +12,9 @@ public abstract class AdapterMethod
     /// <summary>PEFT's name of the method (<c>peft_type</c>), e.g. <c>MISS</c>.</summary>
     public abstract string PeftType { get; }
 
+    /// <summary>Whether the method adapts embeddings, not only layers that multiply by a matrix.</summary>
+    internal virtual bool AdaptsEmbeddings => false;
+
     /// <summary>Whether <paramref name="config"/> is of this method.</summary>
     public abstract bool Accepts(AdapterConfig config);
 

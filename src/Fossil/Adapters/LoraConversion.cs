@@ -1,4 +1,5 @@
 using Fossil.Kernels;
+using Fossil.Methods.Lora;
 using Fossil.Serialization;
 using static TorchSharp.torch;
 
@@ -7,8 +8,8 @@ namespace Fossil.Adapters;
 /// <summary>An adapter as LoRA with scale 1: B A is the change that it makes to each weight (PEFT: <c>tuners/lora/conversion.py</c>).</summary>
 internal sealed class LoraConversion : IDisposable
 {
-    private const string NameOfA = "lora_A.weight";
-    private const string NameOfB = "lora_B.weight";
+    private static readonly AdapterParameterName[] Factors = [LoraLayer.FactorA, LoraLayer.FactorB];
+    private static readonly AdapterParameterName[] EmbeddingFactors = [LoraEmbeddingLayer.EmbeddingA, LoraEmbeddingLayer.EmbeddingB];
 
     private readonly List<(AdapterTensorName Name, Tensor Tensor)> tensors = [];
 
@@ -40,7 +41,7 @@ internal sealed class LoraConversion : IDisposable
             throw;
         }
 
-        var ranks = conversion.tensors.Where(entry => entry.Name.Name == NameOfA).ToDictionary(entry => entry.Name.Module, entry => (int)entry.Tensor.shape[0]);
+        var ranks = conversion.tensors.Where(entry => IsA(entry.Name)).ToDictionary(entry => entry.Name.Module, entry => (int)entry.Tensor.shape[0]);
         var commonest = ranks.Values.GroupBy(value => value).MaxBy(group => group.Count())!.Key;
         var others = ranks.Where(entry => entry.Value != commonest).ToArray();
         conversion.Config = new LoraConfig
@@ -60,6 +61,9 @@ internal sealed class LoraConversion : IDisposable
         return conversion;
     }
 
+    /// <summary>Whether a tensor is an A, (r, in).</summary>
+    public static bool IsA(AdapterTensorName name) => name.Name == LoraLayer.FactorA.FileSuffix || name.Name == LoraEmbeddingLayer.EmbeddingA.FileSuffix;
+
     /// <summary>A or B of a target.</summary>
     public Tensor Factor(AdaptedTarget target, string name) => tensors.Find(entry => entry.Name.Module == target.Path && entry.Name.Name == name).Tensor;
 
@@ -76,8 +80,8 @@ internal sealed class LoraConversion : IDisposable
         using var values = layer.CopyValues(ShardOperations.Accumulator(layer.Target.Weight.dtype));
         var (a, b) = layer.LoraFactors(values) ?? Truncated(layer, values, rank, energy);
         var dtype = layer.Parameters().First().Parameter.dtype;
-        tensors.Add((new AdapterTensorName(AdapterTensorKind.Adapter, layer.Target.Path, NameOfA), a.to(dtype).contiguous().DetachFromDisposeScope()));
-        tensors.Add((new AdapterTensorName(AdapterTensorKind.Adapter, layer.Target.Path, NameOfB), b.to(dtype).contiguous().DetachFromDisposeScope()));
+        foreach (var (name, factor) in (layer.Target.IsEmbedding ? EmbeddingFactors : Factors).Zip([a, b]))
+            tensors.Add((new AdapterTensorName(AdapterTensorKind.Adapter, layer.Target.Path, name.FileSuffix), factor.to(dtype).contiguous().DetachFromDisposeScope()));
     }
 
     private static (Tensor A, Tensor B) Truncated(AdapterLayer layer, AdapterValues values, int? rank, double? energy)

@@ -5,44 +5,59 @@ using static TorchSharp.torch;
 
 namespace Fossil.Adapters;
 
+/// <summary>A parameter of the base in an adapter's file.</summary>
+/// <param name="Kind">What it is there.</param>
+/// <param name="Place">Where it is in the model.</param>
+internal readonly record struct BaseTensor(AdapterTensorKind Kind, WeightPlace Place)
+{
+    /// <summary>Its name in a file.</summary>
+    public AdapterTensorName FileName => new(Kind, Place.Path, MemberNames.Written(Place.Name));
+
+    /// <summary>Its name in the files of earlier versions.</summary>
+    public AdapterTensorName RegisteredFileName => new(Kind, Place.Owner.RegisteredPath, Place.Name);
+}
+
+/// <summary>How an adapter uses a parameter of the base that it has values of its own for.</summary>
+/// <param name="Tensors">What it is in a file: more than one where modules that share it are trained together.</param>
+/// <param name="IsTogether">Whether all that share its memory change with it, as biases do and what <c>ensure_weight_tying</c> ties. Otherwise they keep the base's values.</param>
+/// <param name="IsFrozen">Whether it is never trained: the base of an adapted module, as the adapter's file has it.</param>
+internal sealed record TrainedBaseUse(IReadOnlyList<BaseTensor> Tensors, bool IsTogether = false, bool IsFrozen = false);
+
 /// <summary>
 /// A parameter of the base that adapters train and save whole: one of <c>modules_to_save</c>, or a bias. Calls of such modules are not rewired, so the values of the adapter
 /// whose turn it is are put into the parameter itself; the others' wait here, and so do the base's own.
 /// </summary>
-/// <param name="model">The model.</param>
-/// <param name="name">The parameter's name in the model.</param>
-/// <param name="fileName">Its name in a file.</param>
-internal sealed class TrainedBaseParameter(nn.Module model, string name, AdapterTensorName fileName) : IDisposable
+/// <param name="modules">The modules of the model.</param>
+/// <param name="place">The parameter.</param>
+internal sealed class TrainedBaseParameter(IReadOnlyList<NamedModule> modules, WeightPlace place) : IDisposable
 {
     private readonly Dictionary<string, Tensor> waiting = [];
+    private readonly Dictionary<string, TrainedBaseUse> uses = [];
+    private Separation? separation;
 
     // Null: the base's own values are in place.
     private string? current;
 
+    /// <summary>The parameter.</summary>
+    public WeightPlace Place { get; } = place;
+
     /// <summary>The parameter's name in the model.</summary>
-    public string Name { get; } = name;
+    public string Name => Place.FullName;
 
-    /// <summary>Its name in a file.</summary>
-    public AdapterTensorName FileName { get; } = fileName;
-
-    /// <summary>Its name in the files of earlier versions.</summary>
-    public AdapterTensorName RegisteredFileName
-    {
-        get
-        {
-            var (module, ownName) = NamedModule.Split(Name);
-            return new(FileName.Kind, module, ownName);
-        }
-    }
-
-    /// <summary>The adapters that train it.</summary>
-    public HashSet<string> Adapters { get; } = [];
+    /// <summary>The adapters that have values of their own for it.</summary>
+    public IReadOnlyCollection<string> Adapters => uses.Keys;
 
     /// <summary>The parameter as it is registered now.</summary>
     public Parameter Parameter => Find() ?? throw new AdapterStateException($"The base parameter '{Name}', which adapters train, is no longer in the model.");
 
     /// <summary>The parameter as it is registered now; null where it is gone.</summary>
-    public Parameter? Find() => model.get_parameter(Name) is { IsInvalid: false } parameter ? parameter : null;
+    public Parameter? Find() => Place.Find() as Parameter;
+
+    /// <summary>How an adapter uses it.</summary>
+    public TrainedBaseUse UseOf(string adapterName) => uses[adapterName];
+
+    /// <summary>Adds an adapter.</summary>
+    public void Add(string adapterName, TrainedBaseUse use) => uses[adapterName] = use;
 
     /// <summary>Puts an adapter's values, or with null the base's own, into the parameter. An adapter starts from the base's values.</summary>
     public void Activate(string? adapterName)
@@ -50,11 +65,16 @@ internal sealed class TrainedBaseParameter(nn.Module model, string name, Adapter
         if (adapterName == current) return;
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
+        if (current is null && !uses[adapterName!].IsTogether) Separate();
         var parameter = Parameter;
         Keep(current, parameter.detach().clone());
         parameter.copy_(waiting.GetValueOrDefault(Key(adapterName)) ?? waiting[Key(null)]);
+        if (adapterName is null) separation?.Suspend();
         current = adapterName;
     }
+
+    /// <summary>The adapter whose values are in place; null where the base's own are.</summary>
+    public string? Current => current;
 
     /// <summary>The values of an adapter: the parameter itself, or what waits. The caller does not own it.</summary>
     public Tensor ValuesOf(string adapterName) =>
@@ -71,10 +91,10 @@ internal sealed class TrainedBaseParameter(nn.Module model, string name, Adapter
     /// <summary>Drops an adapter's values; if they were in place and <paramref name="keepInPlace"/> is false, the base's own come back.</summary>
     public void Forget(string adapterName, bool keepInPlace)
     {
-        Adapters.Remove(adapterName);
+        uses.Remove(adapterName);
         if (current == adapterName)
         {
-            if (keepInPlace || Find() is null) current = null;
+            if (keepInPlace || Find() is null) (current, separation) = (null, null);
             else Activate(null);
         }
 
@@ -84,8 +104,15 @@ internal sealed class TrainedBaseParameter(nn.Module model, string name, Adapter
     /// <summary>Releases what waits.</summary>
     public void Dispose()
     {
+        separation?.End();
         foreach (var values in waiting.Values) values.Dispose();
         waiting.Clear();
+    }
+
+    private void Separate()
+    {
+        if (separation is null) separation = new WeightTies(modules).Separate(Place);
+        else separation.Resume();
     }
 
     private void Keep(string? adapterName, Tensor values)

@@ -6,7 +6,7 @@ namespace Fossil;
 /// </summary>
 /// <remarks>
 /// The class must be <c>partial</c>. A target is a field or property whose value is a <c>Module&lt;Tensor, Tensor&gt;</c> with a 2-D weight
-/// (out, in), such as <c>Linear</c>, or an array, list or dictionary of them (<c>ModuleList</c>, <c>ModuleDict</c>). What stands here are the defaults that
+/// (out, in), such as <c>Linear</c>, or an array, list or dictionary of them (<c>ModuleList</c>, <c>ModuleDict</c>); LoRA adapts an embedding too. What stands here are the defaults that
 /// <c>AttachAdapters</c> uses; a configuration at run time may choose others among the named targets.
 /// Several attributes on one class give different targets different settings.
 /// </remarks>
@@ -34,4 +34,10 @@ public sealed class FossilAdaptAttribute(params string[] targets) : Attribute
 
     /// <summary>Opts in to input widths that the shard size does not divide: x is taken as zero-padded on the right. Not in <see cref="FossilVariant.Bat"/>.</summary>
     public bool AllowPadding { get; set; }
+
+    /// <summary>
+    /// Adapts these targets only where a configuration's <c>TargetModules</c> chooses them, not where it is null or by <c>AttachAdapters()</c>: for an output layer or an embedding.
+    /// The settings are then the configuration's.
+    /// </summary>
+    public bool OnRequest { get; set; }
 }

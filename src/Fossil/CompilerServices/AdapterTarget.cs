@@ -15,7 +15,11 @@ public sealed record AdapterDefaults(
     FossilVariant Variant = FossilVariant.Balance,
     int MiniSize = 1,
     double Dropout = 0,
-    bool AllowPadding = false);
+    bool AllowPadding = false)
+{
+    /// <summary>Whether only a configuration that names the target adapts it.</summary>
+    public bool OnRequest { get; init; }
+}
 
 /// <summary>One adaptable projection of an annotated module.</summary>
 /// <param name="Member">The field or property that holds it, with an index for elements: <c>q_proj</c>, <c>experts.3</c>.</param>

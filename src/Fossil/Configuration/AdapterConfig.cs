@@ -80,6 +80,9 @@ public abstract record AdapterConfig
     /// <summary>What would have been written when <see cref="source"/> was read: a field of it is rewritten only where its value is another now.</summary>
     private Dictionary<string, JsonNode?>? AsRead { get; init; }
 
+    /// <summary>Whether modules that share the embedding's weight are trained as one (<c>ensure_weight_tying</c>).</summary>
+    internal virtual bool TiesWeights => false;
+
     /// <summary>PEFT's word for <see cref="AdapterBias.AdapterOnly"/> in this method.</summary>
     private protected abstract string AdapterOnlyBias { get; }
 

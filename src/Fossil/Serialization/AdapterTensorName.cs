@@ -11,6 +11,9 @@ public enum AdapterTensorKind
 
     /// <summary>A parameter of the base model that is saved whole: of a module in <c>modules_to_save</c>, or with <c>bias="all"</c> the bias of a module that is not adapted.</summary>
     Base,
+
+    /// <summary>The weight of an adapted embedding or output layer, as it was under the adapter (PEFT: <c>save_embedding_layers</c>).</summary>
+    AdaptedWeight,
 }
 
 /// <summary>
@@ -23,17 +26,17 @@ public enum AdapterTensorKind
 public readonly record struct AdapterTensorName(AdapterTensorKind Kind, string Module, string Name)
 {
     private const string Prefix = "base_model.model.";
-    private const string AdaptedBiasSuffix = "base_layer.bias";
+    private const string BaseLayer = "base_layer";
 
     // The parameters of the methods; a module of the model may well be called lora_something.
-    private static readonly string[] AdapterSuffixes = [".miss_block", ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"];
+    private static readonly string[] AdapterSuffixes = [".miss_block", ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector", ".lora_embedding_A", ".lora_embedding_B"];
     private const string LegacySuffix = ".bone_block";
 
     /// <summary>The path and name of the parameter as the model has it, where <see cref="Kind"/> is not <see cref="AdapterTensorKind.Adapter"/>.</summary>
     public string ParameterPath => Module.Length == 0 ? Name : $"{Module}.{Name}";
 
     /// <summary>The key in the file.</summary>
-    public string ToKey() => Kind == AdapterTensorKind.AdaptedBias ? $"{Prefix}{Module}.{AdaptedBiasSuffix}" : Prefix + ParameterPath;
+    public string ToKey() => Kind is AdapterTensorKind.AdaptedBias or AdapterTensorKind.AdaptedWeight ? $"{Prefix}{Module}.{BaseLayer}.{Name}" : Prefix + ParameterPath;
 
     /// <summary>Takes a key of a file apart. The names of BONE files become those of MISS.</summary>
     public static AdapterTensorName Parse(string key)
@@ -45,13 +48,14 @@ public readonly record struct AdapterTensorName(AdapterTensorKind Kind, string M
             return new AdapterTensorName(AdapterTensorKind.Adapter, path[..^suffix.Length], suffix[1..]);
         }
 
-        if (path.EndsWith("." + AdaptedBiasSuffix, StringComparison.Ordinal))
-        {
-            return new AdapterTensorName(AdapterTensorKind.AdaptedBias, path[..^(AdaptedBiasSuffix.Length + 1)], "bias");
-        }
+        if (Adapted("bias", AdapterTensorKind.AdaptedBias) is { } bias) return bias;
+        if (Adapted("weight", AdapterTensorKind.AdaptedWeight) is { } weight) return weight;
 
         var dot = path.LastIndexOf('.');
         return new AdapterTensorName(AdapterTensorKind.Base, dot < 0 ? string.Empty : path[..dot], path[(dot + 1)..]);
+
+        AdapterTensorName? Adapted(string name, AdapterTensorKind kind) =>
+            path.EndsWith($".{BaseLayer}.{name}", StringComparison.Ordinal) ? new AdapterTensorName(kind, path[..^(BaseLayer.Length + name.Length + 2)], name) : null;
     }
 
     /// <inheritdoc/>

@@ -40,11 +40,12 @@ internal static class TargetChoice
     /// <summary>What is annotated counts as linear, as the user's own layers with a 2-D weight do.</summary>
     private static SelectableModule[] Describe(TargetFinder finder)
     {
-        var embeddings = finder.Modules.Select(entry => entry.Module).OfType<Embedding>().Select(embedding => embedding.weight!.shape).ToArray();
+        var embeddings = finder.Modules.Where(entry => BaseWeight.IsEmbedding(entry.Module)).Select(entry => BaseWeight.Find(entry.Module)!.shape).ToArray();
         return [.. finder.Modules.Select(entry =>
         {
-            var isAnnotated = finder.Find(entry.Module) is not null;
-            return new SelectableModule(entry.Path, isAnnotated || entry.Module is Linear, IsOutputLayer(entry.Path, entry.Module, embeddings), isAnnotated);
+            var target = finder.Find(entry.Module);
+            return new SelectableModule(
+                entry.Path, target is { IsEmbedding: false } || entry.Module is Linear, IsOutputLayer(entry.Path, entry.Module, embeddings), target is { Defaults.OnRequest: false });
         })];
     }
 

@@ -44,14 +44,6 @@ internal sealed class TargetFinder
     /// <summary>The target that <paramref name="module"/> is; null where no annotated class declares it.</summary>
     public AdaptedTarget? Find(nn.Module module) => targets.GetValueOrDefault(module);
 
-    /// <summary>The name of a parameter or buffer by the names in the source, where the model has it under <paramref name="registeredName"/>.</summary>
-    public string Written(string registeredName)
-    {
-        var (parent, name) = NamedModule.Split(registeredName);
-        var owner = Modules.FirstOrDefault(entry => entry.RegisteredPath == parent);
-        return NamedModule.Join(owner.Module is null ? MemberNames.Written(parent) : owner.Path, MemberNames.Written(name));
-    }
-
     /// <summary>A configuration by the names in the source. Where a module keeps the name that a compiler made up, configurations may mean it by that.</summary>
     public AdapterConfig Written(AdapterConfig config) => Modules.Any(entry => MemberNames.Written(entry.Path) != entry.Path) ? config : MemberNames.Written(config);
 
@@ -73,7 +65,7 @@ internal sealed class TargetFinder
         foreach (var target in collector.Targets)
         {
             if (target.Module is { } known && targets.ContainsKey(known)) continue;
-            if (WhyNot(target.Module) is { } reason) AddUnusable(owner, target, reason);
+            if (WhyNot(target) is { } reason) AddUnusable(owner, target, reason);
             else Add(owner, registered, target);
         }
     }
@@ -88,10 +80,12 @@ internal sealed class TargetFinder
             : new AdaptedTarget(Model, string.Empty, byModule[module].RegisteredPath, path, module, target));
     }
 
-    private UnusableReason? WhyNot(nn.Module? module)
+    private UnusableReason? WhyNot(AdapterTarget target)
     {
-        if (module is null) return UnusableReason.HoldsNothing;
-        if (BaseWeight.IsLinear(module)) return byModule.ContainsKey(module) ? null : IsTied(module) ? UnusableReason.Tied : UnusableReason.NotRegistered;
+        if (target.Module is not { } module) return UnusableReason.HoldsNothing;
+
+        // The attribute's own method adapts no embedding, but a configuration's may.
+        if (BaseWeight.IsLinear(module) || (BaseWeight.IsEmbedding(module) && target.Defaults.OnRequest)) return byModule.ContainsKey(module) ? null : IsTied(module) ? UnusableReason.Tied : UnusableReason.NotRegistered;
         return module.parameters().Any() ? UnusableReason.NotLinear : UnusableReason.HoldsNothing;
     }
 

@@ -1,3 +1,4 @@
+using Fossil.TestData;
 using static TorchSharp.torch;
 
 namespace Fossil.Tests.Adapters;

@@ -12,7 +12,6 @@ public sealed record LoraConfig : AdapterConfig
         ["alora_invocation_tokens"] = null,
         ["arrow_config"] = null,
         ["corda_config"] = null,
-        ["ensure_weight_tying"] = false,
         ["eva_config"] = null,
         ["fan_in_fan_out"] = false,
         ["kasa_config"] = null,
@@ -44,6 +43,7 @@ public sealed record LoraConfig : AdapterConfig
         Dropout = reader.Number("lora_dropout", Dropout);
         UseRslora = reader.Boolean("use_rslora", false);
         UseDora = reader.Boolean("use_dora", false);
+        EnsureWeightTying = reader.Boolean("ensure_weight_tying", false);
         InitLoraWeights = LoraInitialization.Read(reader, "init_lora_weights");
         RankPattern = reader.Patterns("rank_pattern", reader.AsInteger);
         AlphaPattern = reader.Patterns("alpha_pattern", reader.AsNumber);
@@ -67,6 +67,12 @@ public sealed record LoraConfig : AdapterConfig
     /// <summary>Learns the magnitude of each output beside the direction (DoRA, arXiv 2402.09353; <c>use_dora</c>).</summary>
     public bool UseDora { get; init; }
 
+    /// <summary>
+    /// Trains modules that share the embedding's weight as one, where <see cref="AdapterConfig.ModulesToSave"/> or <see cref="AdapterConfig.TargetModules"/> names one of them (<c>ensure_weight_tying</c>): one copy of the weight,
+    /// or adapters on all of them that share their parameters. Otherwise only what is named is changed.
+    /// </summary>
+    public bool EnsureWeightTying { get; init; }
+
     /// <summary>How A and B start (<c>init_lora_weights</c>).</summary>
     public LoraInitialization InitLoraWeights { get; init; } = LoraInitialization.Default;
 
@@ -75,6 +81,8 @@ public sealed record LoraConfig : AdapterConfig
 
     /// <summary>Alphas by regular expression, as <see cref="RankPattern"/> (<c>alpha_pattern</c>).</summary>
     public IReadOnlyDictionary<string, double> AlphaPattern { get; init; } = new OrderedDictionary<string, double>();
+
+    internal override bool TiesWeights => EnsureWeightTying;
 
     private protected override string AdapterOnlyBias => "lora_only";
 
@@ -110,6 +118,7 @@ public sealed record LoraConfig : AdapterConfig
         fields["lora_dropout"] = ConfigReader.ToFloatNode(Dropout);
         fields["use_rslora"] = UseRslora;
         fields["use_dora"] = UseDora;
+        fields["ensure_weight_tying"] = EnsureWeightTying;
         fields["init_lora_weights"] = InitLoraWeights.ToNode();
         fields["rank_pattern"] = new JsonObject(RankPattern.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value)));
         fields["alpha_pattern"] = new JsonObject(AlphaPattern.Select(pair => KeyValuePair.Create(pair.Key, ConfigReader.ToNumberNode(pair.Value))));

@@ -1,4 +1,6 @@
 using Fossil.Adapters;
+using Fossil.CompilerServices;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Fossil.Methods.Lora;
@@ -28,7 +30,7 @@ internal class LoraLayer : AdapterLayer
         Rank = rankPattern is null ? config.Rank : config.RankPattern[rankPattern];
         var alpha = alphaPattern is null ? config.Alpha : config.AlphaPattern[alphaPattern];
         Scale = config.UseRslora ? alpha / Math.Sqrt(Rank) : alpha / Rank;
-        if (!config.InitLoraWeights.IsPissa) return;
+        if (!config.InitLoraWeights.IsPissa || target.IsEmbedding) return;
         var largest = Math.Min(target.InFeatures, target.OutFeatures);
         if (Rank > largest)
             throw new ConfigurationException(rankPattern is null ? "r" : RankPatternField, config.Path, $"PiSSA cannot take {Rank} singular values out of '{target.Path}', which has {largest}. Choose a smaller rank.");
@@ -43,9 +45,9 @@ internal class LoraLayer : AdapterLayer
     /// <summary>s, of this target.</summary>
     public double Scale { get; }
 
-    public Tensor A => Parameter(FactorA);
+    public Tensor A => Parameter(NameOfA);
 
-    public Tensor B => Parameter(FactorB);
+    public Tensor B => Parameter(NameOfB);
 
     public override AdapterMethod Method => LoraMethod.Instance;
 
@@ -56,18 +58,49 @@ internal class LoraLayer : AdapterLayer
     /// <summary>The factors that PiSSA took out of the base weight, which the adapter started from; null for other initialisations.</summary>
     public (Tensor A, Tensor B)? Taken => taken;
 
+    /// <summary>The names of A and B.</summary>
+    protected virtual AdapterParameterName NameOfA => FactorA;
+
+    protected virtual AdapterParameterName NameOfB => FactorB;
+
     public override void CreateParameters(bool trainable, Device device)
     {
         var (a, b) = Initial(device);
-        Create(FactorA, a, trainable);
-        Create(FactorB, b, trainable);
+        if (TiedTo is LoraLayer source)
+        {
+            Create(NameOfA, Transposed(source.B), trainable);
+            Create(NameOfB, Transposed(source.A), trainable);
+
+            // As in PEFT, the layer that comes last says how both begin.
+            using (a) A.copy_(a);
+            using (b) B.copy_(b);
+            return;
+        }
+
+        Create(NameOfA, a, trainable);
+        Create(NameOfB, b, trainable);
+    }
+
+    /// <summary>As in PEFT, a layer that is tied to the embedding's has Parameters of its own on the same memory, transposed: each gets its own gradient and its own step.</summary>
+    public override Parameter Parameter(AdapterParameterName name)
+    {
+        var parameter = base.Parameter(name);
+        if (TiedTo is not LoraLayer source) return parameter;
+        var shared = name == NameOfA ? source.B : source.A;
+        if (NativeTensor.Data(parameter) == NativeTensor.Data(shared)) return parameter;
+
+        // Module.to copied both.
+        using var noGrad = no_grad();
+        using var view = Transposed(shared);
+        parameter.set_(view);
+        return parameter;
     }
 
     public override void MergeInto(Tensor weight, AdapterValues values) => AddProduct(weight, values, Scale);
 
     public override void UnmergeFrom(Tensor weight, AdapterValues values) => AddProduct(weight, values, -Scale);
 
-    public override (Tensor A, Tensor B)? LoraFactors(AdapterValues values) => (values[FactorA.Kind].alias(), values[FactorB.Kind] * Scale);
+    public override (Tensor A, Tensor B)? LoraFactors(AdapterValues values) => (values[NameOfA.Kind].alias(), values[NameOfB.Kind] * Scale);
 
     public override void RestoreBase()
     {
@@ -79,14 +112,17 @@ internal class LoraLayer : AdapterLayer
     }
 
     /// <summary>weight += scale · B A.</summary>
-    protected static void AddProduct(Tensor weight, AdapterValues values, double scale)
+    protected static void AddProduct(Tensor weight, AdapterValues values, double scale) => AddProduct(weight, values[FactorA.Kind], values[FactorB.Kind], scale);
+
+    /// <summary>weight += scale · B A.</summary>
+    protected static void AddProduct(Tensor weight, Tensor a, Tensor b, double scale)
     {
-        using var scaled = values[FactorB.Kind] * scale;
-        weight.addmm_(scaled, values[FactorA.Kind]);
+        using var scaled = b * scale;
+        weight.addmm_(scaled, a);
     }
 
     /// <summary>The values that A and B start with; PiSSA takes them out of the base weight.</summary>
-    private (Tensor A, Tensor B) Initial(Device device)
+    protected virtual (Tensor A, Tensor B) Initial(Device device)
     {
         var initialization = Config.InitLoraWeights;
         if (initialization.IsPissa)
@@ -103,5 +139,11 @@ internal class LoraLayer : AdapterLayer
         // As nn.Linear starts: uniform up to 1/√in.
         nn.init.kaiming_uniform_(a, a: Math.Sqrt(5));
         return (a, initialization == LoraInitialization.Random ? nn.init.kaiming_uniform_(b, a: Math.Sqrt(5)) : b);
+    }
+
+    private static Tensor Transposed(Tensor factor)
+    {
+        using var detached = factor.detach();
+        return detached.t();
     }
 }

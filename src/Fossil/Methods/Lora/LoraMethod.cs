@@ -11,16 +11,27 @@ internal sealed class LoraMethod : AdapterMethod
 
     public override string PeftType => LoraConfig.PeftTypeName;
 
+    internal override bool AdaptsEmbeddings => true;
+
     public override bool Accepts(AdapterConfig config) => config is LoraConfig;
 
     public override AdapterLayer CreateLayer(AdaptedTarget target, string adapterName, AdapterConfig config)
     {
         var lora = (LoraConfig)config;
+        if (target.IsEmbedding)
+        {
+            return lora.UseDora
+                ? throw new NotAdaptableException($"'{target.Path}' is an embedding, for which there is no DoRA here. Leave it out of target_modules, or set UseDora to false.")
+                : new LoraEmbeddingLayer(target, adapterName, lora);
+        }
+
         return lora.UseDora ? new DoraLayer(target, adapterName, lora) : new LoraLayer(target, adapterName, lora);
     }
 
     public override Tensor Forward(AdaptedTarget target, Tensor input, IReadOnlyList<AdapterLayer> layers)
     {
+        if (target.IsEmbedding) return base.Forward(target, input, layers);
+
         // DoRA scales the base's output, so it comes while that is still by itself; the others add to what there is.
         var first = layers.OfType<DoraLayer>().FirstOrDefault();
         if (first is null) return LoraCall.Run(target, input, LoraCall.Terms(layers, input));
@@ -31,6 +42,7 @@ internal sealed class LoraMethod : AdapterMethod
 
     public override Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, IReadOnlyList<AdapterLayer> layers)
     {
+        if (target.IsEmbedding) return LoraEmbeddingLayer.AddTo(output, input, layers.Cast<LoraLayer>());
         AdapterLayer[] plain = [.. layers.Where(layer => layer is not DoraLayer)];
         var result = plain.Length > 0 ? LoraCall.AddTo(output, input, LoraCall.Terms(plain, input)) : output;
         foreach (var layer in layers.OfType<DoraLayer>())
@@ -43,7 +55,7 @@ internal sealed class LoraMethod : AdapterMethod
     }
 
     public override Tensor ForwardRows(AdaptedTarget target, Tensor input, IReadOnlyList<RowRun> runs) =>
-        runs.Any(run => run.Layer is DoraLayer) ? base.ForwardRows(target, input, runs) : LoraCall.Run(target, input, LoraCall.Terms(runs, input));
+        target.IsEmbedding || runs.Any(run => run.Layer is DoraLayer) ? base.ForwardRows(target, input, runs) : LoraCall.Run(target, input, LoraCall.Terms(runs, input));
 
     /// <summary>The base layer, if its product with the weight can be part of the adapter's own function.</summary>
     public static Linear? FrozenLinear(AdaptedTarget target) => target.Module is Linear { weight.requires_grad: false } linear ? linear : null;

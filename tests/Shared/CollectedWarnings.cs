@@ -1,4 +1,4 @@
-namespace Fossil.Tests.Adapters;
+namespace Fossil.TestData;
 
 /// <summary>What is reported while something runs. The handler is one for the process, so that one test at a time may take its place.</summary>
 internal static class CollectedWarnings

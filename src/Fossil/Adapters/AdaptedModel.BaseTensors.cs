@@ -1,0 +1,62 @@
+using Fossil.Adapters;
+using Fossil.Serialization;
+using Fossil.Targets;
+using static TorchSharp.torch;
+
+namespace Fossil;
+
+/// <content>
+/// The base weights that stand in an adapter's file beside its own parameters: those of an adapted embedding or output layer, where the configuration names it so (PEFT: <c>get_peft_model_state_dict</c> with
+/// <c>save_embedding_layers="auto"</c>).
+/// </content>
+public sealed partial class AdaptedModel
+{
+    // PEFT: EMBEDDING_LAYER_NAMES.
+    private static readonly string[] EmbeddingLayerNames = ["embed_tokens", "lm_head"];
+
+    /// <summary>The name in the file of each base weight that is saved with the adapter, and its target.</summary>
+    private IEnumerable<(AdapterTensorName Name, AdaptedTarget Target)> BaseTensorsOf(AttachedAdapter adapter)
+    {
+        if (!NamesAnEmbeddingLayer(adapter)) return [];
+        return from layer in adapter.Layers
+               where EmbeddingLayerNames.Contains(LastName(layer.Target.Path))
+               select (new AdapterTensorName(AdapterTensorKind.AdaptedWeight, layer.Target.Path, BaseWeight.Name), layer.Target);
+    }
+
+    /// <summary>Everything that is written into an adapter's file. The caller's dispose scope owns what had to be computed.</summary>
+    private IEnumerable<(AdapterTensorName Name, Tensor Tensor)> FileTensorsOf(AttachedAdapter adapter)
+    {
+        var own = TensorsOf(adapter).Select(entry => (entry.Name, entry.Tensor)).ToArray();
+        var written = own.Select(entry => entry.Name).ToHashSet();
+        return [.. own, .. BaseTensorsOf(adapter).Where(entry => !written.Contains(entry.Name)).Select(entry => (entry.Name, UnmergedWeight(entry.Target)))];
+    }
+
+    /// <summary>
+    /// Takes a base weight of the file over. Where it is not the model's, the adapter belongs to another base: as in PEFT it brings its own, which is in place while it is active.
+    /// </summary>
+    /// <returns>Whether it brings its own.</returns>
+    private bool LoadBase(AttachedAdapter adapter, AdaptedTarget target, AdapterTensorName name, AdapterFile file)
+    {
+        using var scope = NewDisposeScope();
+        var (values, weight) = (file.Load(name), UnmergedWeight(target));
+
+        // A model in another dtype than the file is the same one if it is so in the coarser of both.
+        if (values.to(weight.dtype).equal(weight).all().item<bool>() || weight.to(values.dtype).equal(values).all().item<bool>()) return false;
+        AddTrainedBase(adapter.Name, target.WeightPlace, new TrainedBaseUse([new BaseTensor(name.Kind, target.WeightPlace)], IsFrozen: true), new WeightTies(finder.Modules)).SetValues(adapter.Name, values);
+        FossilWarnings.Report($"{file.Path} brings another '{target.Path}.{BaseWeight.Name}' than the model has: the adapter was trained on another base, or on a resized one. It is used while '{adapter.Name}' is active.");
+        return true;
+    }
+
+    private Tensor UnmergedWeight(AdaptedTarget target) => mergedTargets.TryGetValue(target, out var merged) ? merged.Unmerged() : target.Weight.detach();
+
+    /// <summary>As PEFT decides it: the bare name stands in the list (once tied modules are replaced by the embedding's path), or the expression matches the path.</summary>
+    private bool NamesAnEmbeddingLayer(AttachedAdapter adapter)
+    {
+        if (adapter.Config.TargetModules is not { } targets) return false;
+        if (targets.Pattern is not null) return adapter.Layers.Exists(layer => EmbeddingLayerNames.Contains(LastName(layer.Target.Path)));
+        var tied = adapter.Layers.Where(layer => layer.TiedTo is not null).Select(layer => layer.Target.Path).ToArray();
+        return targets.Names.Any(name => EmbeddingLayerNames.Contains(name) && !tied.Any(path => path == name || path.EndsWith("." + name, StringComparison.Ordinal)));
+    }
+
+    private static string LastName(string path) => path[(path.LastIndexOf('.') + 1)..];
+}

@@ -1,0 +1,54 @@
+using Fossil.Adapters;
+using static TorchSharp.torch;
+
+namespace Fossil.Methods.Lora;
+
+/// <summary>
+/// LoRA on an embedding (PEFT: <c>Embedding</c> in <c>tuners/lora/layer.py</c>): of the transposed weight (width, entries) it is LoRA, with A (r, entries) and B (width, r); row i of the output gains
+/// s·B A[:, id]. There is no dropout: an id cannot be dropped.
+/// </summary>
+internal sealed class LoraEmbeddingLayer(AdaptedTarget target, string adapterName, LoraConfig config) : LoraLayer(target, adapterName, config)
+{
+    /// <summary>A (r, entries).</summary>
+    public static readonly AdapterParameterName EmbeddingA = new("lora_embedding_A", "lora_embedding_A");
+
+    /// <summary>B (width, r).</summary>
+    public static readonly AdapterParameterName EmbeddingB = new("lora_embedding_B", "lora_embedding_B");
+
+    private static readonly AdapterParameterName[] EmbeddingFactors = [EmbeddingA, EmbeddingB];
+
+    public override IReadOnlyList<AdapterParameterName> ParameterNames => EmbeddingFactors;
+
+    // As in PEFT, the initialisations that decompose a weight leave embeddings alone.
+    public override bool ChangesBase => false;
+
+    protected override AdapterParameterName NameOfA => EmbeddingA;
+
+    protected override AdapterParameterName NameOfB => EmbeddingB;
+
+    /// <summary><paramref name="output"/> (…, width) plus what <paramref name="layers"/> add to the rows of <paramref name="ids"/> (…).</summary>
+    public static Tensor AddTo(Tensor output, Tensor ids, IEnumerable<LoraLayer> layers)
+    {
+        using var scope = NewDisposeScope();
+        var flat = ids.flatten();
+        var sum = output.reshape(-1, output.shape[^1]);
+        foreach (var layer in layers) sum = sum + layer.A.t().index_select(0, flat).mm(layer.B.t()).mul(layer.Scale);
+        return sum.to(output.dtype).reshape(output.shape).MoveToOuterDisposeScope();
+    }
+
+    public override void MergeInto(Tensor weight, AdapterValues values) => AddTransposed(weight, values, Scale);
+
+    public override void UnmergeFrom(Tensor weight, AdapterValues values) => AddTransposed(weight, values, -Scale);
+
+    protected override (Tensor A, Tensor B) Initial(Device device)
+    {
+        var a = Config.InitLoraWeights == LoraInitialization.Random ? randn(Rank, Target.InFeatures, device: device) : zeros(Rank, Target.InFeatures, device: device);
+        return (a, randn(Target.OutFeatures, Rank, device: device));
+    }
+
+    private static void AddTransposed(Tensor weight, AdapterValues values, double scale)
+    {
+        using var transposed = weight.t();
+        AddProduct(transposed, values[EmbeddingA.Kind], values[EmbeddingB.Kind], scale);
+    }
+}
