@@ -1,4 +1,3 @@
-using System.Text;
 using Microsoft.Build.Framework;
 
 namespace Fossil.Build;
@@ -6,7 +5,7 @@ namespace Fossil.Build;
 /// <summary>
 /// Lets TorchSharp's native library load on a Linux whose libstdc++ is older than the one it was built with (Debian 12, Ubuntu 22.04).
 /// TorchSharp 0.107.0's <c>libLibTorchSharp.so</c> requires <c>GLIBCXX_3.4.32</c> for <c>std::ios_base_library_init</c> alone, against which nothing
-/// relocates: the requirement is marked weak, in the copy in the output folder, where the host's libstdc++ lacks it.
+/// relocates: the requirement is marked weak, in the copy that goes into the output.
 /// </summary>
 public sealed class RelaxGlibcxx : Microsoft.Build.Utilities.Task
 {
@@ -17,18 +16,11 @@ public sealed class RelaxGlibcxx : Microsoft.Build.Utilities.Task
     /// <summary>The version whose requirement is relaxed.</summary>
     public string RequiredVersion { get; set; } = "GLIBCXX_3.4.32";
 
-    /// <summary>Folders that are searched for the host's <c>libstdc++.so.6</c>.</summary>
-    public string[] LibraryFolders { get; set; } =
-    [
-        "/usr/lib/x86_64-linux-gnu", "/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/lib/aarch64-linux-gnu", "/usr/lib64", "/lib64", "/usr/lib", "/lib",
-    ];
-
     /// <inheritdoc/>
     public override bool Execute()
     {
         try
         {
-            if (!HostLacksVersion()) return true;
             Relax();
         }
         catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException)
@@ -40,15 +32,6 @@ public sealed class RelaxGlibcxx : Microsoft.Build.Utilities.Task
         }
 
         return true;
-    }
-
-    private bool HostLacksVersion()
-    {
-        var host = LibraryFolders.Select(folder => Path.Combine(folder, "libstdc++.so.6")).FirstOrDefault(File.Exists);
-        if (host is null) return false;
-        // The version's name stands, ended by a zero, in the string table of each libstdc++ that defines it.
-        var text = Encoding.GetEncoding("iso-8859-1").GetString(File.ReadAllBytes(host));
-        return text.IndexOf("\0" + RequiredVersion + "\0", StringComparison.Ordinal) < 0;
     }
 
     private void Relax()
@@ -65,6 +48,6 @@ public sealed class RelaxGlibcxx : Microsoft.Build.Utilities.Task
         File.SetLastWriteTimeUtc(temporary, File.GetLastWriteTimeUtc(Library));
         File.Delete(Library);
         File.Move(temporary, Library);
-        Log.LogMessage(MessageImportance.Normal, "{0}: the requirement of {1} is now weak (this host's libstdc++ is older).", Library, RequiredVersion);
+        Log.LogMessage(MessageImportance.Normal, "{0}: the requirement of {1} is now weak.", Library, RequiredVersion);
     }
 }

@@ -41,7 +41,7 @@ public class PackageTests(LocalFeed feed) : IClassFixture<LocalFeed>
                 "lib/net10.0/Fossil.dll", "lib/net10.0/Fossil.xml", "README.md",
                 "analyzers/dotnet/cs/Fossil.Generators.dll", "analyzers/dotnet/cs/Fossil.Analyzers.dll",
                 "analyzers/dotnet/cs/Fossil.CodeFixes.dll", "analyzers/dotnet/cs/Fossil.CodeModel.dll",
-                "buildTransitive/Fossil.Gen.props", "buildTransitive/Fossil.Gen.targets", "tools/netstandard2.0/Fossil.Build.dll",
+                "buildTransitive/net10.0/Fossil.Gen.props", "buildTransitive/net10.0/Fossil.Gen.targets", "tools/netstandard2.0/Fossil.Build.dll",
             },
             files);
     }
