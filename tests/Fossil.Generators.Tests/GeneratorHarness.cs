@@ -50,6 +50,10 @@ internal static class GeneratorHarness
 
     public static CSharpCompilation Compile(string source, CSharpParseOptions? parseOptions = null) => Compile([source], parseOptions);
 
+    /// <summary>As <see cref="Compile(IEnumerable{string}, CSharpParseOptions?, MetadataReference[])"/>, with or without <see cref="Usings"/>.</summary>
+    public static CSharpCompilation Compile(IEnumerable<string> sources, bool usings) =>
+        Compile(sources) is var compilation && usings ? compilation : compilation.RemoveSyntaxTrees(compilation.SyntaxTrees.Last());
+
     /// <summary>A driver with step tracking; <paramref name="interceptors"/> says whether the project allows them.</summary>
     public static GeneratorDriver Driver(CSharpParseOptions? parseOptions = null, bool interceptors = true) => CSharpGeneratorDriver.Create(
         [new FossilGenerator().AsSourceGenerator()],

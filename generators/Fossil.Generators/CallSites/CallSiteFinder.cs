@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using Fossil.CodeModel;
 using Fossil.CodeModel.Declarations;
+using Fossil.Generators.Emission;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
@@ -130,10 +131,8 @@ internal sealed class CallSiteFinder(DeclarationReader reader)
     /// <summary>The called expression on one line, shortened.</summary>
     private static string Summary(InvocationExpressionSyntax invocation)
     {
-        const int longest = 80;
         SyntaxNode shown = invocation.Parent is ConditionalAccessExpressionSyntax access && access.WhenNotNull == invocation ? access : invocation;
-        var text = string.Join(" ", shown.ToString().Split([' ', '\t', '\r', '\n'], StringSplitOptions.RemoveEmptyEntries));
-        return text.Length <= longest ? text : text.Substring(0, longest - 3) + "...";
+        return OneLine.Shortened(shown.ToString(), 80);
     }
 
     /// <summary>The calls of one version of a file, and what they are known by.</summary>

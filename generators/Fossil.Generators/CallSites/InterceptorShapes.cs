@@ -1,3 +1,4 @@
+using System.Globalization;
 using Fossil.CodeModel;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.Operations;
@@ -18,14 +19,18 @@ internal static class InterceptorShapes
             method = method.OriginalDefinition;
         }
         var parameters = MentionsTypeParameter(type) ? TypeParameters(type).ToList() : [];
+        // By position: their own names may mean something else in a method, or be that of the interceptor.
+        string Name(ITypeParameterSymbol parameter) => string.Format(CultureInfo.InvariantCulture, "T{0}", parameters.FindIndex(one => WellKnownTypes.Same(one, parameter)));
+        string Display(ITypeSymbol shown, SymbolDisplayFormat format) => string.Concat(shown.ToDisplayParts(format).Select(part => part.Symbol is ITypeParameterSymbol parameter ? Name(parameter) : part.ToString()));
+
         return new InterceptorShape(
             Method: method.Name,
-            TypeParameters: parameters.Count == 0 ? "" : $"<{string.Join(", ", parameters.Select(parameter => SymbolNames.Escape(parameter.Name)))}>",
-            Constraints: string.Concat(parameters.Select(Constraints)),
-            TargetType: type.ToDisplayString(SymbolNames.FullyQualified),
+            TypeParameters: parameters.Count == 0 ? "" : $"<{string.Join(", ", parameters.Select(Name))}>",
+            Constraints: string.Concat(parameters.Select(parameter => Constraints(parameter, Name(parameter), constraint => Display(constraint, SymbolNames.FullyQualifiedNullable)))),
+            TargetType: Display(type, SymbolNames.FullyQualified),
             IsInterface: type.TypeKind == TypeKind.Interface,
-            InputType: method.Parameters[0].Type.ToDisplayString(SymbolNames.FullyQualifiedNullable),
-            ResultType: method.ReturnType.ToDisplayString(SymbolNames.FullyQualifiedNullable));
+            InputType: Display(method.Parameters[0].Type, SymbolNames.FullyQualifiedNullable),
+            ResultType: Display(method.ReturnType, SymbolNames.FullyQualifiedNullable));
     }
 
     private static bool MentionsTypeParameter(ITypeSymbol type) => type switch
@@ -39,15 +44,16 @@ internal static class InterceptorShapes
     private static IEnumerable<ITypeParameterSymbol> TypeParameters(INamedTypeSymbol type) =>
         type.ContainingType is { } outer ? TypeParameters(outer).Concat(type.TypeParameters) : type.TypeParameters;
 
-    private static string Constraints(ITypeParameterSymbol parameter)
+    private static string Constraints(ITypeParameterSymbol parameter, string name, Func<ITypeSymbol, string> display)
     {
         var constraints = new List<string>();
         if (parameter.HasUnmanagedTypeConstraint) constraints.Add("unmanaged");
         else if (parameter.HasValueTypeConstraint) constraints.Add("struct");
         else if (parameter.HasReferenceTypeConstraint) constraints.Add(parameter.ReferenceTypeConstraintNullableAnnotation == NullableAnnotation.Annotated ? "class?" : "class");
         else if (parameter.HasNotNullConstraint) constraints.Add("notnull");
-        constraints.AddRange(parameter.ConstraintTypes.Select(type => type.ToDisplayString(SymbolNames.FullyQualifiedNullable)));
+        constraints.AddRange(parameter.ConstraintTypes.Select(display));
         if (parameter.HasConstructorConstraint) constraints.Add("new()");
-        return constraints.Count == 0 ? "" : $" where {SymbolNames.Escape(parameter.Name)} : {string.Join(", ", constraints)}";
+        if (parameter.AllowsRefLikeType) constraints.Add("allows ref struct");
+        return constraints.Count == 0 ? "" : $" where {name} : {string.Join(", ", constraints)}";
     }
 }

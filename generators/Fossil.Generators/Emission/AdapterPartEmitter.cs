@@ -84,7 +84,7 @@ internal static class AdapterPartEmitter
         {
             var defaults = $"defaults{group.Key}";
             var settings = group.First().Settings;
-            writer.Line($"var {defaults} = {Defaults(settings)};");
+            writer.Line($"{GeneratedFile.CompilerServices}.AdapterDefaults {defaults} = {Defaults(settings)};");
             foreach (var target in group)
             {
                 var value = $"this.{SymbolNames.EscapeMember(target.Member)}";
@@ -104,7 +104,7 @@ internal static class AdapterPartEmitter
     {
         using (writer.Block($"if ({value} is {{ }} {member}ByName)"))
         {
-            writer.Line($"foreach (var name in {member}ByName.Keys) targets.Add({GeneratedFile.Literal(member + ".")} + name, {member}ByName[name], {defaults});");
+            writer.Line($"foreach (string name in {member}ByName.Keys) targets.Add({GeneratedFile.Literal(member + ".")} + name, {member}ByName[name], {defaults});");
         }
     }
 
@@ -116,7 +116,7 @@ internal static class AdapterPartEmitter
             $"MiniSize: {Text(settings.MiniSize)}",
             $"Dropout: {Dropout(settings.Dropout)}",
             $"AllowPadding: {(settings.AllowPadding ? "true" : "false")}");
-        return $"new {GeneratedFile.CompilerServices}.AdapterDefaults({arguments}){(settings.OnRequest ? " { OnRequest = true }" : string.Empty)}";
+        return $"new({arguments}){(settings.OnRequest ? " { OnRequest = true }" : string.Empty)}";
     }
 
     private static string Variant(AdapterVariant variant) => Enum.IsDefined(typeof(AdapterVariant), variant)

@@ -22,7 +22,7 @@ internal static class AddTiledEmitter
         var offsets = Enumerable.Range(0, block / shape.Lanes).Select(index => index * shape.Lanes).ToList();
         writer.Line($"// {block} columns are {offsets.Count} whole vectors and {block / shape.ShardSize} whole chunks.");
         writer.Line($"global::System.Span<float> block = stackalloc float[{block}];");
-        writer.Line("ref var lanes = ref global::System.Runtime.InteropServices.MemoryMarshal.GetReference(block);");
+        writer.Line("ref float lanes = ref global::System.Runtime.InteropServices.MemoryMarshal.GetReference(block);");
         writer.Line($"for (nuint lane = 0; lane < {block}; lane++) Unsafe.Add(ref lanes, lane) = Unsafe.Add(ref shard, lane % {shape.ShardSize});");
         EmitLoads(writer, shape, offsets, "lanes", start: null, name: "add");
         writer.Line("nuint c = 0;");
@@ -63,7 +63,7 @@ internal static class AddTiledEmitter
     {
         for (var index = 0; index < offsets.Count; index++)
         {
-            writer.Line($"var {name}{index} = Vector{shape.Bits}.LoadUnsafe(ref {source}, {ShardSumEmitter.At(start, offsets[index])});");
+            writer.Line($"Vector{shape.Bits}<float> {name}{index} = Vector{shape.Bits}.LoadUnsafe(ref {source}, {ShardSumEmitter.At(start, offsets[index])});");
         }
     }
 
@@ -74,7 +74,7 @@ internal static class AddTiledEmitter
         if (overlaps)
         {
             writer.Line("// The last two vectors overlap: read the last before the other is written, then both write the same there.");
-            writer.Line($"var last = {Sum(last)};");
+            writer.Line($"Vector{shape.Bits}<float> last = {Sum(last)};");
         }
         for (var index = 0; index < (overlaps ? last : offsets.Count); index++) writer.Line($"{element.Store(shape.Bits, Sum(index), "x", At(index))};");
         if (overlaps) writer.Line($"{element.Store(shape.Bits, "last", "x", At(last))};");

@@ -19,6 +19,9 @@ internal sealed class IndentedWriter
         }
     }
 
+    /// <summary>Writes a comment on one line. What the consumer's program and file system put into it neither ends the line nor turns its direction.</summary>
+    public void Comment(string comment) => Line($"// {OneLine.Of(comment)}");
+
     /// <summary>Writes <paramref name="header"/> and an opening brace; disposing the result writes the closing one.</summary>
     public Scope Block(string header)
     {

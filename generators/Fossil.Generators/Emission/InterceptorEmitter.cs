@@ -31,7 +31,7 @@ internal static class InterceptorEmitter
     {
         foreach (var site in interceptor.Sites)
         {
-            writer.Line($"// line {site.Line}: {site.Text}");
+            writer.Comment($"line {site.Line}: {site.Text}");
             writer.Line(site.LocationAttribute);
         }
         var shape = interceptor.Shape;
@@ -50,10 +50,9 @@ internal static class InterceptorEmitter
             writer.Line("[global::System.AttributeUsage(global::System.AttributeTargets.Method, AllowMultiple = true)]");
             using (writer.Block("file sealed class InterceptsLocationAttribute : global::System.Attribute"))
             {
+                // No statement uses them: a simple name here may be a variable of the consumer's top-level program, even a discard.
                 using (writer.Block("public InterceptsLocationAttribute(int version, string data)"))
                 {
-                    writer.Line("_ = version;");
-                    writer.Line("_ = data;");
                 }
             }
         }

@@ -15,10 +15,11 @@ internal static class KernelEmitter
         var writer = GeneratedFile.Begin($"Kernels with the shard size {shardSize} as a constant, for tensors in the memory of the CPU.");
         using (writer.Block($"namespace {WellKnownNames.GeneratedNamespace}"))
         {
-            // Inside the namespace they come before whatever the consumer has in the global one.
+            // Inside the namespace they come before whatever the consumer has in the global one; a class may well be called nuint there.
             writer.Line("using global::Fossil.CompilerServices;");
             writer.Line("using global::System.Runtime.CompilerServices;");
             writer.Line("using global::System.Runtime.Intrinsics;");
+            writer.Line("using nuint = global::System.UIntPtr;");
             writer.Line();
             EmitClass(writer, name, shardSize);
         }
@@ -80,7 +81,7 @@ internal static class KernelEmitter
     private static void EmitOpen(IndentedWriter writer, string wide, string narrow)
     {
         writer.Line("// A CUDA kernel of this shard size takes its place here, chosen by the device of the tensors.");
-        writer.Line($"if (!KernelMatrix.TryOpen({wide}, out var x) || !KernelMatrix.TryOpen({narrow}, out var s)) return false;");
+        writer.Line($"if (!KernelMatrix.TryOpen({wide}, out KernelMatrix x) || !KernelMatrix.TryOpen({narrow}, out KernelMatrix s)) return false;");
     }
 
     private static void EmitLaunch(IndentedWriter writer, string kernel, string wide, string narrow)
@@ -119,11 +120,11 @@ internal static class KernelEmitter
             writer.Line();
             using (writer.Block("public void Run(long first, long end)"))
             {
-                writer.Line($"var columns = (nuint){wide}.Columns;");
-                using (writer.Block("for (var row = first; row < end; row++)"))
+                writer.Line($"nuint columns = (nuint){wide}.Columns;");
+                using (writer.Block("for (long row = first; row < end; row++)"))
                 {
-                    writer.Line($"ref var x = ref {wide}.Row<{element.ClrType}>(row);");
-                    writer.Line($"ref var s = ref {narrow}.Row<float>(row);");
+                    writer.Line($"ref {element.ClrType} x = ref {wide}.Row<{element.ClrType}>(row);");
+                    writer.Line($"ref float s = ref {narrow}.Row<float>(row);");
                     writer.Line($"if (Vector512.IsHardwareAccelerated) {rowMethod}512(ref x, ref s, columns);");
                     writer.Line($"else if (Vector256.IsHardwareAccelerated) {rowMethod}256(ref x, ref s, columns);");
                     writer.Line($"else {rowMethod}128(ref x, ref s, columns);");

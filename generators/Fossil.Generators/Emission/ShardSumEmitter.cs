@@ -29,12 +29,12 @@ internal static class ShardSumEmitter
         }
         writer.Line();
         writer.Line($"global::System.Span<float> block = stackalloc float[{block}];");
-        writer.Line("ref var lanes = ref global::System.Runtime.InteropServices.MemoryMarshal.GetReference(block);");
+        writer.Line("ref float lanes = ref global::System.Runtime.InteropServices.MemoryMarshal.GetReference(block);");
         for (var index = 0; index < vectors; index++) writer.Line($"Vector{shape.Bits}.StoreUnsafe(sum{index}, ref lanes, {index * shape.Lanes});");
         using (writer.Block($"for (nuint j = 0; j < {shape.ShardSize}; j++)"))
         {
-            writer.Line("var total = 0f;");
-            writer.Line($"for (var lane = j; lane < {block}; lane += {shape.ShardSize}) total += Unsafe.Add(ref lanes, lane);");
+            writer.Line("float total = 0f;");
+            writer.Line($"for (nuint lane = j; lane < {block}; lane += {shape.ShardSize}) total += Unsafe.Add(ref lanes, lane);");
             writer.Line("Unsafe.Add(ref sum, j) = total;");
         }
         writer.Line();
@@ -97,7 +97,7 @@ internal static class ShardSumEmitter
 
     private static void EmitZeros(IndentedWriter writer, KernelShape shape, int count, string name)
     {
-        for (var index = 0; index < count; index++) writer.Line($"var {name}{index} = Vector{shape.Bits}<float>.Zero;");
+        for (var index = 0; index < count; index++) writer.Line($"Vector{shape.Bits}<float> {name}{index} = Vector{shape.Bits}<float>.Zero;");
     }
 
     /// <summary>A column index: a variable part and a constant one.</summary>
