@@ -72,6 +72,26 @@ public class EmittedCodeTests
         foreach (var (name, text) in generated.Files.Where(file => !file.Key.Contains("Kernels", StringComparison.Ordinal))) Snapshots.Match(text, $"Hierarchy.{name.Replace('`', '_')}");
     }
 
+    [Fact]
+    public void TargetsOnRequest()
+    {
+        var generated = GeneratorHarness.Run("""
+            [FossilAdapt("up")]
+            [FossilAdapt("embed", OnRequest = true)]
+            partial class M() : Module("m")
+            {
+                readonly Linear up = Linear(64, 64);
+                readonly Embedding embed = Embedding(10, 64);
+                Tensor Run(Tensor ids) => up.forward(embed.forward(ids));
+            }
+            """);
+
+        Assert.Empty(generated.Problems);
+        var part = Assert.Single(generated.Files, file => file.Value.Contains("CollectAdapterTargets", StringComparison.Ordinal)).Value;
+        Assert.Single(part.Split('\n'), line => line.Contains("OnRequest = true", StringComparison.Ordinal));
+        Assert.Contains(generated.Files.Values, text => text.Contains("global::TorchSharp.Modules.Embedding", StringComparison.Ordinal));
+    }
+
     /// <summary>A chunk that is narrower than a vector; one that no vector divides, with more vectors than registers.</summary>
     [Theory]
     [InlineData(3)]

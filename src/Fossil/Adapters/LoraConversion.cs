@@ -50,7 +50,9 @@ internal sealed class LoraConversion : IDisposable
             Alpha = commonest,
             RankPattern = new OrderedDictionary<string, int>(others.Select(entry => KeyValuePair.Create(entry.Key, entry.Value))),
             AlphaPattern = new OrderedDictionary<string, double>(others.Select(entry => KeyValuePair.Create(entry.Key, (double)entry.Value))),
-            TargetModules = source.TargetModules,
+
+            // What shares its parameters is scaled apart, so that it shares them no longer: each target is named.
+            TargetModules = source.TiesWeights ? ModuleSelector.Create([.. adapter.Layers.Select(layer => layer.Target.Path)]) : source.TargetModules,
             ExcludeModules = source.ExcludeModules,
             LayersToTransform = source.LayersToTransform,
             LayersPattern = source.LayersPattern,

@@ -93,4 +93,18 @@ public class ClassRuleTests
             public override Tensor forward(Tensor x) => x;
         }
         """);
+
+    [Theory]
+    [InlineData("{|FOSSIL036:\"embed\"|}", "Embedding(10, 64)", "Embedding")]
+    [InlineData("\"embed\", OnRequest = true", "Embedding(10, 64)", "Embedding")]
+    [InlineData("{|FOSSIL036:\"embed\"|}, OnRequest = true", "LayerNorm(64)", "LayerNorm")]
+    public Task Embeddings_are_targets_on_request(string arguments, string value, string type) => Verify.Reports<TargetWithoutMatrix>($$"""
+        [FossilAdapt({{arguments}})]
+        public partial class Layer : Module<Tensor, Tensor>
+        {
+            private readonly {{type}} embed = {{value}};
+            public Layer() : base("Layer") => RegisterComponents();
+            public override Tensor forward(Tensor x) => embed.forward(x);
+        }
+        """);
 }

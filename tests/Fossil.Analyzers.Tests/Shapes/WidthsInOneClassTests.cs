@@ -188,4 +188,13 @@ public class WidthsInOneClassTests
         }
         """,
         withNotes: true);
+
+    /// <summary>What is adapted on request has the sizes of a configuration.</summary>
+    [Theory]
+    [InlineData("\"up\", ShardSize = 64", "{|FOSSIL005:100|}")]
+    [InlineData("\"up\", ShardSize = 64, OnRequest = false", "{|FOSSIL005:100|}")]
+    [InlineData("\"up\", ShardSize = 64, OnRequest = true", "100")]
+    [InlineData("\"up\", OnRequest = true", "32")]
+    public Task Targets_on_request(string attribute, string width) =>
+        Verify.Reports<TargetWidthAnalyzer>(Layer(attribute, "private readonly Linear up;", $"up = Linear({width}, 128);"));
 }

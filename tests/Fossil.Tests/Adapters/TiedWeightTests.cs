@@ -98,6 +98,27 @@ public class TiedWeightTests
         Assert.True(model.IsTied);
     }
 
+    [Theory]
+    [InlineData(TiedModel.HeadTakesEmbeddings)]
+    [InlineData(TiedModel.EmbeddingTakesHeads)]
+    public void A_cast_while_merged_ends_in_the_other_modules_weight(string tie)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var model = new TiedModel(tie);
+        using var adapted = model.AttachAdapters(new FossilConfig { ShardSize = 4, TargetModules = ["head", "up"] });
+        TinyModel.Randomize(adapted);
+        var tokens = TiedModel.Tokens();
+        var expected = model.forward(tokens);
+        adapted.Merge();
+        model.to(ScalarType.Float64);
+        Assert.InRange(Largest(expected.to(ScalarType.Float64), model.forward(tokens).to(ScalarType.Float64)), 0, Close);
+        adapted.Unmerge();
+        Assert.Equal(ScalarType.Float64, model.HeadWeight.dtype);
+        Assert.True(model.IsTied);
+        Assert.InRange(Largest(expected.to(ScalarType.Float64), model.forward(tokens)), 0, Close);
+    }
+
     [Theory, MemberData(nameof(Ties))]
     public void Saved_modules_on_a_tie_have_copies_of_their_own(string tie)
     {
@@ -220,7 +241,7 @@ public class TiedWeightTests
         using var model = new TiedModel(tie);
         var tokens = TiedModel.Tokens();
         var basis = model.forward(tokens).detach();
-        using var adapted = model.AttachAdapters(new LoraConfig { Rank = 2, TargetModules = ["head"], EnsureWeightTying = true });
+        using var adapted = model.AttachAdapters(new LoraConfig { Rank = 2, TargetModules = ["head"], EnsureWeightTying = true, Alpha = 6 });
         Assert.Equal(
             ["embed.lora_embedding_A.default", "embed.lora_embedding_B.default", "head.lora_A.default.weight", "head.lora_B.default.weight"],
             adapted.TrainableParameters().Select(entry => entry.Name).Order(StringComparer.Ordinal));
@@ -249,13 +270,17 @@ public class TiedWeightTests
 
         var trained = model.forward(tokens).detach();
         adapted.SavePretrained(folder.Path);
+        adapted.SaveAsLora(folder["converted"]);
         adapted.Merge();
         Assert.InRange(Largest(trained, model.forward(tokens)), 0, Close);
         adapted.Unmerge();
         Assert.InRange(Largest(basis, Base(model, adapted, tokens)), 0, Close);
         adapted.Dispose();
-        using var loaded = model.LoadPretrained(folder.Path);
-        Assert.InRange(Largest(trained, model.forward(tokens)), 0, Close);
+        foreach (var saved in (string[])[folder.Path, folder["converted"]])
+        {
+            using var loaded = model.LoadPretrained(saved);
+            Assert.InRange(Largest(trained, model.forward(tokens)), 0, Close);
+        }
     }
 
     [Fact]
@@ -420,7 +445,7 @@ public class TiedWeightTests
         }
     }
 
-    private static double Largest(Tensor one, Tensor other) => (one - other).abs().max().item<float>();
+    private static double Largest(Tensor one, Tensor other) => (one - other).abs().max().to(ScalarType.Float64).item<double>();
 }
 
 /// <summary>A layer of the user's own, whose field nobody else can set.</summary>

@@ -68,6 +68,8 @@ internal class LoraLayer : AdapterLayer
         var (a, b) = Initial(device);
         if (TiedTo is LoraLayer source)
         {
+            if (source.Rank != Rank)
+                throw new ConfigurationException(RankPatternField, Config.Path, $"it gives '{Target.Path}' the rank {Rank} and '{source.Target.Path}' {source.Rank}, but ensure_weight_tying lets them share their parameters. Give both one rank.");
             Create(NameOfA, Transposed(source.B), trainable);
             Create(NameOfB, Transposed(source.A), trainable);
 
