@@ -102,6 +102,7 @@ public sealed partial class LlamaForCausalLM
     /// <summary>Ties an output layer that came with the file, if it is the embedding again; as transformers does, it keeps both where they differ.</summary>
     private void TieIfEqual(TiedLinear output, string origin)
     {
+        using var scope = NewDisposeScope();
         if (output.Weight.equal(model.Embedding.Weight).all().item<bool>()) output.Tie();
         else FossilWarnings.Report($"{origin} says that the output layer is the embedding matrix (tie_word_embeddings), but holds another '{OutputWeight}'. Both are kept, and nothing is tied. Set tie_word_embeddings to false, or remove the tensor.");
     }

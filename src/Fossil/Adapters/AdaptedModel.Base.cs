@@ -21,7 +21,7 @@ public sealed partial class AdaptedModel
         var config = adapter.Config;
         var chosen = TargetSelector.SelectModulesToSave(config, finder.Modules.Select(entry => entry.Path));
         if (chosen.Count == 0) return;
-        var ties = new WeightTies(finder.Modules);
+        var ties = Ties();
         foreach (var place in chosen.SelectMany(PlacesIn))
         {
             // One copy for all that share it: the embedding's.
@@ -43,7 +43,7 @@ public sealed partial class AdaptedModel
     /// <summary>Modules that share a bias go on sharing it, as in PEFT, which trains biases in place.</summary>
     private void AddBiases(AttachedAdapter adapter)
     {
-        var ties = new WeightTies(finder.Modules);
+        var ties = Ties();
         var adapted = adapter.Layers.Select(layer => layer.Target.Path).ToHashSet(StringComparer.Ordinal);
         var done = new HashSet<WeightPlace>();
         foreach (var place in PlacesIn(string.Empty).Where(place => place.Name == BaseWeight.BiasName))
@@ -64,7 +64,7 @@ public sealed partial class AdaptedModel
     {
         if (!use.IsTogether) ties.CheckSeparable(place);
         var parameter = trainedBase.Find(existing => existing.Place == place);
-        if (parameter is null) trainedBase.Add(parameter = new TrainedBaseParameter(finder.Modules, place));
+        if (parameter is null) trainedBase.Add(parameter = new TrainedBaseParameter(place));
         parameter.Add(adapterName, use);
         return parameter;
     }
@@ -110,8 +110,12 @@ public sealed partial class AdaptedModel
         // All go back to the base before any leaves it: those that share memory find each other there.
         if (owners.Any(entry => entry.Value != entry.Key.Current))
         {
-            foreach (var parameter in trainedBase) parameter.Activate(null);
-            foreach (var (parameter, owner) in owners) parameter.Activate(owner);
+            foreach (var parameter in trainedBase) parameter.Deactivate();
+            var ties = Ties();
+            foreach (var (parameter, owner) in owners)
+            {
+                if (owner is not null) parameter.Activate(owner, ties);
+            }
         }
 
         foreach (var parameter in trainedBase) parameter.Parameter.requires_grad = false;

@@ -42,7 +42,7 @@ public sealed partial class AdaptedModel
 
         // A model in another dtype than the file is the same one if it is so in the coarser of both.
         if (values.to(weight.dtype).equal(weight).all().item<bool>() || weight.to(values.dtype).equal(values).all().item<bool>()) return false;
-        AddTrainedBase(adapter.Name, target.WeightPlace, new TrainedBaseUse([new BaseTensor(name.Kind, target.WeightPlace)], IsFrozen: true), new WeightTies(finder.Modules)).SetValues(adapter.Name, values);
+        AddTrainedBase(adapter.Name, target.WeightPlace, new TrainedBaseUse([new BaseTensor(name.Kind, target.WeightPlace)], IsFrozen: true), Ties()).SetValues(adapter.Name, values);
         FossilWarnings.Report($"{file.Path} brings another '{target.Path}.{BaseWeight.Name}' than the model has: the adapter was trained on another base, or on a resized one. It is used while '{adapter.Name}' is active.");
         return true;
     }

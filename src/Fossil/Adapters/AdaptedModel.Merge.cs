@@ -9,7 +9,7 @@ namespace Fossil;
 public sealed partial class AdaptedModel
 {
     private readonly List<string> mergedNames = [];
-    private readonly OrderedDictionary<AdaptedTarget, MergedTarget> mergedTargets = [];
+    private readonly Dictionary<AdaptedTarget, MergedTarget> mergedTargets = [];
 
     /// <summary>The adapters that are merged into the base, in the order in which they were.</summary>
     public IReadOnlyList<string> MergedAdapters => [.. mergedNames];
@@ -38,7 +38,7 @@ public sealed partial class AdaptedModel
             foreach (var (target, layers) in plans) CheckFinite(target, layers);
         }
 
-        var ties = new WeightTies(finder.Modules);
+        var ties = Ties();
         foreach (var (target, _) in plans) ties.CheckSeparable(target.WeightPlace);
         foreach (var (target, layers) in plans)
         {
@@ -57,8 +57,7 @@ public sealed partial class AdaptedModel
     {
         using var entry = Enter();
         using var noGrad = no_grad();
-        // Backwards: of targets that share a weight the last one kept it, and the others go back to it.
-        foreach (var merged in mergedTargets.Values.Reverse()) merged.Unmerge();
+        foreach (var merged in mergedTargets.Values) merged.Unmerge();
         string[] names = [.. mergedNames];
         ForgetMerge();
         ApplyState();
@@ -151,7 +150,6 @@ public sealed partial class AdaptedModel
     private sealed class MergedTarget : IDisposable
     {
         private readonly AdaptedTarget target;
-        private readonly Separation? separation;
         private readonly Tensor? original;
         private readonly List<(AdapterLayer Layer, AdapterValues Values)> merged = [];
 
@@ -163,11 +161,14 @@ public sealed partial class AdaptedModel
         {
             this.target = target;
             accumulator = ShardOperations.Accumulator(target.Weight.dtype);
-            separation = ties.Separate(target.WeightPlace);
-            if (separation?.Others is [var other, ..])
+            Separation = ties.Separate(target.WeightPlace);
+            if (Separation?.Others is [var other, ..])
                 FossilWarnings.Report($"'{target.WeightPlace.FullName}' shared its memory with '{other.FullName}', which the adapter does not change: merged, each has its own until Unmerge().");
             original = keepBase ? target.Weight.detach().clone().DetachFromDisposeScope() : null;
         }
+
+        /// <summary>Its own memory, where others share it.</summary>
+        public Separation? Separation { get; }
 
         public bool KeepsBase => original is not null;
 
@@ -189,14 +190,14 @@ public sealed partial class AdaptedModel
         public void Unmerge()
         {
             if (original is not null) target.Weight.copy_(original);
-            else if (separation?.SharedValues is null) Change(TakeOut);
-            separation?.End();
+            else if (Separation?.SharedValues is null) Change(TakeOut);
+            Separation?.End();
         }
 
         /// <summary>A copy of the weight as it would be unmerged.</summary>
         public Tensor Unmerged()
         {
-            if ((original ?? separation?.SharedValues) is { } kept) return kept.detach();
+            if ((original ?? Separation?.SharedValues) is { } kept) return kept.detach();
             using var scope = NewDisposeScope();
             var weight = target.Weight;
             var full = weight.to(accumulator, copy: true);
@@ -206,6 +207,7 @@ public sealed partial class AdaptedModel
 
         public void Dispose()
         {
+            Separation?.Keep();
             original?.Dispose();
             foreach (var (_, values) in merged) values.Dispose();
             merged.Clear();

@@ -6,11 +6,13 @@ namespace Fossil;
 /// <content>Modules whose weight others share: an output layer and the embedding that it is tied to.</content>
 public sealed partial class AdaptedModel
 {
+    private WeightTies Ties() => new(finder.Modules, trainedBase.Select(parameter => parameter.Separation).Concat(mergedTargets.Values.Select(merged => merged.Separation)).OfType<Separation>());
+
     /// <summary>The targets with those that share the embedding's weight with one of them, where the configuration ties their adapters (PEFT: <c>ensure_weight_tying</c>).</summary>
     private IReadOnlyList<AdaptedTarget> WithTied(AdapterConfig config, IReadOnlyList<AdaptedTarget> targets)
     {
         if (!config.TiesWeights || IsSavingTied(config)) return targets;
-        var ties = new WeightTies(finder.Modules);
+        var ties = Ties();
         var tied = targets.Select(target => ties.WithEmbedding(target.WeightPlace)).OfType<IReadOnlyList<WeightPlace>>().SelectMany(places => places).Select(place => place.Module).ToHashSet();
         return [.. finder.Modules.Where(entry => tied.Contains(entry.Module) || targets.Any(target => target.Module == entry.Module)).Select(entry => finder.Find(entry.Module) ?? throw new TargetRefusal(finder, config).Chosen([entry.Path]))];
     }
@@ -20,7 +22,7 @@ public sealed partial class AdaptedModel
     {
         var paths = TargetSelector.SelectModulesToSave(config, finder.Modules.Select(entry => entry.Path));
         if (paths.Count == 0) return false;
-        var ties = new WeightTies(finder.Modules);
+        var ties = Ties();
         return paths.SelectMany(PlacesIn).Any(place => ties.WithEmbedding(place) is not null);
     }
 
@@ -28,7 +30,7 @@ public sealed partial class AdaptedModel
     private void LinkTied(AttachedAdapter adapter)
     {
         if (!adapter.Config.TiesWeights) return;
-        var ties = new WeightTies(finder.Modules);
+        var ties = Ties();
         foreach (var layer in adapter.Layers)
         {
             if (ties.WithEmbedding(layer.Target.WeightPlace) is not [var embedding, ..] || embedding.Module == layer.Target.Module) continue;
@@ -39,7 +41,7 @@ public sealed partial class AdaptedModel
     /// <summary>Says which of the modules that an adapter changes share their weight with others, which it does not change.</summary>
     private void WarnOfTies(AttachedAdapter adapter)
     {
-        var ties = new WeightTies(finder.Modules);
+        var ties = Ties();
         var saved = TrainedBaseOf(adapter).ToArray();
         if (adapter.Config.TiesWeights)
         {

@@ -27,9 +27,8 @@ internal sealed record TrainedBaseUse(IReadOnlyList<BaseTensor> Tensors, bool Is
 /// A parameter of the base that adapters train and save whole: one of <c>modules_to_save</c>, or a bias. Calls of such modules are not rewired, so the values of the adapter
 /// whose turn it is are put into the parameter itself; the others' wait here, and so do the base's own.
 /// </summary>
-/// <param name="modules">The modules of the model.</param>
 /// <param name="place">The parameter.</param>
-internal sealed class TrainedBaseParameter(IReadOnlyList<NamedModule> modules, WeightPlace place) : IDisposable
+internal sealed class TrainedBaseParameter(WeightPlace place) : IDisposable
 {
     private readonly Dictionary<string, Tensor> waiting = [];
     private readonly Dictionary<string, TrainedBaseUse> uses = [];
@@ -59,17 +58,36 @@ internal sealed class TrainedBaseParameter(IReadOnlyList<NamedModule> modules, W
     /// <summary>Adds an adapter.</summary>
     public void Add(string adapterName, TrainedBaseUse use) => uses[adapterName] = use;
 
-    /// <summary>Puts an adapter's values, or with null the base's own, into the parameter. An adapter starts from the base's values.</summary>
-    public void Activate(string? adapterName)
+    /// <summary>Its own memory, where others share it; null where none was needed yet.</summary>
+    public Separation? Separation => separation;
+
+    /// <summary>Puts an adapter's values into the parameter, in memory of its own where it does not change with those that share it. An adapter starts from the base's values.</summary>
+    public void Activate(string adapterName, WeightTies ties)
+    {
+        if (!uses[adapterName].IsTogether)
+        {
+            if (separation is null) separation = ties.Separate(Place);
+            else separation.Resume();
+        }
+
+        Put(adapterName);
+    }
+
+    /// <summary>Puts the base's own values into the parameter, which those that shared it share again.</summary>
+    public void Deactivate()
+    {
+        Put(null);
+        separation?.Suspend();
+    }
+
+    private void Put(string? adapterName)
     {
         if (adapterName == current) return;
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        if (current is null && !uses[adapterName!].IsTogether) Separate();
         var parameter = Parameter;
         Keep(current, parameter.detach().clone());
         parameter.copy_(waiting.GetValueOrDefault(Key(adapterName)) ?? waiting[Key(null)]);
-        if (adapterName is null) separation?.Suspend();
         current = adapterName;
     }
 
@@ -94,8 +112,12 @@ internal sealed class TrainedBaseParameter(IReadOnlyList<NamedModule> modules, W
         uses.Remove(adapterName);
         if (current == adapterName)
         {
-            if (keepInPlace || Find() is null) (current, separation) = (null, null);
-            else Activate(null);
+            if (keepInPlace || Find() is null)
+            {
+                separation?.Keep();
+                (current, separation) = (null, null);
+            }
+            else Deactivate();
         }
 
         if (waiting.Remove(Key(adapterName), out var values)) values.Dispose();
@@ -107,12 +129,6 @@ internal sealed class TrainedBaseParameter(IReadOnlyList<NamedModule> modules, W
         separation?.End();
         foreach (var values in waiting.Values) values.Dispose();
         waiting.Clear();
-    }
-
-    private void Separate()
-    {
-        if (separation is null) separation = new WeightTies(modules).Separate(Place);
-        else separation.Resume();
     }
 
     private void Keep(string? adapterName, Tensor values)

@@ -3,10 +3,9 @@ using static TorchSharp.torch;
 
 namespace Fossil.Targets;
 
-/// <summary>A parameter that was given memory of its own although others of the model share it. If it is never ended, it stays so.</summary>
+/// <summary>A parameter that was given memory of its own although others of the model share it.</summary>
 internal sealed class Separation
 {
-    private readonly WeightPlace place;
     private readonly TiedLinear[] held;
     private readonly WeightPlace? partner;
     private readonly bool isWhole;
@@ -22,16 +21,22 @@ internal sealed class Separation
     /// <param name="isWhole">Whether the partner has the same matrix, not a part of it.</param>
     public Separation(WeightPlace place, IReadOnlyList<WeightPlace> others, TiedLinear[] held, WeightPlace? partner, bool isWhole)
     {
-        (this.place, Others, this.held, this.partner, this.isWhole) = (place, others, held, partner, isWhole);
+        (Place, Others, this.held, this.partner, this.isWhole) = (place, others, held, partner, isWhole);
         foreach (var layer in held) layer.Claim();
         Resume();
     }
 
+    /// <summary>The parameter that was separated.</summary>
+    public WeightPlace Place { get; }
+
+    /// <summary>The Parameter of the tie, while another one is in its place; null otherwise.</summary>
+    public Parameter? Original => isActive && original is { IsInvalid: false } ? original : null;
+
     /// <summary>What it shared its memory with.</summary>
     public IReadOnlyList<WeightPlace> Others { get; }
 
-    /// <summary>What the others still have of the values that it shared; null where none has the whole matrix.</summary>
-    public Tensor? SharedValues => place.Module is TiedLinear tied ? BaseWeight.Find(tied.Source) : partner is { } other && isWhole ? other.Find() : null;
+    /// <summary>The values that <see cref="End"/> brings back; null where it brings none, because the memory was given to the others.</summary>
+    public Tensor? SharedValues => Place.Module is TiedLinear { IsLastHold: true } tied ? BaseWeight.Find(tied.Source) : Original;
 
     /// <summary>Separates again after <see cref="Suspend"/>, with the values that all have now. It is the same Parameter as before, so that an optimizer that has it goes on.</summary>
     public void Resume()
@@ -40,9 +45,9 @@ internal sealed class Separation
         isActive = true;
         foreach (var layer in held) layer.Hold();
         if (partner is null) return;
-        original = place.Module.get_parameter(place.Name)!;
+        original = Place.Module.get_parameter(Place.Name)!;
         own = Copy(original, own);
-        place.Put(own);
+        Place.Put(own);
     }
 
     /// <summary>Puts the tie back: the values are those of the others again.</summary>
@@ -51,9 +56,9 @@ internal sealed class Separation
         if (!isActive) return;
         isActive = false;
         foreach (var layer in held) layer.Release();
-        if (partner is null || !place.CanPut) return;
-        own = place.Module.get_parameter(place.Name)!;
-        place.Put(Shared(own));
+        if (partner is null || !Place.CanPut) return;
+        own = Place.Module.get_parameter(Place.Name)!;
+        if (Shared(own) is var shared && !ReferenceEquals(shared, own)) Place.Put(shared);
     }
 
     /// <summary>Puts the tie back for good.</summary>
@@ -61,11 +66,25 @@ internal sealed class Separation
     {
         Suspend();
         foreach (var layer in held) layer.Unclaim();
-        own?.Dispose();
+        if (own is not null && !ReferenceEquals(own, Place.Find())) own.Dispose();
+    }
+
+    /// <summary>Leaves it separated for good.</summary>
+    public void Keep()
+    {
+        if (!isActive) return;
+        foreach (var layer in held)
+        {
+            layer.Untie();
+            layer.Release();
+            layer.Unclaim();
+        }
     }
 
     /// <summary>A parameter with the values of <paramref name="source"/>: <paramref name="earlier"/>, where it is of that dtype and device.</summary>
-    internal static Parameter Copy(Tensor source, Parameter? earlier)
+    internal static Parameter Copy(Tensor source, Parameter? earlier) => Copy(source, earlier, source);
+
+    private static Parameter Copy(Tensor source, Parameter? earlier, Tensor like)
     {
         using var noGrad = no_grad();
         if (earlier is { IsInvalid: false } && IsAlike(earlier, source) && earlier.shape.SequenceEqual(source.shape))
@@ -75,20 +94,26 @@ internal sealed class Separation
         }
 
         earlier?.Dispose();
-        var parameter = new Parameter(source.detach().clone(), source.requires_grad);
+        using var detached = source.detach();
+        var parameter = new Parameter(detached.to(like.dtype, like.device, copy: true), source.requires_grad);
         parameter.DetachFromDisposeScope();
         return parameter;
     }
 
-    /// <summary>The parameter of the tie. <c>.to</c> gave each module its own: then it is the partner's, or the old one as <c>.to</c> would have made it.</summary>
+    /// <summary>
+    /// The parameter of the tie. <c>.to</c> gave the partner another: then it is that one, unless the partner is separated too and has other values; otherwise the old one as <c>.to</c> would have made it.
+    /// </summary>
     private Parameter Shared(Parameter current)
     {
-        if (original is { IsInvalid: false } && IsAlike(original, current)) return original;
-        if ((isWhole || original is not { IsInvalid: false }) && partner!.Value.Module.get_parameter(partner.Value.Name) is { IsInvalid: false } moved) return moved;
-        using var noGrad = no_grad();
-        var converted = new Parameter(original!.detach().to(current.dtype, current.device), original.requires_grad);
-        converted.DetachFromDisposeScope();
-        return converted;
+        using var scope = NewDisposeScope();
+        var kept = original is { IsInvalid: false } ? original : null;
+        if (kept is not null && IsAlike(kept, current)) return kept;
+        var moved = isWhole && partner!.Value.Module.get_parameter(partner.Value.Name) is { IsInvalid: false } parameter && IsAlike(parameter, current) ? parameter : null;
+        if (kept is null) return moved ?? current;
+        var converted = Copy(kept, null, current);
+        if (moved is null || !moved.equal(converted).all().item<bool>()) return converted;
+        converted.Dispose();
+        return moved;
     }
 
     // A Device is equal to itself only.

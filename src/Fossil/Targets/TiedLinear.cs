@@ -36,6 +36,12 @@ public sealed class TiedLinear : nn.Module<Tensor, Tensor>
     /// <summary>The weight (out, in) that it uses now.</summary>
     public Tensor Weight => Own ?? BaseWeight.Find(source)!;
 
+    /// <summary>Whether it was untied for good, not only for as long as an adapter needs it.</summary>
+    internal bool IsUntied => isUntied;
+
+    /// <summary>Whether it is tied again when it is released next.</summary>
+    internal bool IsLastHold => holds == 1 && !isUntied;
+
     /// <summary>The module that it is tied to.</summary>
     internal nn.Module Source => source;
 

@@ -10,14 +10,22 @@ namespace Fossil.Targets;
 /// </summary>
 internal sealed class WeightTies
 {
-    private readonly List<(WeightPlace Place, Memory Memory)> places = [];
+    private readonly Dictionary<WeightPlace, Memory> places = [];
 
     /// <summary>Looks at the model as it is now.</summary>
-    public WeightTies(IReadOnlyList<NamedModule> modules)
+    /// <param name="modules">Its modules.</param>
+    /// <param name="separations">What is separated at the moment, and counts as shared: it will be again.</param>
+    public WeightTies(IReadOnlyList<NamedModule> modules, IEnumerable<Separation> separations)
     {
+        var shared = separations.Where(separation => separation.Original is not null).GroupBy(separation => separation.Place).ToDictionary(group => group.Key, group => group.First().Original!);
         foreach (var owner in modules)
         {
-            foreach (var name in ParameterNames(owner.Module).Concat(owner.Module.named_buffers(recurse: false).Select(entry => entry.name))) Note(new WeightPlace(owner, name));
+            foreach (var name in ParameterNames(owner.Module).Concat(owner.Module.named_buffers(recurse: false).Select(entry => entry.name)))
+            {
+                var place = new WeightPlace(owner, name);
+                var tensor = shared.GetValueOrDefault(place) ?? (owner.Module is TiedLinear { IsUntied: false } tied ? BaseWeight.Find(tied.Source) : place.Find());
+                if (Memory.Of(tensor) is { } memory) places.Add(place, memory);
+            }
         }
     }
 
@@ -26,13 +34,13 @@ internal sealed class WeightTies
 
     /// <summary>The other places that share memory with <paramref name="place"/>.</summary>
     public IReadOnlyList<WeightPlace> Sharing(WeightPlace place) =>
-        Memory.Of(place) is { } memory ? [.. places.Where(other => other.Place != place && other.Memory.Overlaps(memory)).Select(other => other.Place)] : [];
+        places.TryGetValue(place, out var memory) ? [.. places.Where(other => other.Key != place && other.Value.Overlaps(memory)).Select(other => other.Key)] : [];
 
     /// <summary>The embedding that <paramref name="place"/> shares its whole weight with, and all that do, the embedding first; null where there is none.</summary>
     public IReadOnlyList<WeightPlace>? WithEmbedding(WeightPlace place)
     {
-        if (Memory.Of(place) is not { } memory) return null;
-        WeightPlace[] tied = [.. places.Where(other => other.Memory == memory).Select(other => other.Place).OrderByDescending(other => BaseWeight.IsEmbedding(other.Module))];
+        if (!places.TryGetValue(place, out var memory)) return null;
+        WeightPlace[] tied = [.. places.Where(other => other.Value == memory).Select(other => other.Key).OrderByDescending(other => BaseWeight.IsEmbedding(other.Module))];
         return tied.Length > 1 && BaseWeight.IsEmbedding(tied[0].Module) ? tied : null;
     }
 
@@ -57,25 +65,16 @@ internal sealed class WeightTies
         WeightPlace? partner = place.Module is TiedLinear ? null : sharing.Where(other => other.Module is not TiedLinear).Select(other => (WeightPlace?)other).FirstOrDefault();
         if (held.Length == 0 && partner is null) return null;
 
-        var separation = new Separation(place, sharing, held, partner, partner is { } same && Memory.Of(same) == Memory.Of(place));
-        places.RemoveAll(entry => entry.Place == place || held.Contains(entry.Place.Module));
-        Note(place);
-        foreach (var layer in sharing.Where(other => held.Contains(other.Module))) Note(layer);
-        return separation;
-    }
-
-    private void Note(WeightPlace place)
-    {
-        if (Memory.Of(place) is { } memory) places.Add((place, memory));
+        return new Separation(place, sharing, held, partner, partner is { } other && places[other] == places[place]);
     }
 
     /// <summary>The bytes from the first to the last element of a tensor.</summary>
     private readonly record struct Memory(long Start, long End, DeviceType Device, int DeviceIndex)
     {
-        /// <summary>Those of what is at <paramref name="place"/>; null where nothing is, or it has no addresses.</summary>
-        public static Memory? Of(WeightPlace place)
+        /// <summary>Those of <paramref name="tensor"/>; null where there is none, or it has no addresses.</summary>
+        public static Memory? Of(Tensor? tensor)
         {
-            if (place.Find() is not { is_sparse: false } tensor || tensor.numel() == 0) return null;
+            if (tensor is not { IsInvalid: false, is_sparse: false } || tensor.numel() == 0) return null;
             var (shape, strides) = (tensor.shape, tensor.stride());
             var last = shape.Zip(strides, (size, stride) => (size - 1) * stride).Sum();
             long start = NativeTensor.Data(tensor);

@@ -198,6 +198,80 @@ public class TiedWeightTests
     }
 
     [Theory, MemberData(nameof(Ties))]
+    public void What_goes_takes_nothing_of_the_other_end_along(string tie)
+    {
+        foreach (var (stays, goes) in ((string, string)[])[("embed", "head"), ("head", "embed")])
+        {
+            foreach (var merged in (bool[])[false, true])
+            {
+                using var scope = NewDisposeScope();
+                using var noGrad = no_grad();
+                using var model = new TiedModel(tie);
+                var (tokens, basis) = (TiedModel.Tokens(), model.embed.weight!.detach().clone());
+                LoraConfig On(string end, bool saves) => new() { Rank = 2, TargetModules = saves ? ["up"] : ["up", end], ModulesToSave = saves ? [end] : null };
+
+                // One end has an adapter, or is saved whole; the other is saved whole by an adapter that is removed.
+                using var adapted = model.AttachAdapters(On(stays, saves: !merged), "stays");
+                adapted.AddAdapter("goes", On(goes, saves: true));
+                Tensor Weight(string end) => end == "head" ? model.HeadWeight : model.embed.weight!;
+                adapted.SetAdapter("goes");
+                Weight(goes).add_(1);
+                adapted.SetAdapter("stays", "goes");
+                if (!merged) Weight(stays).add_(2);
+                else TinyModel.Randomize(adapted, "stays");
+                if (merged) adapted.Merge(["stays"]);
+                var staying = Weight(stays).detach().clone();
+                Assert.False(staying.equal(basis).all().item<bool>());
+                Assert.True((basis + 1).equal(Weight(goes)).all().item<bool>());
+
+                adapted.DeleteAdapter("goes");
+                Assert.True(basis.equal(Weight(goes)).all().item<bool>(), $"{goes} went, merged: {merged}");
+                Assert.True(staying.equal(Weight(stays)).all().item<bool>(), $"{stays} stayed, merged: {merged}");
+                if (merged) adapted.Unmerge();
+                adapted.DeleteAdapter("stays");
+                Assert.True(model.IsTied);
+                Assert.InRange(Largest(basis, model.HeadWeight), 0, Close);
+            }
+        }
+    }
+
+    [Theory, MemberData(nameof(Ties))]
+    public void An_adapter_that_ties_finds_the_tie_while_another_has_a_copy_of_one_end(string tie)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var model = new TiedModel(tie);
+        using var adapted = model.AttachAdapters(new LoraConfig { Rank = 2, TargetModules = ["up"], ModulesToSave = ["embed"] }, "apart");
+        Assert.False(model.IsTied);
+        adapted.AddAdapter("together", new LoraConfig { Rank = 2, TargetModules = ["up"], ModulesToSave = ["head"], EnsureWeightTying = true });
+        adapted.SetAdapter("together");
+        Assert.True(model.IsTied);
+        Assert.Contains("embed.weight", adapted.TrainableParameters().Select(entry => entry.Name));
+        adapted.SetAdapter("apart");
+        Assert.False(model.IsTied);
+        Assert.Throws<AdapterCombinationException>(() => adapted.SetAdapter("apart", "together"));
+    }
+
+    [Theory, MemberData(nameof(Ties))]
+    public void A_model_that_was_merged_and_unloaded_is_not_tied_any_more(string tie)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var model = new TiedModel(tie);
+        var adapted = model.AttachAdapters(new LoraConfig { Rank = 2, TargetModules = ["head"] });
+        TinyModel.Randomize(adapted);
+        adapted.MergeAndUnload();
+        var (tokens, head) = (TiedModel.Tokens(), model.HeadWeight.detach().clone());
+        var expected = model.forward(tokens);
+        Assert.DoesNotContain(
+            CollectedWarnings.During(() => adapted = model.AttachAdapters(new LoraConfig { Rank = 2, TargetModules = ["head"], ModulesToSave = ["embed"] })),
+            warning => warning.Contains("'embed.weight'", StringComparison.Ordinal));
+        using (adapted) model.embed.weight!.zero_();
+        Assert.True(expected.equal(model.forward(tokens)).all().item<bool>());
+        Assert.True(head.equal(model.HeadWeight).all().item<bool>());
+    }
+
+    [Theory, MemberData(nameof(Ties))]
     public void Ensured_tying_trains_one_copy_and_saves_it_under_both_names(string tie)
     {
         foreach (var saved in (string[][])[["embed"], ["head"], ["embed", "head"]])
