@@ -1,3 +1,4 @@
+using Fossil.Concurrency;
 using static TorchSharp.torch;
 
 namespace Fossil.Models;
@@ -25,7 +26,7 @@ internal static class AttentionMasks
         var (cos, sin) = padding is null ? rotary.Get(past, tokens, device) : rotary.Get(all, device);
         if (padding is not null)
         {
-            var positions = (padding.to(int64).cumsum(1) - 1).clamp(min: 0).narrow(1, past, tokens).flatten();
+            var positions = padding.to(int64).cumsum(1).sub(Scalars.One).clamp(min: Scalars.Zero).narrow(1, past, tokens).flatten();
             (cos, sin) = (cos.index_select(0, positions), sin.index_select(0, positions));
         }
 
@@ -35,10 +36,10 @@ internal static class AttentionMasks
 
         Tensor Build(int? window)
         {
-            var query = arange(past, all, device: device).unsqueeze(1);
-            var key = arange(all, device: device).unsqueeze(0);
+            var query = arange(Scalars.Of(past), Scalars.Of(all), Scalars.One, dtype: int64, device: device).unsqueeze(1);
+            var key = arange(Scalars.Zero, Scalars.Of(all), Scalars.One, dtype: int64, device: device).unsqueeze(0);
             var seen = key.le(query);
-            if (window is not null) seen = seen.logical_and(key.gt(query - window.Value));
+            if (window is not null) seen = seen.logical_and(key.gt(query.sub(Scalars.Of(window.Value))));
             seen = seen.view(1, 1, tokens, all);
             // Padding sees itself, because a row that sees nothing would become NaN.
             return padding is null ? seen : seen.logical_and(padding.view(x.shape[0], 1, 1, all)).logical_or(key.eq(query).view(1, 1, tokens, all));

@@ -173,8 +173,8 @@ public sealed class LlamaDecoderLayer : Module
     internal Tensor forward(Tensor x, AttentionContext context)
     {
         using var scope = NewDisposeScope();
-        x = x + self_attn.forward(input_layernorm.forward(x), context);
-        return (x + mlp.forward(post_attention_layernorm.forward(x))).MoveToOuterDisposeScope();
+        x = x.add(self_attn.forward(input_layernorm.forward(x), context), Scalars.One);
+        return x.add(mlp.forward(post_attention_layernorm.forward(x)), Scalars.One).MoveToOuterDisposeScope();
     }
 }
 

@@ -1,3 +1,4 @@
+using Fossil.Concurrency;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -36,7 +37,7 @@ internal sealed class RotaryEmbedding(LlamaConfig config) : IDisposable
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var frequencies = tensor(Frequencies(config.Rope, config.HeadDim), device: device);
-        var half = outer(arange(length, dtype: float32, device: device), frequencies);
+        var half = outer(arange(Scalars.Zero, Scalars.Of(length), Scalars.One, dtype: float32, device: device), frequencies);
         var angles = torch.cat([half, half], dim: -1);
         var (newCos, newSin) = (angles.cos(), angles.sin());
         Dispose();

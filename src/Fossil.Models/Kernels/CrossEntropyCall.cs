@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Fossil.Autograd;
 using Fossil.CompilerServices;
+using Fossil.Concurrency;
 using Fossil.Training;
 using static TorchSharp.torch;
 
@@ -37,7 +38,7 @@ internal sealed class CrossEntropyCall(Tensor logits, long[] targets, long count
         }
 
         using var scope = NewDisposeScope();
-        if (!targets.not_equal(Ignored).any().item<bool>()) throw NoItems();
+        if (!targets.ne(Scalars.Of(Ignored)).any().item<bool>()) throw NoItems();
         var wide = logits.dtype == ScalarType.Float64 ? logits : logits.to(ScalarType.Float32);
         return nn.functional.cross_entropy(wide, targets, ignore_index: Ignored).MoveToOuterDisposeScope();
     }
@@ -59,7 +60,7 @@ internal sealed class CrossEntropyCall(Tensor logits, long[] targets, long count
         var gradient = saved[0]!.detach();
         var scale = gradOutput.item<float>();
         // Seldom anything but 1; and then a power of two as a rule, so that this rounds nothing.
-        if (scale != 1) gradient.mul_(scale);
+        if (scale != 1) gradient.mul_(Scalars.Of(scale));
         return [gradient];
     }
 

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Fossil.Autograd;
 using Fossil.CompilerServices;
+using Fossil.Concurrency;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Kernels;
@@ -25,7 +26,7 @@ internal sealed class RmsNormCall(Tensor x, Tensor weight, double eps) : Adapter
 
         using var scope = NewDisposeScope();
         var wide = x.dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
-        var normed = wide * (wide.square().mean([-1], keepdim: true) + eps).rsqrt();
+        var normed = wide * wide.pow(Scalars.Two).mean([-1], keepdim: true).add(Scalars.Of(eps), Scalars.One).rsqrt();
         return (normed.to(x.dtype) * weight).MoveToOuterDisposeScope();
     }
 

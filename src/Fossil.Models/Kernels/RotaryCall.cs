@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Fossil.Autograd;
 using Fossil.CompilerServices;
 using static TorchSharp.torch;
+using Fossil.Concurrency;
 using TorchSharp;
 
 namespace Fossil.Models.Kernels;
@@ -34,7 +35,7 @@ internal sealed class RotaryCall(Tensor x, Tensor? cos, Tensor? sin, int repeat)
         {
             var shape = new[] { cos.shape[0] == tokens ? 1 : batch, tokens, 1, size };
             var halves = x.chunk(2, dim: -1);
-            y = x * cos.to(x.dtype).view(shape) + torch.cat([-halves[1], halves[0]], dim: -1) * sin!.to(x.dtype).view(shape);
+            y = (x * cos.to(x.dtype).view(shape)).add(torch.cat([-halves[1], halves[0]], dim: -1) * sin!.to(x.dtype).view(shape), Scalars.One);
         }
         return y.unsqueeze(3).expand(batch, tokens, heads, repeat, size).reshape(batch, tokens, heads * repeat, size).MoveToOuterDisposeScope();
     }

@@ -1,4 +1,5 @@
 using Fossil.Adapters;
+using Fossil.Concurrency;
 using Fossil.Serialization;
 using static TorchSharp.torch;
 
@@ -40,7 +41,7 @@ public sealed partial class AdaptedModel
                 parameter.zero_();
                 for (var i = 0; i < parts.Length; i++)
                 {
-                    if (layer.Target.FindLayer(parts[i].Name) is { } source) parameter.add_(source.Parameter(name), weights[i]);
+                    if (layer.Target.FindLayer(parts[i].Name) is { } source) parameter.add_(source.Parameter(name), Scalars.Of(weights[i]));
                 }
             }
         }

@@ -1,3 +1,4 @@
+using Fossil.Concurrency;
 using Fossil.Kernels;
 using Fossil.Methods.Lora;
 using Fossil.Serialization;
@@ -106,8 +107,8 @@ internal sealed class LoraConversion : IDisposable
 
     private static int RankFor(Tensor singularValues, double energy)
     {
-        var sums = singularValues.to(ScalarType.Float64).square().cumsum(0);
-        var enough = sums.ge(sums[-1] * energy).to(ScalarType.Int32);
+        var sums = singularValues.to(ScalarType.Float64).pow(Scalars.Two).cumsum(0);
+        var enough = sums.ge(sums[-1].mul(Scalars.Of(energy))).to(ScalarType.Int32);
         return (int)(sums.shape[0] - enough.sum().item<long>()) + 1;
     }
 }

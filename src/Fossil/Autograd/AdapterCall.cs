@@ -62,7 +62,7 @@ internal abstract class AdapterCall
     /// write NaN into parameters.
     /// </summary>
     internal Tensor? FailedGradient(int input) =>
-        leaves[input] is (var shape, var dtype, var device) ? full(shape, double.NaN, dtype: dtype, device: device) : null;
+        leaves[input] is (var shape, var dtype, var device) ? full(shape, Scalars.Of(double.NaN), dtype: dtype, device: device) : null;
 
     /// <summary>Drops the references to the inputs: the graph node lives on, and must not keep them alive.</summary>
     internal abstract void ReleaseInputs();

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Fossil.CompilerServices;
+using Fossil.Concurrency;
 using static TorchSharp.torch;
 
 namespace Fossil.Kernels;
@@ -27,7 +28,7 @@ internal readonly struct RoundedAdd : IRowKernel
         }
         else
         {
-            target.add_(delta);
+            target.add_(delta, Scalars.One);
         }
 
         GC.KeepAlive(target);

@@ -1,3 +1,4 @@
+using Fossil.Concurrency;
 using static TorchSharp.torch;
 
 namespace Fossil.Kernels;
@@ -42,7 +43,7 @@ internal static class ShardOperations
             var (whole, rest) = Chunks(block, shardSize);
             if (whole is null) target.zero_();
             else target.copy_(whole.sum(1));
-            if (rest is not null) target.narrow(1, 0, rest.shape[1]).add_(rest);
+            if (rest is not null) target.narrow(1, 0, rest.shape[1]).add_(rest, Scalars.One);
         }
         return sum;
     }
@@ -66,8 +67,8 @@ internal static class ShardOperations
             var block = target.to(shardGradient.dtype);
             var source = shardGradient.narrow(0, start, count);
             var (whole, rest) = Chunks(block, shardSize);
-            whole?.add_(source.unsqueeze(1));
-            rest?.add_(source.narrow(1, 0, rest.shape[1]));
+            whole?.add_(source.unsqueeze(1), Scalars.One);
+            rest?.add_(source.narrow(1, 0, rest.shape[1]), Scalars.One);
             if (target.dtype != block.dtype) target.copy_(block);
         }
     }
@@ -90,7 +91,7 @@ internal static class ShardOperations
                 var rows = sum.narrow(0, start, count);
                 var tiles = output.shape[1] / shard.shape[1];
                 if (tiles == 1) total.addmm_(rows, shard);
-                else total.view(count, tiles, shard.shape[1]).add_(rows.mm(shard).unsqueeze(1));
+                else total.view(count, tiles, shard.shape[1]).add_(rows.mm(shard).unsqueeze(1), Scalars.One);
             }
 
             if (target.dtype != accumulator) RoundedAdd.Add(target, total);

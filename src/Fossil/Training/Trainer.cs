@@ -102,7 +102,7 @@ public sealed partial class Trainer<TBatch>(
             using var scope = NewDisposeScope();
             using var batch = evaluationData.GetBatch(indices);
             if (batch.LossItems == 0) continue;
-            sum += loss(batch).ToDouble() * batch.LossItems;
+            sum += ValueOf(loss(batch)) * batch.LossItems;
             items += batch.LossItems;
         }
 
@@ -154,8 +154,8 @@ public sealed partial class Trainer<TBatch>(
                 using var scope = NewDisposeScope();
                 var share = batch.LossItems / total;
                 var batchLoss = loss(batch);
-                mean += batchLoss.ToDouble() * share;
-                (share == 1 ? batchLoss : batchLoss * share).backward();
+                mean += ValueOf(batchLoss) * share;
+                (share == 1 ? batchLoss : batchLoss.mul(Scalars.Of(share))).backward();
                 state.TokensSeen += batch.Tokens;
             }
 
@@ -195,6 +195,8 @@ public sealed partial class Trainer<TBatch>(
         if (emptySteps >= Math.Min(state.StepsPerEpoch, state.TotalSteps))
             throw new NoLossItemsException($"{data.Description}: nothing of the {data.Count} examples counts in the loss, so there is nothing to learn. Are all labels masked, or all answers cut off?");
     }
+
+    private static double ValueOf(Tensor loss) => loss.detach().to(ScalarType.Float64).item<double>();
 
     private void Log(TrainerState state, TrainingLog log)
     {

@@ -1,3 +1,4 @@
+using Fossil.Concurrency;
 using static TorchSharp.torch;
 
 namespace Fossil.Methods.Fossil;
@@ -15,8 +16,8 @@ internal static class BatBlocks
     {
         using var scope = NewDisposeScope();
         var rows = Rows(weight, shard);
-        var changed = rows.bmm(shard).add_(rows).view(weight.shape);
-        Blocks(changed, shard).add_(shard.unsqueeze(2));
+        var changed = rows.bmm(shard).add_(rows, Scalars.One).view(weight.shape);
+        Blocks(changed, shard).add_(shard.unsqueeze(2), Scalars.One);
         return changed.MoveToOuterDisposeScope();
     }
 
@@ -34,12 +35,12 @@ internal static class BatBlocks
     {
         using var scope = NewDisposeScope();
         var rows = Rows(gradient, shard);
-        var shardGradient = Rows(weight, shard).transpose(1, 2).bmm(rows).add_(Blocks(gradient, shard).sum(2));
+        var shardGradient = Rows(weight, shard).transpose(1, 2).bmm(rows).add_(Blocks(gradient, shard).sum(2), Scalars.One);
         var weightGradient = rows.bmm(PlusIdentity(shard).transpose(1, 2)).view(gradient.shape);
         return (shardGradient.MoveToOuterDisposeScope(), weightGradient.MoveToOuterDisposeScope());
     }
 
-    private static Tensor PlusIdentity(Tensor shard) => shard + eye(shard.shape[1], dtype: shard.dtype, device: shard.device);
+    private static Tensor PlusIdentity(Tensor shard) => shard.add(eye(shard.shape[1], dtype: shard.dtype, device: shard.device), Scalars.One);
 
     private static Tensor Rows(Tensor weight, Tensor shard) => weight.view(shard.shape[0], weight.shape[1], shard.shape[1]);
 

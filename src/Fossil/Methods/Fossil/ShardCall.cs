@@ -1,5 +1,6 @@
 using Fossil.Adapters;
 using Fossil.Autograd;
+using Fossil.Concurrency;
 using Fossil.Kernels;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -111,7 +112,7 @@ internal sealed class ShardCall : AdapterCall
             var layer = Array.IndexOf(layers, term.Layer);
             var (sumGradient, shardGradient) = ShardOperations.ProductGradients(
                 Part(grad, term.Start, term.Count), sums[sum].Rows(saved[1 + sum]!, term), ShardOf(term, savedShards!, grad.dtype), needsInput, Needs[3 + layer]);
-            if (shardGradient is not null) shardGradients[layer] = shardGradients[layer]?.add_(shardGradient) ?? shardGradient;
+            if (shardGradient is not null) shardGradients[layer] = shardGradients[layer]?.add_(shardGradient, Scalars.One) ?? shardGradient;
             if (sumGradient is not null) sumGradients[sum] = sums[sum].Accumulate(sumGradients[sum], sumGradient, term);
         }
 
@@ -138,7 +139,7 @@ internal sealed class ShardCall : AdapterCall
 
         var total = zeros(inputGradient.shape, dtype: ShardOperations.Accumulator(inputDtype), device: inputGradient.device);
         for (var i = 0; i < sums.Length; i++) sums[i].AddTiled(total, sumGradients[i]);
-        inputGradient.add_(total.to(inputDtype));
+        inputGradient.add_(total.to(inputDtype), Scalars.One);
     }
 
     internal override void ReleaseInputs()

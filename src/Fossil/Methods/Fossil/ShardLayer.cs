@@ -1,4 +1,5 @@
 using Fossil.Adapters;
+using Fossil.Concurrency;
 using Fossil.Kernels;
 using static TorchSharp.torch;
 
@@ -55,8 +56,8 @@ internal sealed class ShardLayer : AdapterLayer
     {
         using var scope = NewDisposeScope();
         var shard = values[FossilMethod.MissBlock.Kind];
-        var columns = arange(Target.InFeatures, dtype: ScalarType.Int64, device: shard.device).remainder(ShardSize).unsqueeze(0);
-        var chunkSum = columns.eq(arange(ShardSize, dtype: ScalarType.Int64, device: shard.device).unsqueeze(1)).to(shard.dtype);
+        var columns = arange(Scalars.Zero, Scalars.Of(Target.InFeatures), Scalars.One, dtype: ScalarType.Int64, device: shard.device).remainder(Scalars.Of(ShardSize)).unsqueeze(0);
+        var chunkSum = columns.eq(arange(Scalars.Zero, Scalars.Of(ShardSize), Scalars.One, dtype: ScalarType.Int64, device: shard.device).unsqueeze(1)).to(shard.dtype);
         return (chunkSum.MoveToOuterDisposeScope(), FullShard(shard).t().contiguous().MoveToOuterDisposeScope());
     }
 
@@ -64,7 +65,7 @@ internal sealed class ShardLayer : AdapterLayer
     private void AddTiled(Tensor weight, AdapterValues values, int sign)
     {
         using var scope = NewDisposeScope();
-        var full = FullShard(values[FossilMethod.MissBlock.Kind]) * sign;
+        var full = FullShard(values[FossilMethod.MissBlock.Kind]).mul(Scalars.Of(sign));
         ShardOperations.AddTiled(weight, full.t().contiguous(), ShardSize);
     }
 

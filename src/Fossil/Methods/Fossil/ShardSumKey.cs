@@ -1,3 +1,4 @@
+using Fossil.Concurrency;
 using Fossil.Kernels;
 using static TorchSharp.torch;
 
@@ -19,7 +20,7 @@ internal readonly record struct ShardSumKey(int ShardSize, long Start, long Coun
         using var scope = NewDisposeScope();
         var part = input.narrow(0, Start, Count);
         var sum = ShardOperations.ShardSum(part * Dropout.For(part), ShardSize);
-        return sum.mul_(Dropout.Scale).MoveToOuterDisposeScope();
+        return sum.mul_(Scalars.Of(Dropout.Scale)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The rows of the sum that <paramref name="term"/> uses.</summary>
@@ -28,10 +29,10 @@ internal readonly record struct ShardSumKey(int ShardSize, long Start, long Coun
     /// <summary>Adds the gradient of a term's rows.</summary>
     public Tensor Accumulate(Tensor? total, Tensor gradient, ShardTerm term)
     {
-        if (term.Count == Count) return total?.add_(gradient) ?? gradient;
+        if (term.Count == Count) return total?.add_(gradient, Scalars.One) ?? gradient;
         total ??= zeros(Count, ShardSize, dtype: gradient.dtype, device: gradient.device);
         using var rows = total.narrow(0, term.Start - Start, term.Count);
-        rows.add_(gradient);
+        rows.add_(gradient, Scalars.One);
         return total;
     }
 
@@ -47,7 +48,7 @@ internal readonly record struct ShardSumKey(int ShardSize, long Start, long Coun
         using var scope = NewDisposeScope();
         var part = inputGradient.narrow(0, Start, Count);
         var tiled = zeros(part.shape, dtype: sumGradient.dtype, device: part.device);
-        ShardOperations.AddTiled(tiled, sumGradient * Dropout.Scale, ShardSize);
-        part.add_(tiled.mul_(Dropout.For(part)));
+        ShardOperations.AddTiled(tiled, sumGradient.mul(Scalars.Of(Dropout.Scale)), ShardSize);
+        part.add_(tiled.mul_(Dropout.For(part)), Scalars.One);
     }
 }

@@ -1,5 +1,6 @@
 using Fossil.Adapters;
 using Fossil.Autograd;
+using Fossil.Concurrency;
 using Fossil.Kernels;
 using static TorchSharp.torch;
 
@@ -66,15 +67,15 @@ internal sealed class DoraCall : AdapterCall
         var output = empty([.. inputShape[..^1], weight!.shape[0]], dtype: flatInput.dtype, device: flatInput.device);
         var (flatOutput, flatAddend) = (Flat(output), addend is null ? null : Flat(addend));
         var gain = magnitude!.to(accumulator) / norm;
-        var (directGain, offset) = (isWhole ? gain : gain - 1, bias?.to(accumulator));
+        var (directGain, offset) = (isWhole ? gain : gain.sub(Scalars.One), bias?.to(accumulator));
         var transposed = factorB!.to(accumulator).t();
         foreach (var (start, count) in ShardOperations.Blocks(flatOutput, accumulator))
         {
             using var block = NewDisposeScope();
             var sum = hidden.narrow(0, start, count).mm(transposed).mul_(gain);
-            sum.add_(direct.narrow(0, start, count) * (directGain * dropout.Scale));
-            if (offset is not null) sum.add_(offset);
-            if (flatAddend is not null) sum.add_(flatAddend.narrow(0, start, count));
+            sum.add_(direct.narrow(0, start, count) * directGain.mul(Scalars.Of(dropout.Scale)), Scalars.One);
+            if (offset is not null) sum.add_(offset, Scalars.One);
+            if (flatAddend is not null) sum.add_(flatAddend.narrow(0, start, count), Scalars.One);
             flatOutput.narrow(0, start, count).copy_(sum);
         }
 
@@ -96,7 +97,7 @@ internal sealed class DoraCall : AdapterCall
         var grad = Flat(gradOutput);
         var wideB = b.to(accumulator);
         var gain = m.to(accumulator) / norm;
-        var directGain = (isWhole ? gain : gain - 1) * dropout.Scale;
+        var directGain = (isWhole ? gain : gain.sub(Scalars.One)).mul(Scalars.Of(dropout.Scale));
 
         var directGradient = empty_like(direct);
         var hiddenGradient = empty_like(hidden);
@@ -105,8 +106,8 @@ internal sealed class DoraCall : AdapterCall
         {
             using var block = NewDisposeScope();
             var (outer, inner) = (grad.narrow(0, start, count).to(accumulator), hidden.narrow(0, start, count));
-            var combined = inner.mm(wideB.t()).add_(direct.narrow(0, start, count) * dropout.Scale);
-            gradMagnitude.add_(combined.mul_(outer).sum(dim: 0).div_(norm));
+            var combined = inner.mm(wideB.t()).add_(direct.narrow(0, start, count).mul(Scalars.Of(dropout.Scale)), Scalars.One);
+            gradMagnitude.add_(combined.mul_(outer).sum(dim: 0).div_(norm), Scalars.One);
             var scaled = outer * gain;
             gradB.addmm_(scaled.t(), inner);
             hiddenGradient.narrow(0, start, count).addmm_(scaled, wideB, beta: 0);

@@ -35,7 +35,7 @@ internal sealed class DoraLayer(AdaptedTarget target, string adapterName, LoraCo
     {
         using var scope = NewDisposeScope();
         AddProduct(weight, values, Scale);
-        var norm = linalg.vector_norm(weight, dims: [1]);
+        var norm = weight.norm(1);
         weight.mul_((values[MagnitudeVector.Kind] / norm).unsqueeze(1));
 
         // Of the merged weight the norm is another one, so unmerging needs it kept.

@@ -1,3 +1,4 @@
+using Fossil.Concurrency;
 using Fossil.Kernels;
 using static TorchSharp.torch;
 
@@ -20,17 +21,17 @@ internal static class DoraNorm
         var accumulator = ShardOperations.Accumulator(weight.dtype);
         var (factorA, factorB) = (a.to(accumulator), b.to(accumulator));
         var transposed = factorA.t();
-        var squares = factorB.mm(factorA.mm(transposed)).mul_(factorB).sum(1).mul_(scale * scale);
+        var squares = factorB.mm(factorA.mm(transposed)).mul_(factorB).sum(1).mul_(Scalars.Of(scale * scale));
         foreach (var (start, count) in ShardOperations.Blocks(weight, accumulator))
         {
             using var block = NewDisposeScope();
             var rows = weight.narrow(0, start, count).to(accumulator);
-            var own = linalg.vector_norm(rows, dims: [1]).square();
-            var cross = rows.mm(transposed).mul_(factorB.narrow(0, start, count)).sum(1).mul_(2 * scale);
-            squares.narrow(0, start, count).add_(own).add_(cross);
+            var own = rows.norm(1).pow(Scalars.Two);
+            var cross = rows.mm(transposed).mul_(factorB.narrow(0, start, count)).sum(1).mul_(Scalars.Of(2 * scale));
+            squares.narrow(0, start, count).add_(own, Scalars.One).add_(cross, Scalars.One);
         }
 
         // Rounding can leave a row that cancels just below zero.
-        return squares.clamp_(min: 0).sqrt_().MoveToOuterDisposeScope();
+        return squares.clamp_(min: Scalars.Zero).sqrt_().MoveToOuterDisposeScope();
     }
 }

@@ -1,5 +1,6 @@
 using Fossil.Adapters;
 using Fossil.Autograd;
+using Fossil.Concurrency;
 using Fossil.Kernels;
 using static TorchSharp.torch;
 
@@ -135,7 +136,7 @@ internal sealed class LoraCall : AdapterCall
     {
         if (gradient is null) return;
         ref var total = ref gradients[Index(term, factor)];
-        total = total is null ? gradient : total.add_(gradient);
+        total = total is null ? gradient : total.add_(gradient, Scalars.One);
     }
 
     private LoraFactor Factor(LoraTerm term, Tensor[] from, ScalarType accumulator) => new(from[Index(term, 0)].to(accumulator), term.Layer.Scale, term.Dropout);

@@ -1,4 +1,5 @@
 using Fossil.Adapters;
+using Fossil.Concurrency;
 using static TorchSharp.torch;
 
 namespace Fossil.Methods.Lora;
@@ -32,7 +33,7 @@ internal sealed class LoraEmbeddingLayer(AdaptedTarget target, string adapterNam
         using var scope = NewDisposeScope();
         var flat = ids.flatten();
         var sum = output.reshape(-1, output.shape[^1]);
-        foreach (var layer in layers) sum = sum + layer.A.t().index_select(0, flat).mm(layer.B.t()).mul(layer.Scale);
+        foreach (var layer in layers) sum = sum.add(layer.A.t().index_select(0, flat).mm(layer.B.t()).mul(Scalars.Of(layer.Scale)), Scalars.One);
         return sum.to(output.dtype).reshape(output.shape).MoveToOuterDisposeScope();
     }
 

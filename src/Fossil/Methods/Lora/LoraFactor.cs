@@ -1,3 +1,4 @@
+using Fossil.Concurrency;
 using Fossil.Kernels;
 using static TorchSharp.torch;
 
@@ -22,7 +23,7 @@ internal readonly record struct LoraFactor(Tensor A, double Scale, DropoutMask D
         var accumulator = factors[0].A.dtype;
         Tensor[] hidden = [.. factors.Select(factor => empty(input.shape[0], factor.A.shape[0], dtype: accumulator, device: input.device))];
         using var scope = NewDisposeScope();
-        Tensor[] transposed = [.. factors.Select(factor => (factor.A * factor.Factor).t())];
+        Tensor[] transposed = [.. factors.Select(factor => factor.A.mul(Scalars.Of(factor.Factor)).t())];
         var masks = Masks(input, factors);
         foreach (var (start, count) in ShardOperations.Blocks(input, accumulator))
         {
@@ -44,7 +45,7 @@ internal readonly record struct LoraFactor(Tensor A, double Scale, DropoutMask D
         var accumulator = factors[0].A.dtype;
         Tensor?[] gradients = [.. factors.Select((factor, i) => needsA[i] ? zeros_like(factor.A) : null)];
         using var scope = NewDisposeScope();
-        Tensor[] scaled = [.. factors.Select((factor, i) => hiddenGradients[i] * factor.Factor)];
+        Tensor[] scaled = [.. factors.Select((factor, i) => hiddenGradients[i].mul(Scalars.Of(factor.Factor)))];
         var masks = Masks(input, factors);
         foreach (var (start, count) in ShardOperations.Blocks(input, accumulator))
         {
@@ -56,7 +57,7 @@ internal readonly record struct LoraFactor(Tensor A, double Scale, DropoutMask D
             {
                 var gradient = scaled[i].narrow(0, start, count);
                 gradients[i]?.addmm_(gradient.t(), Kept(rows, masks[i], start));
-                if (masks[i] is { } mask) total?.add_(gradient.mm(factors[i].A).mul_(mask.narrow(0, start, count)));
+                if (masks[i] is { } mask) total?.add_(gradient.mm(factors[i].A).mul_(mask.narrow(0, start, count)), Scalars.One);
                 else total?.addmm_(gradient, factors[i].A);
             }
 

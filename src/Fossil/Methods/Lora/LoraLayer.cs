@@ -1,5 +1,6 @@
 using Fossil.Adapters;
 using Fossil.CompilerServices;
+using Fossil.Concurrency;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -102,7 +103,7 @@ internal class LoraLayer : AdapterLayer
 
     public override void UnmergeFrom(Tensor weight, AdapterValues values) => AddProduct(weight, values, -Scale);
 
-    public override (Tensor A, Tensor B)? LoraFactors(AdapterValues values) => (values[NameOfA.Kind].alias(), values[NameOfB.Kind] * Scale);
+    public override (Tensor A, Tensor B)? LoraFactors(AdapterValues values) => (values[NameOfA.Kind].alias(), values[NameOfB.Kind].mul(Scalars.Of(Scale)));
 
     public override void RestoreBase()
     {
@@ -119,7 +120,7 @@ internal class LoraLayer : AdapterLayer
     /// <summary>weight += scale · B A.</summary>
     protected static void AddProduct(Tensor weight, Tensor a, Tensor b, double scale)
     {
-        using var scaled = b * scale;
+        using var scaled = b.mul(Scalars.Of(scale));
         weight.addmm_(scaled, a);
     }
 

@@ -1,3 +1,4 @@
+using Fossil.Concurrency;
 using Fossil.Kernels;
 using static TorchSharp.torch;
 
@@ -21,10 +22,10 @@ internal static class Pissa
         using var scope = NewDisposeScope();
         var full = weight.to(ScalarType.Float32);
         var (u, s, vh) = iterations is { } count ? Randomised(full, rank, count) : linalg.svd(full, fullMatrices: false);
-        var root = (s.narrow(0, 0, rank) / scale).sqrt();
+        var root = s.narrow(0, 0, rank).div(Scalars.Of(scale)).sqrt();
         var a = root.unsqueeze(1) * vh.narrow(0, 0, rank);
         var b = u.narrow(1, 0, rank) * root;
-        weight.copy_(full - b.mm(a).mul_(scale));
+        weight.copy_(full - b.mm(a).mul_(Scalars.Of(scale)));
         return (a.MoveToOuterDisposeScope(), b.MoveToOuterDisposeScope());
     }
 
@@ -34,8 +35,8 @@ internal static class Pissa
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var full = weight.to(ShardOperations.Accumulator(weight.dtype));
-        var product = b.to(full.dtype, full.device).mm(a.to(full.dtype, full.device)).mul_(scale);
-        weight.copy_(full + product);
+        var product = b.to(full.dtype, full.device).mm(a.to(full.dtype, full.device)).mul_(Scalars.Of(scale));
+        weight.copy_(full.add(product, Scalars.One));
     }
 
     /// <summary>The largest singular values by subspace iteration (Halko et al., arXiv 0909.4061, algorithms 4.4 and 5.1; as <c>torch.svd_lowrank</c> without oversampling).</summary>

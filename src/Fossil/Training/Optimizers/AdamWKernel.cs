@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 using Fossil.CompilerServices;
+using Fossil.Concurrency;
 using static TorchSharp.torch;
 
 namespace Fossil.Training;
@@ -78,10 +79,10 @@ internal static class AdamWKernel
     private static void StepByOperations(Tensor parameter, Tensor gradient, Tensor first, Tensor second, in Coefficients c)
     {
         using var scope = NewDisposeScope();
-        parameter.mul_(c.Decay);
-        first.mul_(c.Beta1).add_(gradient, alpha: 1 - c.Beta1);
-        second.mul_(c.Beta2).addcmul_(gradient, gradient, value: 1 - c.Beta2);
-        var denominator = second.sqrt().div_(c.SecondMomentRoot).add_(c.Epsilon);
-        parameter.addcdiv_(first, denominator, value: -c.StepSize);
+        parameter.mul_(Scalars.Of(c.Decay));
+        first.mul_(Scalars.Of(c.Beta1)).add_(gradient, alpha: Scalars.Of(1 - c.Beta1));
+        second.mul_(Scalars.Of(c.Beta2)).addcmul_(gradient, gradient, value: Scalars.Of(1 - c.Beta2));
+        var denominator = second.sqrt().div_(Scalars.Of(c.SecondMomentRoot)).add_(Scalars.Of(c.Epsilon), Scalars.One);
+        parameter.addcdiv_(first, denominator, value: Scalars.Of(-c.StepSize));
     }
 }

@@ -59,8 +59,8 @@ public sealed partial class FusedAdamW
         {
             using var withoutGradient = no_grad();
             Step = 0;
-            FirstMoment.fill_(0);
-            SecondMoment.fill_(0);
+            FirstMoment.zero_();
+            SecondMoment.zero_();
         }
 
         public override void to(Device device)

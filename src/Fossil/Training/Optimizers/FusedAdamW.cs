@@ -149,7 +149,8 @@ public sealed partial class FusedAdamW : OptimizerHelper
             Copy(state.FirstMoment, $"{name}.exp_avg");
             Copy(state.SecondMoment, $"{name}.exp_avg_sq");
             using var step = find($"{name}.step");
-            state.Step = step.ToInt64();
+            using var integer = step.to(ScalarType.Int64);
+            state.Step = integer.item<long>();
         }
 
         void Copy(Tensor target, string name)

@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
+using Fossil.Concurrency;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -30,7 +31,7 @@ public static class GradientClipping
             var scale = maxNorm / (norm + 1e-6);
             if (maxNorm > 0 && scale < 1 && double.IsFinite(norm))
             {
-                foreach (var gradient in gradients) gradient.mul_(scale);
+                foreach (var gradient in gradients) gradient.mul_(Scalars.Of(scale));
             }
 
             return norm;
@@ -47,7 +48,7 @@ public static class GradientClipping
         if (!FloatMemory.IsAvailable(gradient))
         {
             using var scope = NewDisposeScope();
-            return gradient.to(ScalarType.Float32).square().sum(ScalarType.Float64).ToDouble();
+            return gradient.to(ScalarType.Float32).pow(Scalars.Two).sum(ScalarType.Float64).item<double>();
         }
 
         var elements = FloatMemory.Span(gradient);

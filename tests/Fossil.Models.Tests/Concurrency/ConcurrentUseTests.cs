@@ -1,7 +1,8 @@
+using Fossil.Models.Tests.Decoder;
 using Fossil.Training;
 using static TorchSharp.torch;
 
-namespace Fossil.Models.Tests.Decoder;
+namespace Fossil.Models.Tests.Concurrency;
 
 /// <summary>Many threads on one decoder, and on several: the right texts, and no crash.</summary>
 public sealed class ConcurrentUseTests
