@@ -28,6 +28,8 @@ internal sealed partial class TiedModel : nn.Module<Tensor, Tensor>
     /// <summary>How the weights are tied.</summary>
     public const string HeadTakesEmbeddings = "head.weight = embed.weight", EmbeddingTakesHeads = "embed.weight = head.weight", ByTiedLinear = "new TiedLinear(embed)";
 
+    public static TheoryData<string> Ties() => [HeadTakesEmbeddings, EmbeddingTakesHeads, ByTiedLinear];
+
     public void Tie(string tie)
     {
         if (tie == HeadTakesEmbeddings) ((Linear)head).weight = embed.weight!;
@@ -48,43 +50,4 @@ internal sealed partial class TiedModel : nn.Module<Tensor, Tensor>
     }
 
     public static Tensor Tokens() => arange(0, Vocabulary, dtype: ScalarType.Int64).view(2, -1);
-}
-
-/// <summary>Two targets that share weight and bias, one Parameter in both.</summary>
-[FossilAdapt("first", "second", ShardSize = 4)]
-internal sealed partial class SharedTargets : nn.Module<Tensor, Tensor>
-{
-    public readonly Linear first, second;
-
-    public SharedTargets()
-        : base(nameof(SharedTargets))
-    {
-        random.manual_seed(4);
-        (first, second) = (nn.Linear(8, 8), nn.Linear(8, 8));
-        (second.weight, second.bias) = (first.weight, first.bias);
-        RegisterComponents();
-    }
-
-    public override Tensor forward(Tensor x) => second.forward(first.forward(x).tanh());
-}
-
-/// <summary>Targets whose weights are parts of one matrix.</summary>
-[FossilAdapt("query", "key", ShardSize = 4)]
-internal sealed partial class FusedTargets : nn.Module<Tensor, Tensor>
-{
-    public readonly Parameter fused;
-    public readonly Linear query, key;
-
-    public FusedTargets()
-        : base(nameof(FusedTargets))
-    {
-        random.manual_seed(5);
-        fused = new Parameter(randn(16, 8));
-        query = nn.Linear(8, 8, hasBias: false);
-        key = nn.Linear(8, 8, hasBias: false);
-        (query.weight, key.weight) = (new Parameter(fused.detach().narrow(0, 0, 8)), new Parameter(fused.detach().narrow(0, 8, 8)));
-        RegisterComponents();
-    }
-
-    public override Tensor forward(Tensor x) => query.forward(x) + key.forward(x) + nn.functional.linear(x, fused).sum(-1, keepdim: true);
 }
