@@ -42,8 +42,8 @@ internal static class KernelEmitter
             EmitAddStub(writer);
             foreach (var element in KernelElement.All)
             {
-                EmitRowKernel(writer, element, $"ShardSumOf{element.Name}", "input", "sum", "SumRow");
-                EmitRowKernel(writer, element, $"AddTiledTo{element.Name}", "inputGradient", "shardGradient", "AddRow");
+                EmitRowKernel(writer, element, $"ShardSumOf{element.Name}", "input", "sum", written: "sum", "SumRow");
+                EmitRowKernel(writer, element, $"AddTiledTo{element.Name}", "inputGradient", "shardGradient", written: "inputGradient", "AddRow");
                 foreach (var bits in VectorBits)
                 {
                     var shape = new KernelShape(shardSize, bits);
@@ -61,7 +61,7 @@ internal static class KernelEmitter
         using (writer.Block($"bool {GeneratedFile.Kernels}.IShardKernels.TryShardSum({GeneratedFile.Tensor} input, {GeneratedFile.Tensor} sum)"))
         {
             EmitOpen(writer, "input", "sum");
-            writer.Line("if (x.Rows != s.Rows || s.Columns != ShardSize || s.ElementType != global::TorchSharp.torch.ScalarType.Float32) return false;");
+            writer.Line("if (x.Rows != s.Rows || s.Columns != ShardSize || s.ElementType != global::TorchSharp.torch.ScalarType.Float32 || s.RowsOverlap) return false;");
             EmitLaunch(writer, "ShardSumOf", "input", "sum");
         }
     }
@@ -103,7 +103,7 @@ internal static class KernelEmitter
         writer.Line("return true;");
     }
 
-    private static void EmitRowKernel(IndentedWriter writer, KernelElement element, string name, string wide, string narrow, string rowMethod)
+    private static void EmitRowKernel(IndentedWriter writer, KernelElement element, string name, string wide, string narrow, string written, string rowMethod)
     {
         writer.Line();
         writer.Line("/// <summary>The rows that one thread takes; each row goes to the widest vectors that the hardware has.</summary>");
@@ -130,6 +130,8 @@ internal static class KernelEmitter
                     writer.Line($"else {rowMethod}128(ref x, ref s, columns);");
                 }
             }
+            writer.Line();
+            writer.Line($"public void DeclareWrites(long row, KernelWrites writes) => writes.Add({written}, row);");
         }
     }
 }

@@ -30,17 +30,30 @@ internal readonly unsafe struct AttentionBackward<T> : IRowKernel where T : unma
         var pieces = shape.Batch * shape.KeyValueHeads * shape.Parts;
         using var keyGradients = zeros(pieces, shape.Tokens * shape.PaddedSize);
         using var valueGradients = zeros(pieces, shape.Tokens * shape.PaddedSize);
-        KernelRows.Run(pieces, shape.Group / shape.Parts * shape.Tokens * shape.Tokens * shape.Size, new AttentionBackward<T>(operands, gradOutput, gradients[0], keyGradients, valueGradients));
+        KernelRows.Run(pieces, shape.HeadsOfPiece * shape.Tokens * shape.Tokens * shape.Size, new AttentionBackward<T>(operands, gradOutput, gradients[0], keyGradients, valueGradients));
         KernelRows.Run(shape.Batch * shape.Tokens, shape.KeyValueHeads * shape.Size, new SumKernel(operands, keyGradients, valueGradients, gradients[1], gradients[2]));
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Run(long first, long end)
+    {
+        var (tokens, size) = (operands.Shape.PaddedTokens, operands.Shape.PaddedSize);
+        using var scratch = KernelScratch.Take((3 * tokens * size) + (AttentionShape.RowsAtOnce * ((3 * size) + (2 * tokens))));
+        Run(first, end, scratch.Floats);
+    }
+
+    public void DeclareWrites(long row, KernelWrites writes)
+    {
+        operands.DeclareHeads(writes, dq, row);
+        writes.Add(keyGradients, row);
+        writes.Add(valueGradients, row);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Run(long first, long end, float* keys)
     {
         var shape = operands.Shape;
         var (tokens, size) = (shape.PaddedTokens, shape.PaddedSize);
         var (whole, block) = (tokens * size, AttentionShape.RowsAtOnce * size);
-        var keys = KernelScratch.Take((3 * whole) + (3 * block) + (2 * AttentionShape.RowsAtOnce * tokens));
         var keyColumns = keys + whole;
         var valueColumns = keyColumns + whole;
         var queries = valueColumns + whole;
@@ -66,7 +79,7 @@ internal readonly unsafe struct AttentionBackward<T> : IRowKernel where T : unma
 
             fixed (float* keyGradient = &keyGradients.Row<float>(piece), valueGradient = &valueGradients.Row<float>(piece))
             {
-                for (var head = firstHead; head < firstHead + (shape.Group / shape.Parts); head++)
+                for (var head = firstHead; head < firstHead + shape.HeadsOfPiece; head++)
                 {
                     ref var normalizers = ref operands.Normalizers.Row<float>((sequence * shape.Heads) + head);
                     for (nint start = 0; start < (nint)shape.Tokens; start += AttentionShape.RowsAtOnce)
@@ -126,6 +139,20 @@ internal readonly unsafe struct AttentionBackward<T> : IRowKernel where T : unma
                     operands.WriteTurnedBack<T>(Sum(keyGradients, piece, token), 1, dk, row, head);
                     operands.Write<T>(Sum(valueGradients, piece, token), 1, dv, row, head);
                 }
+            }
+        }
+
+        public void DeclareWrites(long row, KernelWrites writes)
+        {
+            writes.Add(dk, row);
+            writes.Add(dv, row);
+            var shape = operands.Shape;
+            var (sequence, token) = Math.DivRem(row, shape.Tokens);
+            for (long head = 0; head < shape.KeyValueHeads; head++)
+            {
+                var piece = ((sequence * shape.KeyValueHeads) + head) * shape.Parts;
+                writes.Add(keyGradients, piece, token * shape.PaddedSize, shape.Size);
+                writes.Add(valueGradients, piece, token * shape.PaddedSize, shape.Size);
             }
         }
 

@@ -22,15 +22,28 @@ internal readonly unsafe struct AttentionForward<T> : IRowKernel where T : unman
     public static void Run(AttentionOperands operands, Tensor y)
     {
         var shape = operands.Shape;
-        KernelRows.Run(shape.Batch * shape.KeyValueHeads * shape.Parts, shape.Group / shape.Parts * shape.Tokens * shape.Tokens * shape.Size, new AttentionForward<T>(operands, y));
+        KernelRows.Run(shape.Batch * shape.KeyValueHeads * shape.Parts, shape.HeadsOfPiece * shape.Tokens * shape.Tokens * shape.Size, new AttentionForward<T>(operands, y));
+    }
+
+    public void Run(long first, long end)
+    {
+        var (tokens, size) = (operands.Shape.PaddedTokens, operands.Shape.PaddedSize);
+        using var scratch = KernelScratch.Take((2 * tokens * size) + (AttentionShape.RowsAtOnce * (tokens + (2 * size))));
+        Run(first, end, scratch.Floats);
+    }
+
+    public void DeclareWrites(long row, KernelWrites writes)
+    {
+        operands.DeclareHeads(writes, y, row);
+        var (sequence, _, firstHead) = operands.Shape.Piece(row);
+        for (var head = firstHead; head < firstHead + operands.Shape.HeadsOfPiece; head++) writes.Add(operands.Normalizers, (sequence * operands.Shape.Heads) + head);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Run(long first, long end)
+    private void Run(long first, long end, float* keys)
     {
         var shape = operands.Shape;
         var (tokens, size) = (shape.PaddedTokens, shape.PaddedSize);
-        var keys = KernelScratch.Take((2 * tokens * size) + (AttentionShape.RowsAtOnce * (tokens + (2 * size))));
         var values = keys + (tokens * size);
         var queries = values + (tokens * size);
         var outputs = queries + (AttentionShape.RowsAtOnce * size);
@@ -48,7 +61,7 @@ internal readonly unsafe struct AttentionForward<T> : IRowKernel where T : unman
                 operands.Read<T>(operands.Values, firstRow + token, keyValueHead, values + (token * size));
             }
 
-            for (var head = firstHead; head < firstHead + (shape.Group / shape.Parts); head++)
+            for (var head = firstHead; head < firstHead + shape.HeadsOfPiece; head++)
             {
                 ref var normalizers = ref operands.Normalizers.Row<float>((sequence * shape.Heads) + head);
                 for (nint start = 0; start < (nint)shape.Tokens; start += AttentionShape.RowsAtOnce)

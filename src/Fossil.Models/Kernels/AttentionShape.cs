@@ -19,9 +19,10 @@ internal readonly struct AttentionShape
         Group = Heads / KeyValueHeads;
         PaddedTokens = AttentionScores.Columns((nint)Tokens);
         PaddedSize = AttentionScores.Columns((nint)Size);
-        // A key-value head with its group is one piece of work; where there are too few of them, a part of the group is.
+        // A key-value head with its group is one piece of work; where there are too few of them, a part of the group is. How many decides in which order gradients
+        // of keys and values are summed, so that it goes by the processor and not by how many of its threads are in use.
         Parts = 1;
-        while (Batch * KeyValueHeads * Parts < 2 * get_num_threads() && Parts < Group)
+        while (Batch * KeyValueHeads * Parts < 2 * Environment.ProcessorCount && Parts < Group)
         {
             do Parts++;
             while (Group % Parts != 0);
@@ -46,6 +47,9 @@ internal readonly struct AttentionShape
     /// <summary>Into how many pieces of work a group is cut.</summary>
     public long Parts { get; }
 
+    /// <summary>Query heads of a piece of work.</summary>
+    public long HeadsOfPiece => Group / Parts;
+
     /// <summary>Tokens, rounded up to whole panels.</summary>
     public nint PaddedTokens { get; }
 
@@ -57,7 +61,7 @@ internal readonly struct AttentionShape
     {
         var (head, part) = Math.DivRem(piece, Parts);
         var (sequence, keyValueHead) = Math.DivRem(head, KeyValueHeads);
-        return (sequence, keyValueHead, (keyValueHead * Group) + (part * (Group / Parts)));
+        return (sequence, keyValueHead, (keyValueHead * Group) + (part * HeadsOfPiece));
     }
 }
 
@@ -82,6 +86,13 @@ internal readonly unsafe struct AttentionOperands(AttentionShape shape, Tensor q
 
     /// <summary>1 / √head_dim.</summary>
     public float Scale { get; } = (float)(1 / Math.Sqrt(shape.Size));
+
+    /// <summary>Declares the heads of a piece of work in <paramref name="target"/> (batch · tokens, heads · head_dim).</summary>
+    public void DeclareHeads(KernelWrites writes, in KernelMatrix target, long piece)
+    {
+        var (sequence, _, firstHead) = shape.Piece(piece);
+        for (var token = 0L; token < shape.Tokens; token++) writes.Add(target, (sequence * shape.Tokens) + token, firstHead * shape.Size, shape.HeadsOfPiece * shape.Size);
+    }
 
     /// <summary>A head of a row, turned by the position's angle and scaled, into <paramref name="target"/> (head_dim).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -46,11 +46,14 @@ internal sealed class CrossEntropyCall(Tensor logits, long[] targets, long count
     public override Tensor Forward()
     {
         var rows = Lanes.Open(logits!, logits!.shape[1]);
-        var losses = new float[targets.Length];
-        if (logits.dtype == ScalarType.Float32) KernelRows.Run(rows.Rows, rows.Columns, new Kernel<float>(rows, targets, losses, IsRecorded, 1f / count));
-        else KernelRows.Run(rows.Rows, rows.Columns, new Kernel<ushort>(rows, targets, losses, IsRecorded, 1f / count));
+        using var losses = zeros(rows.Rows, 1);
+        var loss = Lanes.Open(losses, 1);
+        if (logits.dtype == ScalarType.Float32) KernelRows.Run(rows.Rows, rows.Columns, new Kernel<float>(rows, targets, loss, IsRecorded, 1f / count));
+        else KernelRows.Run(rows.Rows, rows.Columns, new Kernel<ushort>(rows, targets, loss, IsRecorded, 1f / count));
         Save(logits);
-        return tensor((float)(losses.Sum(loss => (double)loss) / count));
+        var total = 0.0;
+        for (var row = 0L; row < loss.Rows; row++) total += loss.Row<float>(row);
+        return tensor((float)(total / count));
     }
 
     public override Tensor?[] Backward(Tensor gradOutput, IReadOnlyList<Tensor?> saved)
@@ -80,7 +83,7 @@ internal sealed class CrossEntropyCall(Tensor logits, long[] targets, long count
         }
     }
 
-    private readonly struct Kernel<T>(KernelMatrix logits, long[] targets, float[] losses, bool gradient, float scale) : IRowKernel where T : unmanaged
+    private readonly struct Kernel<T>(KernelMatrix logits, long[] targets, KernelMatrix losses, bool gradient, float scale) : IRowKernel where T : unmanaged
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(long first, long end)
@@ -101,7 +104,7 @@ internal sealed class CrossEntropyCall(Tensor logits, long[] targets, long count
                 for (nuint i = 0; i < size; i += Lanes.Count) sums += Lanes.Exp(Lanes.Load(ref x, i) - Vector512.Create(max));
                 var logSum = MathF.Log(Lanes.Sum(sums));
                 var target = (nuint)targets[row];
-                losses[row] = -(Element(ref x, target) - max - logSum);
+                losses.Row<float>(row) = -(Element(ref x, target) - max - logSum);
                 if (!gradient) continue;
 
                 for (nuint i = 0; i < size; i += Lanes.Count)
@@ -114,6 +117,12 @@ internal sealed class CrossEntropyCall(Tensor logits, long[] targets, long count
                 if (typeof(T) == typeof(float)) Unsafe.As<T, float>(ref Unsafe.Add(ref x, target)) = correct;
                 else Unsafe.As<T, ushort>(ref Unsafe.Add(ref x, target)) = BFloat16Lanes.FromSingle(correct);
             }
+        }
+
+        public void DeclareWrites(long row, KernelWrites writes)
+        {
+            writes.Add(losses, row);
+            if (gradient) writes.Add(logits, row);
         }
 
         private static float Element(ref T row, nuint index) => typeof(T) == typeof(float)

@@ -65,6 +65,8 @@ internal sealed class GatedCall(Tensor gate, Tensor up) : AdapterCall
                 }
             }
         }
+
+        public void DeclareWrites(long row, KernelWrites writes) => writes.Add(y, row);
     }
 
     private readonly struct BackwardKernel<T>(KernelMatrix gate, KernelMatrix up, KernelMatrix dy, KernelMatrix dGate, KernelMatrix dUp) : IRowKernel where T : unmanaged
@@ -88,6 +90,12 @@ internal sealed class GatedCall(Tensor gate, Tensor up) : AdapterCall
                     Lanes.Store(d * Lanes.Load(ref u, i) * sigmoid * Vector512.FusedMultiplyAdd(v, Vector512<float>.One - sigmoid, Vector512<float>.One), ref targetGate, i);
                 }
             }
+        }
+
+        public void DeclareWrites(long row, KernelWrites writes)
+        {
+            writes.Add(dGate, row);
+            writes.Add(dUp, row);
         }
     }
 }

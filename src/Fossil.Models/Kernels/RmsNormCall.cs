@@ -85,6 +85,12 @@ internal sealed class RmsNormCall(Tensor x, Tensor weight, double eps) : Adapter
                 for (nuint i = 0; i < size; i += Lanes.Count) Lanes.Store(Lanes.Round<T>(Lanes.Load(ref source, i) * s) * Lanes.Load(ref w, i), ref target, i);
             }
         }
+
+        public void DeclareWrites(long row, KernelWrites writes)
+        {
+            writes.Add(y, row);
+            writes.Add(scale, row);
+        }
     }
 
     private readonly struct BackwardKernel<T>(KernelMatrix x, KernelMatrix weight, KernelMatrix dy, KernelMatrix dx, KernelMatrix scale) : IRowKernel where T : unmanaged
@@ -108,6 +114,8 @@ internal sealed class RmsNormCall(Tensor x, Tensor weight, double eps) : Adapter
                 }
             }
         }
+
+        public void DeclareWrites(long row, KernelWrites writes) => writes.Add(dx, row);
     }
 
     private readonly ref struct Squares<T>(ref T x) : IRowTerms where T : unmanaged
@@ -147,5 +155,7 @@ internal sealed class RmsNormCall(Tensor x, Tensor weight, double eps) : Adapter
                 Lanes.Store(sum, ref dw.Row<T>(0), column);
             }
         }
+
+        public void DeclareWrites(long row, KernelWrites writes) => writes.Add(dw, 0, row * Lanes.Count, Lanes.Count);
     }
 }

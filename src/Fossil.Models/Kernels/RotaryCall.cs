@@ -94,6 +94,8 @@ internal sealed class RotaryCall(Tensor x, Tensor? cos, Tensor? sin, int repeat)
                 }
             }
         }
+
+        public void DeclareWrites(long row, KernelWrites writes) => writes.Add(y, row);
     }
 
     private readonly struct BackwardKernel<T>(KernelMatrix dy, KernelMatrix dx, RotaryAngles angles, int size, int repeat) : IRowKernel where T : unmanaged
@@ -125,5 +127,7 @@ internal sealed class RotaryCall(Tensor x, Tensor? cos, Tensor? sin, int repeat)
                 }
             }
         }
+
+        public void DeclareWrites(long row, KernelWrites writes) => writes.Add(dx, row);
     }
 }

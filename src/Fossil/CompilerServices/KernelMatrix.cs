@@ -11,11 +11,11 @@ public readonly unsafe struct KernelMatrix
     private readonly byte* address;
     private readonly long rowBytes;
 
-    private KernelMatrix(byte* address, long rows, long columns, long rowStride, ScalarType elementType, int elementSize)
+    private KernelMatrix(byte* address, long rows, long columns, long rowStride, ScalarType elementType)
     {
         this.address = address;
         RowStride = rowStride;
-        rowBytes = rowStride * elementSize;
+        rowBytes = rowStride * SizeOf(elementType);
         Rows = rows;
         Columns = columns;
         ElementType = elementType;
@@ -30,6 +30,9 @@ public readonly unsafe struct KernelMatrix
 
     /// <summary>Elements from the start of a row to that of the next.</summary>
     internal long RowStride { get; }
+
+    /// <summary>Bytes of an element.</summary>
+    internal int ElementSize => SizeOf(ElementType);
 
     /// <summary>The dtype: float32 or bfloat16.</summary>
     public ScalarType ElementType { get; }
@@ -49,8 +52,7 @@ public readonly unsafe struct KernelMatrix
         if (tensor.shape is not [var rows, var columns]) return false;
         var strides = tensor.stride();
         if (columns > 1 && strides[1] != 1) return false;
-        var elementSize = type == ScalarType.Float32 ? sizeof(float) : sizeof(ushort);
-        matrix = new KernelMatrix((byte*)NativeTensor.Data(tensor), rows, columns, strides[0], type, elementSize);
+        matrix = new KernelMatrix((byte*)NativeTensor.Data(tensor), rows, columns, strides[0], type);
         return true;
     }
 
@@ -58,4 +60,6 @@ public readonly unsafe struct KernelMatrix
     /// <typeparam name="T"><see cref="float"/> for float32, <see cref="ushort"/> for bfloat16.</typeparam>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ref T Row<T>(long row) where T : unmanaged => ref Unsafe.AsRef<T>(address + (row * rowBytes));
+
+    private static int SizeOf(ScalarType elementType) => elementType == ScalarType.Float32 ? sizeof(float) : sizeof(ushort);
 }

@@ -1,9 +1,13 @@
 using System.ComponentModel;
+using System.Runtime.ExceptionServices;
 using static TorchSharp.torch;
 
 namespace Fossil.CompilerServices;
 
-/// <summary>Runs a <see cref="IRowKernel"/> over all rows, in parallel where that pays.</summary>
+/// <summary>
+/// Runs a <see cref="IRowKernel"/> over all rows, in parallel where that pays. In a process that is started with the runtime option <c>Fossil.CheckKernels</c> it
+/// first checks that no two rows write the same memory.
+/// </summary>
 [EditorBrowsable(EditorBrowsableState.Never)]
 public static class KernelRows
 {
@@ -17,19 +21,35 @@ public static class KernelRows
     /// <param name="rows">The number of rows.</param>
     /// <param name="columns">Elements of a row, to judge the amount of work by.</param>
     /// <param name="kernel">The work.</param>
+    /// <exception cref="Exception">What the kernel threw; rows that had not begun then are left out.</exception>
     public static void Run<TKernel>(long rows, long columns, TKernel kernel) where TKernel : struct, IRowKernel
     {
-        var elements = rows * Math.Max(1, columns);
-        var threads = (int)Math.Min(Math.Min(get_num_threads(), Environment.ProcessorCount), Math.Min(rows, elements / ElementsWorthAThread));
-        if (threads <= 1)
+        if (!KernelCheck.IsOn)
         {
-            kernel.Run(0, rows);
+            Launch(rows, columns, kernel);
             return;
         }
 
+        var check = KernelCheck.Before(rows, kernel);
+        Launch(rows, columns, kernel);
+        check.After();
+    }
+
+    /// <summary>Runs <paramref name="kernel"/> on libtorch's threads, or on those of .NET's thread pool.</summary>
+    internal static void Run<TKernel>(long rows, long columns, TKernel kernel, int threads, bool onThreadPool) where TKernel : struct, IRowKernel
+    {
         var job = new Job<TKernel>(kernel, rows, Math.Max(1, ElementsPerClaim / Math.Max(1, columns)));
-        if (OpenMPTeam.IsAvailable) OpenMPTeam.Run(job, threads);
-        else job.RunOnThreadPool(threads - 1);
+        if (onThreadPool) job.RunOnThreadPool(threads - 1);
+        else OpenMPTeam.Run(job, threads);
+        job.ThrowFailure();
+    }
+
+    private static void Launch<TKernel>(long rows, long columns, TKernel kernel) where TKernel : struct, IRowKernel
+    {
+        var elements = rows * Math.Max(1, columns);
+        var threads = (int)Math.Min(Math.Min(get_num_threads(), Environment.ProcessorCount), Math.Min(rows, elements / ElementsWorthAThread));
+        if (threads <= 1) kernel.Run(0, rows);
+        else Run(rows, columns, kernel, threads, onThreadPool: !OpenMPTeam.IsAvailable);
     }
 
     /// <summary>Blocks of rows that threads claim.</summary>
@@ -37,6 +57,7 @@ public static class KernelRows
     {
         private long claimed;
         private long done;
+        private volatile Exception? failure;
 
         /// <summary>
         /// The caller and its helpers. The caller never waits for a helper that has not started: libtorch's own threads may spin for a while
@@ -58,9 +79,23 @@ public static class KernelRows
                 var first = end - block;
                 if (first >= rows) return;
                 end = Math.Min(end, rows);
-                kernel.Run(first, end);
+                try
+                {
+                    if (failure is null) kernel.Run(first, end);
+                }
+                catch (Exception exception)
+                {
+                    // On a thread of libtorch or of the pool it would end the process; the launching thread throws it.
+                    failure = exception;
+                }
                 Interlocked.Add(ref done, end - first);
             }
+        }
+
+        /// <summary>Throws what a row threw.</summary>
+        public void ThrowFailure()
+        {
+            if (failure is not null) ExceptionDispatchInfo.Throw(failure);
         }
     }
 }

@@ -8,7 +8,8 @@ namespace Fossil.CompilerServices;
 /// </summary>
 internal static unsafe class OpenMPTeam
 {
-    private static readonly delegate* unmanaged<delegate* unmanaged<nint, void>, nint, uint, uint, void> Parallel = Find();
+    private static readonly delegate* unmanaged<delegate* unmanaged<nint, void>, nint, uint, uint, void> Parallel =
+        (delegate* unmanaged<delegate* unmanaged<nint, void>, nint, uint, uint, void>)Find();
 
     /// <summary>Whether this process has such threads.</summary>
     public static bool IsAvailable => Parallel != null;
@@ -27,17 +28,21 @@ internal static unsafe class OpenMPTeam
         }
     }
 
+    /// <summary>
+    /// The address of GOMP_parallel that libtorch itself calls; 0 where there is none. Another copy, which some other library may have loaded, would bring threads of
+    /// its own that fight libtorch's for the cores. So it is looked up as the dynamic linker does for libtorch: what is global to the process comes first (LD_PRELOAD),
+    /// then what libtorch depends on.
+    /// </summary>
+    internal static nint Find()
+    {
+        const string Function = "GOMP_parallel";
+        if (!OperatingSystem.IsLinux()) return 0;
+        if (NativeLibrary.TryGetExport(NativeLibrary.GetMainProgramHandle(), Function, out var address)) return address;
+        return NativeLibrary.TryLoad(NativeTensor.Library, typeof(OpenMPTeam).Assembly, searchPath: null, out var libtorch) && NativeLibrary.TryGetExport(libtorch, Function, out address)
+            ? address
+            : 0;
+    }
+
     [UnmanagedCallersOnly]
     private static void Enter(nint work) => ((IThreadPoolWorkItem)GCHandle.FromIntPtr(work).Target!).Execute();
-
-    /// <summary>GOMP_parallel of the very library that libtorch has loaded: another copy would bring threads of its own.</summary>
-    private static delegate* unmanaged<delegate* unmanaged<nint, void>, nint, uint, uint, void> Find()
-    {
-        const string Maps = "/proc/self/maps";
-        if (!OperatingSystem.IsLinux() || !File.Exists(Maps)) return null;
-        var library = File.ReadLines(Maps).Select(line => line[(line.IndexOf('/') + 1)..]).FirstOrDefault(path => Path.GetFileName(path).StartsWith("libgomp", StringComparison.Ordinal));
-        return library is not null && NativeLibrary.TryLoad("/" + library, out var handle) && NativeLibrary.TryGetExport(handle, "GOMP_parallel", out var address)
-            ? (delegate* unmanaged<delegate* unmanaged<nint, void>, nint, uint, uint, void>)address
-            : null;
-    }
 }

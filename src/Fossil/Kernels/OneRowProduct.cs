@@ -51,24 +51,25 @@ internal static class OneRowProduct
             ref var target = ref y.Row<ushort>(0);
             for (var panel = first; panel < end; panel++)
             {
-                // The last panel ends where y ends; what it shares with the one before comes out the same.
-                var column = PanelProduct.FirstColumn(panel, y.Columns);
+                var (column, shared) = (PanelProduct.FirstColumn(panel, y.Columns), PanelProduct.SharedColumns(panel, y.Columns));
                 fixed (float* shard = &d.Row<float>(0))
                 {
                     PanelProduct.Multiply(1, shardSize, sums, shardSize, 1, shard + column, (nint)d.RowStride, product, PanelProduct.Width, accumulate: false);
                 }
 
-                for (nint i = 0; i < PanelProduct.Width; i += 4)
+                for (var i = shared & ~3; i < PanelProduct.Width; i += 4)
                 {
                     var dots = Dots(input, width, ref w.Row<ushort>(column + i), (nint)w.RowStride);
                     // As with separate operations: the base is rounded, then the sum.
-                    for (var j = 0; j < 4; j++)
+                    for (var j = (int)Math.Max(0, shared - i); j < 4; j++)
                     {
                         Unsafe.Add(ref target, column + i + j) = BFloat16Lanes.FromSingle(BFloat16Lanes.ToSingle(BFloat16Lanes.FromSingle(dots[j])) + product[i + j]);
                     }
                 }
             }
         }
+
+        public void DeclareWrites(long row, KernelWrites writes) => PanelProduct.DeclareWrites(writes, y, 0, panel: row);
 
         /// <summary>The products of x with four rows of W.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]

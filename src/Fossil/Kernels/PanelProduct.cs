@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Fossil.CompilerServices;
 
 namespace Fossil.Kernels;
 
@@ -20,8 +21,15 @@ internal static unsafe class PanelProduct
     /// <summary>How many panels cover <paramref name="columns"/>.</summary>
     public static long Panels(long columns) => (columns + Width - 1) / Width;
 
-    /// <summary>The first column of a panel. The last panel ends where the matrix ends, and so may overlap the one before.</summary>
+    /// <summary>The first column of a panel. The last panel ends where the matrix ends, and so may share columns with the one before.</summary>
     public static nint FirstColumn(long panel, long columns) => (nint)Math.Min(panel * Width, columns - Width);
+
+    /// <summary>How many of a panel's first columns are the panel before's: it computes them too, but must not write them, for another thread does.</summary>
+    public static nint SharedColumns(long panel, long columns) => (nint)(panel * Width) - FirstColumn(panel, columns);
+
+    /// <summary>Declares the columns of a panel that are its own, in one row of <paramref name="matrix"/>.</summary>
+    public static void DeclareWrites(KernelWrites writes, in KernelMatrix matrix, long row, long panel) =>
+        writes.Add(matrix, row, panel * Width, Math.Min(Width, matrix.Columns - (panel * Width)));
 
     /// <summary>C = A B, or C += A B, for a panel B of <see cref="Width"/> columns.</summary>
     /// <param name="rows">Rows of A and C.</param>

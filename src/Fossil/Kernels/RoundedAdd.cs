@@ -60,4 +60,7 @@ internal readonly struct RoundedAdd : IRowKernel
             }
         }
     }
+
+    /// <inheritdoc/>
+    public void DeclareWrites(long row, KernelWrites writes) => writes.Add(target, row);
 }

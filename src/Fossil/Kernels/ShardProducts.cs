@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Fossil.CompilerServices;
 using static TorchSharp.torch;
@@ -36,7 +37,7 @@ internal static class ShardProducts
     public static bool TryAddOfFewRows(Tensor output, Tensor input, Tensor shard)
     {
         if (!PanelProduct.IsSupported || !KernelMatrix.TryOpen(input, out var x) || !KernelMatrix.TryOpen(output, out var y) || !KernelMatrix.TryOpen(shard, out var d)) return false;
-        if (x.Rows is 0 or > FewRows || d.ElementType != ScalarType.Float32 || y.ElementType != x.ElementType || y.Columns < PanelProduct.Width || d.Columns != y.Columns) return false;
+        if (x.Rows is 0 or > FewRows || y.RowsOverlap || d.ElementType != ScalarType.Float32 || y.ElementType != x.ElementType || y.Columns < PanelProduct.Width || d.Columns != y.Columns) return false;
         if (d.Rows > FewRowsKernel.LargestShard || d.Rows % Vector512<float>.Count != 0 || x.Columns % d.Rows != 0) return false;
         KernelRows.Run(PanelProduct.Panels(y.Columns), PanelProduct.Width * d.Rows, new FewRowsKernel(y, x, d));
         Keep(output, input, shard);
@@ -104,7 +105,7 @@ internal static class ShardProducts
         }
     }
 
-    /// <summary>Adds a row of a product to y from <paramref name="column"/> + <paramref name="skip"/> on; in 16 bits it is rounded once.</summary>
+    /// <summary>Adds a row of a product to y from <paramref name="column"/> + <paramref name="skip"/> on, for the columns before are another panel's; in 16 bits it is rounded once.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static unsafe void AddTo(in KernelMatrix y, long row, nint column, nint skip, float* product)
     {
@@ -138,15 +139,20 @@ internal static class ShardProducts
                 var row = rowBlock * RowsAtOnce;
                 var rows = (nint)Math.Min(RowsAtOnce, y.Rows - row);
                 var column = PanelProduct.FirstColumn(panel, y.Columns);
-                // Columns that the panel before has added already.
-                var skip = (nint)(panel * PanelProduct.Width) - column;
                 fixed (float* sums = &s.Row<float>(row), shard = &d.Row<float>(0))
                 {
                     PanelProduct.Multiply(rows, (nint)d.Rows, sums, (nint)s.RowStride, 1, shard + column, (nint)d.RowStride, product, PanelProduct.Width, accumulate: false);
                 }
 
-                for (nint i = 0; i < rows; i++) AddTo(y, row + i, column, skip, product + (i * PanelProduct.Width));
+                var shared = PanelProduct.SharedColumns(panel, y.Columns);
+                for (nint i = 0; i < rows; i++) AddTo(y, row + i, column, shared, product + (i * PanelProduct.Width));
             }
+        }
+
+        public void DeclareWrites(long row, KernelWrites writes)
+        {
+            var (rowBlock, panel) = Math.DivRem(row, panels);
+            for (var i = rowBlock * RowsAtOnce; i < Math.Min((rowBlock + 1) * RowsAtOnce, y.Rows); i++) PanelProduct.DeclareWrites(writes, y, i, panel);
         }
     }
 
@@ -172,8 +178,13 @@ internal static class ShardProducts
                     PanelProduct.Multiply(rows, shardSize, sums, shardSize, 1, shard + column, (nint)d.RowStride, product, PanelProduct.Width, accumulate: false);
                 }
 
-                for (nint row = 0; row < rows; row++) AddTo(y, row, column, (nint)(panel * PanelProduct.Width) - column, product + (row * PanelProduct.Width));
+                for (nint row = 0; row < rows; row++) AddTo(y, row, column, PanelProduct.SharedColumns(panel, y.Columns), product + (row * PanelProduct.Width));
             }
+        }
+
+        public void DeclareWrites(long row, KernelWrites writes)
+        {
+            for (var i = 0L; i < y.Rows; i++) PanelProduct.DeclareWrites(writes, y, i, panel: row);
         }
     }
 
@@ -209,6 +220,11 @@ internal static class ShardProducts
                 }
             }
         }
+
+        public void DeclareWrites(long row, KernelWrites writes)
+        {
+            for (var i = row * RowsAtOnce; i < Math.Min((row + 1) * RowsAtOnce, ds.Rows); i++) writes.Add(ds, i);
+        }
     }
 
     /// <summary>Its "rows" are blocks of rows of a panel of dD.</summary>
@@ -221,10 +237,11 @@ internal static class ShardProducts
         public void Run(long first, long end)
         {
             var gradient = stackalloc float[DepthAtOnce * PanelProduct.Width];
+            var sharing = stackalloc float[ShardRowsAtOnce * PanelProduct.Width];
             for (var block = first; block < end; block++)
             {
                 var (panel, shardBlock) = Math.DivRem(block, blocks);
-                var column = PanelProduct.FirstColumn(panel, dy.Columns);
+                var (column, shared) = (PanelProduct.FirstColumn(panel, dy.Columns), PanelProduct.SharedColumns(panel, dy.Columns));
                 var (shardRow, shardRows) = (shardBlock * ShardRowsAtOnce, (nint)Math.Min(ShardRowsAtOnce, dd.Rows - (shardBlock * ShardRowsAtOnce)));
                 for (long row = 0; row < dy.Rows; row += DepthAtOnce)
                 {
@@ -236,10 +253,25 @@ internal static class ShardProducts
 
                     fixed (float* sums = &s.Row<float>(row), target = &dd.Row<float>(shardRow))
                     {
-                        PanelProduct.Multiply(shardRows, depth, sums + shardRow, 1, (nint)s.RowStride, gradient, PanelProduct.Width, target + column, (nint)dd.RowStride, accumulate: row > 0);
+                        // A panel that shares columns is made aside, so that it writes none but its own.
+                        var part = shared == 0 ? target + column : sharing;
+                        var stride = shared == 0 ? (nint)dd.RowStride : PanelProduct.Width;
+                        PanelProduct.Multiply(shardRows, depth, sums + shardRow, 1, (nint)s.RowStride, gradient, PanelProduct.Width, part, stride, accumulate: row > 0);
                     }
                 }
+
+                for (nint i = 0; shared > 0 && i < shardRows; i++)
+                {
+                    var own = new Span<float>(sharing + (i * PanelProduct.Width) + shared, PanelProduct.Width - (int)shared);
+                    own.CopyTo(MemoryMarshal.CreateSpan(ref Unsafe.Add(ref dd.Row<float>(shardRow + i), column + shared), own.Length));
+                }
             }
+        }
+
+        public void DeclareWrites(long row, KernelWrites writes)
+        {
+            var (panel, shardBlock) = Math.DivRem(row, blocks);
+            for (var i = shardBlock * ShardRowsAtOnce; i < Math.Min((shardBlock + 1) * ShardRowsAtOnce, dd.Rows); i++) PanelProduct.DeclareWrites(writes, dd, i, panel);
         }
     }
 }

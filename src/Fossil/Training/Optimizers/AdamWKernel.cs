@@ -44,6 +44,14 @@ internal static class AdamWKernel
             var length = (int)(Math.Min(end * BlockSize, count) - offset);
             StepInMemory(new(parameter + offset, length), new(gradient + offset, length), new(first + offset, length), new(second + offset, length), coefficients);
         }
+
+        public void DeclareWrites(long row, KernelWrites writes)
+        {
+            var (offset, length) = (row * BlockSize, Math.Min(BlockSize, count - (row * BlockSize)));
+            writes.Add(parameter + offset, length);
+            writes.Add(first + offset, length);
+            writes.Add(second + offset, length);
+        }
     }
 
     /// <summary>The same roundings in the same order as libtorch's operations below, so both ways give the same numbers.</summary>
