@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Fossil.Concurrency;
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

@@ -82,14 +82,16 @@ public sealed class ConcurrentUseTests
         {
             var (model, adapted) = Adapted(seed: 1, dropout: 0.3);
             using var done = new CancellationTokenSource();
-            var requests = new Thread(() =>
+            Exception? failure = null;
+            var requests = new Thread(() => failure = Record.Exception(() =>
             {
                 while (!done.IsCancellationRequested) Assert.Equal(16, Text(model, Prompts[0]).Split(' ').Length);
-            });
+            }));
             if (withRequests) requests.Start();
             var state = new Trainer<TokenBatch>(adapted, model.loss, arguments, data).Train().State;
             done.Cancel();
             if (withRequests) requests.Join();
+            Assert.Null(failure);
             adapted.Dispose();
             model.Dispose();
             return state.Logs.Select(log => log.Loss).ToArray();

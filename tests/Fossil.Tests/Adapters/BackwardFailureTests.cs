@@ -1,6 +1,5 @@
 using Fossil.TestData;
 using Fossil.Training;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Fossil.Tests.Adapters;

@@ -1,6 +1,5 @@
 using Fossil.Serialization;
 using Fossil.TestData;
-using Fossil.Training;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

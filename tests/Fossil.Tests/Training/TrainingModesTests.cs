@@ -1,4 +1,3 @@
-using Fossil.Tests.Adapters;
 using Fossil.Training;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -1,6 +1,5 @@
 using Fossil.Autograd;
 using Fossil.Concurrency;
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

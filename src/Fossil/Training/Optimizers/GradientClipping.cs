@@ -1,7 +1,6 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 using Fossil.Concurrency;
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
