@@ -46,7 +46,7 @@ public static class AdaptedModelExport
         GgufWriter.Save(path, metadata, [.. conversion.Tensors.OrderBy(entry => entry.Name.Module, StringComparer.Ordinal).ThenBy(entry => entry.Name.Name, StringComparer.Ordinal).Select(entry => Source(entry.Name, entry.Tensor, config))]);
     }
 
-    /// <summary>Writes the model with its active adapters merged into it as a Hugging Face folder. The model itself stays as it is.</summary>
+    /// <summary>Writes the model with its merged and its active adapters merged into it as a Hugging Face folder: as it computes. The model itself stays as it is, to the bit.</summary>
     /// <param name="adapted">The adapted <see cref="LlamaForCausalLM"/>.</param>
     /// <param name="folder">The folder; made where it does not exist.</param>
     /// <param name="dtype">dtype of the tensors in the file; the parameters' own where null.</param>
@@ -57,7 +57,7 @@ public static class AdaptedModelExport
     public static void SaveMergedPretrained(this AdaptedModel adapted, string folder, ScalarType? dtype = null, PretrainedTokenizer? tokenizer = null, long maxShardBytes = LlamaForCausalLM.DefaultMaxShardBytes) =>
         WithMerged(adapted, model => model.SavePretrained(folder, dtype, tokenizer, maxShardBytes));
 
-    /// <summary>Writes the model with its active adapters merged into it as a GGUF file. The model itself stays as it is.</summary>
+    /// <summary>Writes the model with its merged and its active adapters merged into it as a GGUF file: as it computes. The model itself stays as it is, to the bit.</summary>
     /// <param name="adapted">The adapted <see cref="LlamaForCausalLM"/>.</param>
     /// <param name="path">The file.</param>
     /// <param name="type">How matrices are stored: F32, F16, BF16 or Q8_0.</param>
@@ -73,22 +73,8 @@ public static class AdaptedModelExport
         ArgumentNullException.ThrowIfNull(adapted);
         var model = ModelOf(adapted);
         using var entry = ModelGuard.Of(model).EnterToSave();
-        if (adapted.MergedAdapters.Count > 0)
-        {
-            save(model);
-            return;
-        }
-
-        // With the base kept aside, unmerging restores its very bits.
-        adapted.Merge(keepBase: true);
-        try
-        {
-            save(model);
-        }
-        finally
-        {
-            adapted.Unmerge();
-        }
+        using var merged = adapted.MergeActive();
+        save(model);
     }
 
     private static LlamaForCausalLM ModelOf(AdaptedModel adapted) => adapted.Model as LlamaForCausalLM

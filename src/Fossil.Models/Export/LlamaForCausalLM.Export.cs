@@ -17,7 +17,7 @@ public sealed partial class LlamaForCausalLM
 
     /// <summary>
     /// Writes the model as a Hugging Face folder: <c>config.json</c> and <c>model.safetensors</c>, or several files with their index. All files change together.
-    /// Adapters are not written: merge them first, or save them on their own.
+    /// Adapters are not written, nor what they train of the base: merge them first, or save them on their own.
     /// </summary>
     /// <param name="folder">The folder; made where it does not exist.</param>
     /// <param name="dtype">dtype of the tensors in the file; the parameters' own where null.</param>
@@ -28,6 +28,7 @@ public sealed partial class LlamaForCausalLM
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         using var entry = ModelGuard.Of(this).EnterToSave();
+        using var withoutActive = AdaptedModel.WithoutActive(this);
         var parameters = CheckpointParameters();
         var stored = dtype ?? parameters.Values.First().dtype;
         var format = SafetensorsDtypes.FromTorch(stored) ?? throw new ExportException($"safetensors cannot hold {stored}. Choose float32, bfloat16 or float16.");
@@ -95,7 +96,7 @@ public sealed partial class LlamaForCausalLM
     [GeneratedRegex(@"^model-\d{5}-of-\d{5}\.safetensors$", RegexOptions.CultureInvariant)]
     private static partial Regex ShardName();
 
-    /// <summary>Writes the model as a GGUF file for llama.cpp, Ollama and LLamaSharp. Adapters are not written: merge them first, or save them on their own.</summary>
+    /// <summary>Writes the model as a GGUF file for llama.cpp, Ollama and LLamaSharp. Adapters are not written, nor what they train of the base: merge them first, or save them on their own.</summary>
     /// <param name="path">The file.</param>
     /// <param name="type">How matrices are stored: F32, F16, BF16 or Q8_0. Vectors are always F32, and matrices whose rows are no multiple of 32 elements F16 instead of Q8_0.</param>
     /// <param name="tokenizer">The tokenizer to put into the file; none where null, then llama.cpp cannot run it as it stands.</param>
@@ -106,6 +107,7 @@ public sealed partial class LlamaForCausalLM
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         using var entry = ModelGuard.Of(this).EnterToSave();
+        using var withoutActive = AdaptedModel.WithoutActive(this);
         var tensors = CheckpointParameters().Select(entry => GgufModelWriter.Source(entry.Key, entry.Value, Config, type)).ToList();
         if (Config.Rope.Type == RopeType.Llama3) tensors.Add(GgufModelWriter.RopeFactors(Config));
         GgufWriter.Save(path, GgufModelWriter.Metadata(Config, type, tokenizer?.Definition, metadata), tensors);

@@ -1,6 +1,7 @@
 using Fossil.Adapters;
 using Fossil.Serialization;
 using Fossil.Targets;
+using static TorchSharp.torch;
 
 namespace Fossil;
 
@@ -123,6 +124,21 @@ public sealed partial class AdaptedModel
         {
             if (owner is not null && !parameter.UseOf(owner).IsFrozen && !Find(owner).IsFrozen && !IsMerged(owner)) parameter.Parameter.requires_grad = true;
         }
+    }
+
+    /// <summary>
+    /// Puts the base's own values in place of those that an active adapter has of its own, until the result is disposed: for writing a model without its adapters. What is merged
+    /// stays. Null where the model has no adapters, or is being written as it computes.
+    /// </summary>
+    internal static IDisposable? WithoutActive(nn.Module model)
+    {
+        if (!Attached.TryGetValue(model, out var adapted) || adapted.isActiveMerged) return null;
+        foreach (var parameter in adapted.trainedBase)
+        {
+            if (parameter.Current is { } owner && !adapted.IsMerged(owner)) parameter.Deactivate();
+        }
+
+        return new Restoration(adapted.ApplyTrainedBase);
     }
 
     /// <summary>A base parameter can have the values of one adapter at a time, and so can those that share it while they are trained together.</summary>

@@ -14,13 +14,13 @@ public sealed partial class AdaptedModel
     // PEFT: EMBEDDING_LAYER_NAMES.
     private static readonly string[] EmbeddingLayerNames = ["embed_tokens", "lm_head"];
 
-    /// <summary>The name in the file of each base weight that is saved with the adapter, and its target.</summary>
-    private IEnumerable<(AdapterTensorName Name, AdaptedTarget Target)> BaseTensorsOf(AttachedAdapter adapter)
+    /// <summary>The name in the file of each base weight that is saved with the adapter, and the layer on it.</summary>
+    private IEnumerable<(AdapterTensorName Name, AdapterLayer Layer)> BaseTensorsOf(AttachedAdapter adapter)
     {
         if (!NamesAnEmbeddingLayer(adapter)) return [];
         return from layer in adapter.Layers
                where EmbeddingLayerNames.Contains(LastName(layer.Target.Path))
-               select (new AdapterTensorName(AdapterTensorKind.AdaptedWeight, layer.Target.Path, BaseWeight.Name), layer.Target);
+               select (new AdapterTensorName(AdapterTensorKind.AdaptedWeight, layer.Target.Path, BaseWeight.Name), layer);
     }
 
     /// <summary>Everything that is written into an adapter's file. The caller's dispose scope owns what had to be computed.</summary>
@@ -28,23 +28,34 @@ public sealed partial class AdaptedModel
     {
         var own = TensorsOf(adapter).Select(entry => (entry.Name, entry.Tensor)).ToArray();
         var written = own.Select(entry => entry.Name).ToHashSet();
-        return [.. own, .. BaseTensorsOf(adapter).Where(entry => !written.Contains(entry.Name)).Select(entry => (entry.Name, UnmergedWeight(entry.Target)))];
+        return [.. own, .. BaseTensorsOf(adapter).Where(entry => !written.Contains(entry.Name)).Select(entry => (entry.Name, entry.Layer.ToFileWeight(UnmergedWeight(entry.Layer.Target))))];
     }
 
     /// <summary>
     /// Takes a base weight of the file over. Where it is not the model's, the adapter belongs to another base: as in PEFT it brings its own, which is in place while it is active.
     /// </summary>
     /// <returns>Whether it brings its own.</returns>
-    private bool LoadBase(AttachedAdapter adapter, AdaptedTarget target, AdapterTensorName name, AdapterFile file)
+    private bool LoadBase(AttachedAdapter adapter, AdapterLayer layer, AdapterTensorName name, Tensor fileValues, AdapterFile file)
     {
         using var scope = NewDisposeScope();
-        var (values, weight) = (file.Load(name), UnmergedWeight(target));
-
-        // A model in another dtype than the file is the same one if it is so in the coarser of both.
-        if (values.to(weight.dtype).equal(weight).all().item<bool>() || weight.to(values.dtype).equal(values).all().item<bool>()) return false;
+        var target = layer.Target;
+        var (values, weight) = (layer.FromFileWeight(fileValues), UnmergedWeight(target));
+        if (IsSameBase(layer, values, weight)) return false;
         AddTrainedBase(adapter.Name, target.WeightPlace, new TrainedBaseUse([new BaseTensor(name.Kind, target.WeightPlace)], IsFrozen: true), Ties()).SetValues(adapter.Name, values);
         FossilWarnings.Report($"{file.Path} brings another '{target.Path}.{BaseWeight.Name}' than the model has: the adapter was trained on another base, or on a resized one. It is used while '{adapter.Name}' is active.");
         return true;
+    }
+
+    private static bool IsSameBase(AdapterLayer layer, Tensor values, Tensor weight)
+    {
+        // A model in another dtype than the file is the same one if it is so in the coarser of both.
+        if (values.to(weight.dtype).equal(weight).all().item<bool>() || weight.to(values.dtype).equal(values).all().item<bool>()) return true;
+        if (!layer.ChangesBase) return false;
+
+        // What was taken out and put back was rounded twice.
+        var (exact, largest) = (weight.to(ScalarType.Float64), weight.abs().max().to(ScalarType.Float64).item<double>());
+        var step = Math.Max(finfo(values.dtype).eps, finfo(weight.dtype).eps);
+        return (values.to(ScalarType.Float64) - exact).abs().max().item<double>() <= 4 * step * largest;
     }
 
     private Tensor UnmergedWeight(AdaptedTarget target) => mergedTargets.TryGetValue(target, out var merged) ? merged.Unmerged() : target.Weight.detach();

@@ -31,21 +31,21 @@ public sealed partial class AdaptedModel
 
         var paths = Targets.Select(target => target.Path).Where(path => parts.Any(part => part.Layers.Any(layer => layer.Target.Path == path))).ToArray();
         var config = method.CombinedConfig([.. parts.Select(part => part.Config)]) with { TargetModules = paths, ExcludeModules = null, LayersToTransform = null, LayersPattern = null, InferenceMode = false };
-        var combined = Create(newName, config);
-        using var noGrad = no_grad();
-        foreach (var layer in combined.Layers)
+        Create(newName, config, fill: combined =>
         {
-            using var scope = NewDisposeScope();
-            foreach (var (name, parameter) in layer.Parameters())
+            foreach (var layer in combined.Layers)
             {
-                parameter.zero_();
-                for (var i = 0; i < parts.Length; i++)
+                using var scope = NewDisposeScope();
+                foreach (var (name, parameter) in layer.Parameters())
                 {
-                    if (layer.Target.FindLayer(parts[i].Name) is { } source) parameter.add_(source.Parameter(name), Scalars.Of(weights[i]));
+                    parameter.zero_();
+                    for (var i = 0; i < parts.Length; i++)
+                    {
+                        if (layer.Target.FindLayer(parts[i].Name) is { } source) parameter.add_(source.Parameter(name), Scalars.Of(weights[i]));
+                    }
                 }
             }
-        }
-
+        });
         ApplyState();
     }
 
@@ -61,14 +61,17 @@ public sealed partial class AdaptedModel
     public void ConvertToLora(string newName, string adapterName = DefaultAdapterName, int? rank = null, double? energy = null)
     {
         using var entry = Enter();
-        using var conversion = LoraConversion.Of(Find(adapterName), rank, energy);
-        var converted = Create(newName, conversion.Config);
-        using var noGrad = no_grad();
-        foreach (var layer in converted.Layers)
+        var adapter = Find(adapterName);
+        using var conversion = Convert(adapter, rank, energy);
+        Create(newName, conversion.Config, fill: converted =>
         {
-            foreach (var (name, parameter) in layer.Parameters()) parameter.copy_(conversion.Factor(layer.Target, name.FileSuffix));
-        }
+            foreach (var layer in converted.Layers)
+            {
+                foreach (var (name, parameter) in layer.Parameters()) parameter.copy_(conversion.Factor(layer.Target, name.FileSuffix));
+            }
 
+            foreach (var parameter in TrainedBaseOf(adapter).Where(parameter => parameter.Adapters.Contains(newName))) parameter.SetValues(newName, parameter.ValuesOf(adapterName));
+        });
         ApplyState();
     }
 
@@ -84,7 +87,7 @@ public sealed partial class AdaptedModel
     {
         using var entry = Enter(toSave: true);
         var adapter = Find(adapterName);
-        using var conversion = LoraConversion.Of(adapter, rank, energy);
+        using var conversion = Convert(adapter, rank, energy);
         AdapterFile.SaveFolder(folder, conversion.Config, [.. conversion.Tensors, .. TrainedBaseTensors(adapter).Select(entry => (entry.Name, entry.Parameter.ValuesOf(adapterName)))]);
     }
 
@@ -96,6 +99,13 @@ public sealed partial class AdaptedModel
         var adapter = Find(adapterName);
         return TrainedBaseOf(adapter).FirstOrDefault() is { } trained
             ? throw new AdapterCombinationException($"'{adapterName}' has its own '{trained.Name}' of the base model too, which a LoRA alone cannot carry. Merge it and export the model instead.")
-            : LoraConversion.Of(adapter, rank, energy);
+            : Convert(adapter, rank, energy);
+    }
+
+    /// <summary>The conversion of an adapter's change of the base weight, which must not hold merged adapters while it is computed.</summary>
+    private LoraConversion Convert(AttachedAdapter adapter, int? rank, double? energy)
+    {
+        using var basis = adapter.Layers.Exists(layer => layer.DependsOnWeight) ? WithBase() : null;
+        return LoraConversion.Of(adapter, rank, energy);
     }
 }

@@ -26,18 +26,22 @@ public sealed partial class AdaptedModel
                 $"The attributes give the targets of '{adapterName}' different settings, but adapter_config.json has one shard size and variant for all. Use one setting, or attach an adapter for each group of targets: AddAdapter(name, new FossilConfig {{ TargetModules = …, ShardSize = … }}).");
         }
 
-        if (adapter.Config is LoraConfig { InitLoraWeights.Iterations: not null })
-            FossilWarnings.Report($"'{adapterName}' starts from a randomised decomposition, which takes another part out of the weights each time: loaded from '{folder}', it will not fit the base. Use SavePissaAsLora.");
+        if (adapter.Config is LoraConfig { InitLoraWeights.Iterations: not null } config && !adapter.IsPeftWarned)
+        {
+            adapter.IsPeftWarned = true;
+            FossilWarnings.Report(
+                $"'{adapterName}' starts from a randomised decomposition ({config.InitLoraWeights.Name}). Its folders and checkpoints load here as they are, but PEFT decomposes the weights again, to another start, and computes something else. For PEFT, write it with SavePissaAsLora, of this model or of one that LoadPretrained gave the folder to.");
+        }
 
         using var scope = NewDisposeScope();
 
         // As PEFT: what is saved is for use, until somebody loads it to train on.
-        AdapterFile.SaveFolder(folder, adapter.Config with { InferenceMode = true }, FileTensorsOf(adapter));
+        AdapterFile.SaveFolder(folder, adapter.Config with { InferenceMode = true }, FileTensorsOf(adapter), PissaStart.Files(adapter.Layers));
     }
 
     /// <summary>
-    /// Writes a PiSSA adapter as a plain LoRA adapter for the base weights as they were before it was attached (PEFT: <c>save_pretrained</c> with <c>path_initial_model_for_weight_conversion</c>).
-    /// <see cref="SavePretrained"/> writes it as it is, for a base that gives up the same part of its weights again.
+    /// Writes a PiSSA adapter as a plain LoRA adapter of twice the rank (PEFT: <c>save_pretrained</c> with <c>path_initial_model_for_weight_conversion</c>).
+    /// <see cref="SavePretrained"/> writes it as it is, with what it started from beside it; PEFT decomposes the weights again instead.
     /// </summary>
     /// <param name="folder">The folder, made where it is missing.</param>
     /// <param name="adapterName">Which adapter.</param>
@@ -73,48 +77,24 @@ public sealed partial class AdaptedModel
     public void LoadAdapter(string folder, string adapterName = DefaultAdapterName, bool isTrainable = false)
     {
         using var entry = Enter();
-        var (config, weights) = AdapterFile.OpenFolder(folder);
-        using (weights)
-        {
-            var adapter = Create(adapterName, config with { InferenceMode = !isTrainable });
-            try
-            {
-                Load(adapter, weights);
-            }
-            catch
-            {
-                Remove(adapter);
-                throw;
-            }
-        }
-
+        using var source = AdapterFolder.Open(folder);
+        Create(adapterName, source.Config with { InferenceMode = !isTrainable }, source);
         ApplyState();
     }
 
     internal static AdaptedModel Load(nn.Module model, string folder, string adapterName, bool isTrainable)
     {
         using var entry = ModelGuard.Of(model).Enter();
-        var (config, weights) = AdapterFile.OpenFolder(folder);
-        using (weights)
-        {
-            var adapted = Attach(model, config with { InferenceMode = !isTrainable }, adapterName);
-            try
-            {
-                adapted.Load(adapted.Find(adapterName), weights);
-            }
-            catch
-            {
-                adapted.Dispose();
-                throw;
-            }
-            return adapted;
-        }
+        using var source = AdapterFolder.Open(folder);
+        return Attach(model, source.Config with { InferenceMode = !isTrainable }, adapterName, source);
     }
 
-    /// <summary>Reads the tensors. Names, shapes and dtypes are checked before the first value is set.</summary>
-    private void Load(AttachedAdapter adapter, AdapterFile file)
+    /// <summary>Reads the tensors. All are read and checked before the first value is set.</summary>
+    private void Load(AttachedAdapter adapter, AdapterFolder folder)
     {
         using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var file = folder.Weights;
         var tensors = TensorsOf(adapter).Select(entry => entry with { Name = file.NameOf(entry.Name, entry.RegisteredName) }).ToArray();
         var bases = BaseTensorsOf(adapter).ToArray();
         foreach (var (name, _, tensor, _, isOptional) in tensors)
@@ -125,34 +105,34 @@ public sealed partial class AdaptedModel
                 throw new AdapterFileException(file.Path, $"there is no tensor '{name}', which {adapter.Config.PeftType} with this configuration needs. Do the configuration and the tensors belong together?");
             }
 
-            CheckShape(file, name, tensor);
+            CheckFits(file, name, tensor);
         }
 
-        foreach (var (name, target) in bases)
+        foreach (var (name, layer) in bases)
         {
-            if (file.Contains(name)) CheckShape(file, name, target.Weight);
+            if (file.Contains(name)) CheckFits(file, name, layer.Target.Weight);
         }
 
         if (file.Names.Except(tensors.Select(entry => entry.Name)).Except(bases.Select(entry => entry.Name)).ToArray() is { Length: > 0 } unknown)
             throw new AdapterFileException(file.Path, $"the tensors {string.Join(", ", unknown.Take(5))}{(unknown.Length > 5 ? ", …" : string.Empty)} belong to no target of this model and configuration.");
 
-        foreach (var (name, _, _, set, _) in tensors.Where(entry => file.Contains(entry.Name)))
+        var values = tensors.Where(entry => file.Contains(entry.Name)).Select(entry => (entry.Set, Values: file.Load(entry.Name))).ToArray();
+        var baseValues = bases.Where(entry => file.Contains(entry.Name)).Select(entry => (entry.Name, entry.Layer, Values: file.Load(entry.Name))).ToArray();
+        folder.Start?.Set(adapter.Layers);
+        foreach (var (set, value) in values) set(value);
+        foreach (var (name, layer, value) in baseValues)
         {
-            using var values = file.Load(name);
-            set(values);
-        }
-
-        foreach (var (name, target) in bases)
-        {
-            if (file.Contains(name) && LoadBase(adapter, target, name, file)) ApplyState();
+            if (LoadBase(adapter, layer, name, value, file)) ApplyState();
         }
     }
 
-    private static void CheckShape(AdapterFile file, AdapterTensorName name, Tensor tensor)
+    private static void CheckFits(AdapterFile file, AdapterTensorName name, Tensor tensor)
     {
         var info = file.GetInfo(name);
         if (!info.Shape.SequenceEqual(tensor.shape))
             throw new AdapterFileException(file.Path, $"'{name}' has shape ({string.Join(", ", info.Shape)}), but this model and configuration need ({string.Join(", ", tensor.shape)}).");
+        if (!info.Dtype.IsFloatingPoint())
+            throw new AdapterFileException(file.Path, $"'{name}' has dtype {info.Dtype}, which holds no trained values. A floating-point dtype is needed.");
     }
 
     /// <summary>What belongs into an adapter's file: the name, the one that it has in the model, the current tensor, how to set its values, and whether a file may lack it.</summary>

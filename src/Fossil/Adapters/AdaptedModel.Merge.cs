@@ -10,6 +10,8 @@ public sealed partial class AdaptedModel
 {
     private readonly List<string> mergedNames = [];
     private readonly Dictionary<AdaptedTarget, MergedTarget> mergedTargets = [];
+    private bool isMergeSuspended;
+    private bool isActiveMerged;
 
     /// <summary>The adapters that are merged into the base, in the order in which they were.</summary>
     public IReadOnlyList<string> MergedAdapters => [.. mergedNames];
@@ -20,32 +22,26 @@ public sealed partial class AdaptedModel
     /// </summary>
     /// <param name="adapterNames">Which, in order; the active ones where null. Those that are merged already are left out, so merging twice does nothing.</param>
     /// <param name="safe">Looks for NaN and infinity in every merged weight before the first weight is changed.</param>
-    /// <param name="keepBase">Keeps a copy of each weight, so that <see cref="Unmerge"/> restores it bit for bit. Otherwise it computes the weight back, within rounding.</param>
+    /// <param name="keepBase">
+    /// Keeps a copy of each weight, so that <see cref="Unmerge"/> and <see cref="DisableAdapters"/> restore it bit for bit. Otherwise they compute the weight back, within
+    /// rounding, which adds up where a model is merged again and again. <see cref="MergeAndUnload"/> keeps none.
+    /// </param>
     /// <returns>The adapters that were merged now.</returns>
+    /// <remarks>Where it throws, no adapter is merged that was not before.</remarks>
     /// <exception cref="NonFiniteWeightException">A safe merge found NaN or infinity; nothing was changed.</exception>
     /// <exception cref="AdapterCombinationException">An adapter whose change depends on the weight (Bat, DoRA) would be merged onto another one's.</exception>
     /// <exception cref="AdapterStateException">Adapters are disabled, or each row uses its own.</exception>
-    public IReadOnlyList<string> Merge(IReadOnlyList<string>? adapterNames = null, bool safe = false, bool keepBase = false)
+    public IReadOnlyList<string> Merge(IReadOnlyList<string>? adapterNames = null, bool safe = false, bool keepBase = true)
     {
         using var entry = Enter();
-        if (disabled > 0 || rowAdapters is not null) throw new AdapterStateException("Merge inside DisableAdapters() or UseAdapters() would be undone or ignored: end that scope first.");
-        string[] names = [.. (adapterNames ?? active).Where(name => !IsMerged(Find(name).Name)).Distinct()];
-        var plans = Targets.Select(target => (Target: target, Layers: LayersToMerge(target, names))).Where(plan => plan.Layers.Count > 0).ToArray();
-
+        var (names, plans) = PlanMerge(adapterNames ?? active);
         using var noGrad = no_grad();
         if (safe)
         {
             foreach (var (target, layers) in plans) CheckFinite(target, layers);
         }
 
-        var ties = Ties();
-        foreach (var (target, _) in plans) ties.CheckSeparable(target.WeightPlace);
-        foreach (var (target, layers) in plans)
-        {
-            if (!mergedTargets.TryGetValue(target, out var merged)) mergedTargets.Add(target, merged = new MergedTarget(target, ties, keepBase));
-            merged.Merge(layers);
-        }
-
+        MergeAll(plans, mergedTargets, keepBase);
         mergedNames.AddRange(names);
         ApplyState();
         return names;
@@ -56,6 +52,7 @@ public sealed partial class AdaptedModel
     public IReadOnlyList<string> Unmerge()
     {
         using var entry = Enter();
+        CheckParameters();
         using var noGrad = no_grad();
         foreach (var merged in mergedTargets.Values) merged.Unmerge();
         string[] names = [.. mergedNames];
@@ -70,7 +67,7 @@ public sealed partial class AdaptedModel
     public nn.Module MergeAndUnload(IReadOnlyList<string>? adapterNames = null, bool safe = false)
     {
         using var entry = Enter();
-        Merge(adapterNames, safe);
+        Merge(adapterNames, safe, keepBase: false);
         Dispose();
         return Model;
     }
@@ -82,23 +79,103 @@ public sealed partial class AdaptedModel
         if (mergedNames.Count > 0) throw new AdapterStateException($"Cannot {operation} while {string.Join(", ", mergedNames)} {(mergedNames.Count == 1 ? "is" : "are")} merged into the base. Call Unmerge() first.");
     }
 
-    /// <summary>Unmerges; the result merges the same adapters in the same way again. Null where nothing is merged.</summary>
-    private Action? SuspendMerge()
+    /// <summary>
+    /// Merges those active adapters too that are not merged yet, until the result is disposed: for writing the model as it computes. Then the weights have the bits that they
+    /// had, and what was merged before still is. The forward pass is not told: it must not run in between.
+    /// </summary>
+    /// <exception cref="AdapterCombinationException">As for <see cref="Merge"/>.</exception>
+    /// <exception cref="AdapterStateException">As for <see cref="Merge"/>.</exception>
+    internal IDisposable MergeActive()
     {
-        if (mergedNames.Count == 0) return null;
-        var keepBase = mergedTargets.Values.Any(merged => merged.KeepsBase);
-        var names = Unmerge();
-        return () =>
+        using var entry = Enter();
+        var (_, plans) = PlanMerge(active);
+        var merged = new Dictionary<AdaptedTarget, MergedTarget>();
+        using (var noGrad = no_grad()) MergeAll(plans, merged, keepBase: true);
+        isActiveMerged = true;
+        return new Restoration(() =>
         {
-            if (!disposed) Merge(names, keepBase: keepBase);
-        };
+            isActiveMerged = false;
+            using var noGrad = no_grad();
+            foreach (var target in merged.Values) target.Unmerge();
+        });
     }
+
+    private (string[] Names, (AdaptedTarget Target, List<AdapterLayer> Layers)[] Plans) PlanMerge(IEnumerable<string> adapterNames)
+    {
+        if (disabled > 0 || rowAdapters is not null) throw new AdapterStateException("Merge inside DisableAdapters() or UseAdapters() would be undone or ignored: end that scope first.");
+        CheckParameters();
+        string[] names = [.. adapterNames.Where(name => !IsMerged(Find(name).Name)).Distinct()];
+        return (names, [.. Targets.Select(target => (target, LayersToMerge(target, names))).Where(plan => plan.Item2.Count > 0)]);
+    }
+
+    /// <summary>Merges into all targets, or where one throws into none.</summary>
+    private void MergeAll(IReadOnlyList<(AdaptedTarget Target, List<AdapterLayer> Layers)> plans, Dictionary<AdaptedTarget, MergedTarget> targets, bool keepBase)
+    {
+        var ties = Ties();
+        foreach (var (target, _) in plans) ties.CheckSeparable(target.WeightPlace);
+        var done = new List<(AdaptedTarget Target, int Count)>();
+        try
+        {
+            foreach (var (target, layers) in plans)
+            {
+                if (!targets.TryGetValue(target, out var merged)) targets.Add(target, merged = new MergedTarget(target, ties, keepBase));
+                done.Add((target, 0));
+                merged.Merge(layers);
+                done[^1] = (target, layers.Count);
+            }
+        }
+        catch
+        {
+            foreach (var (target, count) in Enumerable.Reverse(done))
+            {
+                if (targets[target].TakeOut(count)) targets.Remove(target);
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>Puts the base in place of the merged weights, until <see cref="ResumeMerge"/>; false where nothing is merged, or the base is in place already.</summary>
+    private bool SuspendMerge()
+    {
+        if (mergedNames.Count == 0 || isMergeSuspended) return false;
+        using var noGrad = no_grad();
+        var suspended = new List<MergedTarget>();
+        try
+        {
+            foreach (var merged in mergedTargets.Values)
+            {
+                merged.Suspend();
+                suspended.Add(merged);
+            }
+        }
+        catch
+        {
+            foreach (var merged in suspended) merged.Resume();
+            throw;
+        }
+
+        return isMergeSuspended = true;
+    }
+
+    /// <summary>Puts the merged weights back, bit for bit. Where they were unmerged in between, the base stays.</summary>
+    private void ResumeMerge()
+    {
+        if (!isMergeSuspended) return;
+        using var noGrad = no_grad();
+        foreach (var merged in mergedTargets.Values) merged.Resume();
+        isMergeSuspended = false;
+    }
+
+    /// <summary>The base in place of the merged weights until the result is disposed.</summary>
+    private Restoration WithBase() => SuspendMerge() ? new(ResumeMerge) : new(() => { });
 
     private void ForgetMerge()
     {
         foreach (var merged in mergedTargets.Values) merged.Dispose();
         mergedTargets.Clear();
         mergedNames.Clear();
+        isMergeSuspended = false;
     }
 
     /// <summary>The layers in the order in which they are merged: those that depend on the weight go first, as in the forward pass.</summary>
@@ -146,85 +223,8 @@ public sealed partial class AdaptedModel
         }
     }
 
-    /// <summary>What is merged into one target's weight, and what is needed to take it out again.</summary>
-    private sealed class MergedTarget : IDisposable
+    private sealed class Restoration(Action end) : IDisposable
     {
-        private readonly AdaptedTarget target;
-        private readonly Tensor? original;
-        private readonly List<(AdapterLayer Layer, AdapterValues Values)> merged = [];
-
-        // That of the values that were merged, whatever the weight is cast to meanwhile.
-        private readonly ScalarType accumulator;
-
-        /// <summary>A weight that others share gets memory of its own, and is the others' again when it is unmerged.</summary>
-        public MergedTarget(AdaptedTarget target, WeightTies ties, bool keepBase)
-        {
-            this.target = target;
-            accumulator = ShardOperations.Accumulator(target.Weight.dtype);
-            Separation = ties.Separate(target.WeightPlace);
-            if (Separation?.Others is [var other, ..])
-                FossilWarnings.Report($"'{target.WeightPlace.FullName}' shared its memory with '{other.FullName}', which the adapter does not change: merged, each has its own until Unmerge().");
-            original = keepBase ? target.Weight.detach().clone().DetachFromDisposeScope() : null;
-        }
-
-        /// <summary>Its own memory, where others share it.</summary>
-        public Separation? Separation { get; }
-
-        public bool KeepsBase => original is not null;
-
-        public IEnumerable<AdapterLayer> Layers => merged.Select(entry => entry.Layer);
-
-        public void Merge(IEnumerable<AdapterLayer> layers)
-        {
-            Change(weight =>
-            {
-                foreach (var layer in layers)
-                {
-                    var values = layer.CopyValues(weight.dtype);
-                    layer.MergeInto(weight, values);
-                    merged.Add((layer, values));
-                }
-            });
-        }
-
-        public void Unmerge()
-        {
-            if (original is not null) target.Weight.copy_(original);
-            else if (Separation?.SharedValues is null) Change(TakeOut);
-            Separation?.End();
-        }
-
-        /// <summary>A copy of the weight as it would be unmerged.</summary>
-        public Tensor Unmerged()
-        {
-            if ((original ?? Separation?.SharedValues) is { } kept) return kept.detach();
-            using var scope = NewDisposeScope();
-            var weight = target.Weight;
-            var full = weight.to(accumulator, copy: true);
-            TakeOut(full);
-            return full.to(weight.dtype).MoveToOuterDisposeScope();
-        }
-
-        public void Dispose()
-        {
-            Separation?.Keep();
-            original?.Dispose();
-            foreach (var (_, values) in merged) values.Dispose();
-            merged.Clear();
-        }
-
-        private void TakeOut(Tensor weight)
-        {
-            foreach (var (layer, values) in Enumerable.Reverse(merged)) layer.UnmergeFrom(weight, values);
-        }
-
-        private void Change(Action<Tensor> change)
-        {
-            using var scope = NewDisposeScope();
-            var weight = target.Weight;
-            var full = weight.to(accumulator, copy: true);
-            change(full);
-            weight.copy_(full);
-        }
+        public void Dispose() => end();
     }
 }

@@ -1,3 +1,4 @@
+using Fossil.Adapters;
 using Fossil.Serialization;
 using static TorchSharp.torch;
 
@@ -24,11 +25,12 @@ public sealed partial class AdaptedModel
         AtomicFile.Write(Path.Combine(folder, AdapterFile.FileName), stream => AdapterFile.Write(stream, FileTensorsOf(adapter)));
     }
 
-    /// <summary>Reads the tensors that <see cref="SaveValues"/> wrote into the adapter's own parameters.</summary>
+    /// <summary>Reads the tensors that <see cref="SaveValues"/> wrote into the adapter's own parameters: all of them, or none.</summary>
     internal void LoadValues(string folder, string adapterName)
     {
         using var entry = Enter();
-        using var weights = AdapterFile.Open(folder);
-        Load(Find(adapterName), weights);
+        var adapter = Find(adapterName);
+        using var source = AdapterFolder.Open(folder, adapter.Config);
+        Load(adapter, source);
     }
 }

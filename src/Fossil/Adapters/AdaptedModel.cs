@@ -55,7 +55,7 @@ public sealed partial class AdaptedModel : IDisposable
     /// <exception cref="AdapterNameException">There is no such adapter.</exception>
     public AdapterConfig GetConfig(string adapterName = DefaultAdapterName) => Find(adapterName).Config;
 
-    internal static AdaptedModel Attach(nn.Module model, AdapterConfig? config, string adapterName)
+    internal static AdaptedModel Attach(nn.Module model, AdapterConfig? config, string adapterName, AdapterFolder? folder = null)
     {
         using var entry = ModelGuard.Of(model).Enter();
         if (Attached.TryGetValue(model, out _))
@@ -63,7 +63,7 @@ public sealed partial class AdaptedModel : IDisposable
         var adapted = new AdaptedModel(model);
         try
         {
-            adapted.AddFirst(config, adapterName);
+            adapted.AddFirst(config, adapterName, folder);
         }
         catch
         {
@@ -81,6 +81,7 @@ public sealed partial class AdaptedModel : IDisposable
     /// <exception cref="AdapterNameException">The name is taken or cannot be used.</exception>
     /// <exception cref="NotAdaptableException">The configuration chooses a module that cannot be adapted.</exception>
     /// <exception cref="ShardSizeException">The shard size does not fit a layer.</exception>
+    /// <remarks>Where it throws, the model is as it was before.</remarks>
     public void AddAdapter(string adapterName, AdapterConfig config)
     {
         using var entry = Enter();
@@ -96,7 +97,7 @@ public sealed partial class AdaptedModel : IDisposable
         using var entry = Enter();
         var adapter = Find(adapterName);
         if (IsMerged(adapterName)) throw new AdapterStateException($"The adapter '{adapterName}' is merged into the base. Call Unmerge() before deleting it, or MergeAndUnload() to keep it there.");
-        if (adapter.ChangesBase) CheckNothingMerged($"delete '{adapterName}', which gives the base weights back what it took,");
+        if (adapter.ChangesBase) CheckNothingMerged($"delete '{adapterName}', which takes over a part of the base weights,");
         Remove(adapter);
         ApplyState();
     }
@@ -112,23 +113,26 @@ public sealed partial class AdaptedModel : IDisposable
         if (adapterNames.Distinct().Count() != adapterNames.Length) throw new AdapterNameException($"SetAdapter({string.Join(", ", adapterNames)}) names an adapter twice.");
         CheckNothingMerged("change the active adapters");
         CheckTrainedBase(adapterNames);
+        CheckParameters();
         active = [.. adapterNames];
         ApplyState();
     }
 
-    /// <summary>Runs the base model alone until the result is disposed. Merged adapters are taken out of the base for that time.</summary>
+    /// <summary>Runs the base model alone until the result is disposed. Merged adapters are taken out of the base for that time; then the merged weights are back bit for bit.</summary>
     public IDisposable DisableAdapters()
     {
         using var entry = Enter();
         if (rowAdapters is not null) throw new AdapterStateException("Adapters cannot be disabled while UseAdapters gives each row its own. Name null for the rows that should use the base alone.");
-        var merged = disabled == 0 ? SuspendMerge() : null;
+        CheckParameters();
+        SuspendMerge();
         disabled++;
         ApplyState();
         return guard.Lease(() =>
         {
             disabled--;
-            if (!disposed) ApplyState();
-            merged?.Invoke();
+            if (disposed) return;
+            ApplyState();
+            if (disabled == 0) ResumeMerge();
         });
     }
 
@@ -144,20 +148,12 @@ public sealed partial class AdaptedModel : IDisposable
         using var entry = Enter();
         CheckNothingMerged("give each row its own adapter");
         if (disabled > 0 || rowAdapters is not null) throw new AdapterStateException("UseAdapters cannot be combined with DisableAdapters() or with another UseAdapters: end that scope first.");
-        rowAdapters = [.. adapterNames.Select(name => name == "__base__" ? null : name)];
-        foreach (var name in rowAdapters)
-        {
-            if (name is not null && adapters.All(adapter => adapter.Name != name))
-            {
-                rowAdapters = null;
-                Find(name);
-            }
-        }
-        if (trainedBase.Find(parameter => adapterNames.Any(name => name is not null && parameter.Adapters.Contains(name))) is { } whole)
-        {
-            rowAdapters = null;
+        string?[] rows = [.. adapterNames.Select(name => name == "__base__" ? null : name)];
+        foreach (var name in rows.OfType<string>()) Find(name);
+        if (trainedBase.Find(parameter => rows.OfType<string>().Any(parameter.Adapters.Contains)) is { } whole)
             throw new AdapterCombinationException($"UseAdapters cannot take an adapter that has its own '{whole.Name}' (modules_to_save or bias): all rows go through the same one.");
-        }
+        CheckParameters();
+        rowAdapters = rows;
         ApplyState();
         return guard.Lease(() =>
         {
@@ -187,21 +183,28 @@ public sealed partial class AdaptedModel : IDisposable
         guard.EndLeases();
     }
 
-    private void AddFirst(AdapterConfig? config, string adapterName)
+    private void AddFirst(AdapterConfig? config, string adapterName, AdapterFolder? folder)
     {
         // Without a configuration the attributes choose not only the targets but also their settings.
-        Create(adapterName, config ?? new FossilConfig(), fromAttributes: config is null);
+        Create(adapterName, config ?? new FossilConfig(), folder, fromAttributes: config is null);
         active = [adapterName];
         foreach (var (_, parameter) in Model.named_parameters()) parameter.requires_grad = false;
         ApplyState();
     }
 
-    private AttachedAdapter Create(string adapterName, AdapterConfig config, bool fromAttributes = false)
+    /// <summary>Adds an adapter whole, or not at all.</summary>
+    /// <param name="adapterName">Its name.</param>
+    /// <param name="config">Its configuration.</param>
+    /// <param name="folder">Where its values are read from; null where it starts anew.</param>
+    /// <param name="fromAttributes">Whether the targets' attributes say more than the configuration.</param>
+    /// <param name="fill">Sets its values.</param>
+    private void Create(string adapterName, AdapterConfig config, AdapterFolder? folder = null, bool fromAttributes = false, Action<AttachedAdapter>? fill = null)
     {
         if (string.IsNullOrWhiteSpace(adapterName) || adapterName.Contains('.')) throw new AdapterNameException($"'{adapterName}' cannot name an adapter: a name is not empty and has no dot, because it becomes part of parameter names.");
         if (adapters.Any(adapter => adapter.Name == adapterName)) throw new AdapterNameException($"There is an adapter '{adapterName}' already. Choose another name, or delete it first.");
         config = finder.Written(config);
         config.Validate();
+        CheckParameters();
 
         var method = AdapterMethods.For(config);
         var targets = WithTied(config, TargetChoice.Select(finder, config));
@@ -209,25 +212,41 @@ public sealed partial class AdaptedModel : IDisposable
             throw new NotAdaptableException($"'{embedding.Path}' is an embedding, which only LoRA adapts, not {method.PeftType}. Leave it out of target_modules, or train it whole (modules_to_save).");
         var settings = targets.Select(target => fromAttributes ? AttributeSettings.Of(target, method, config) : config).ToArray();
         var adapter = new AttachedAdapter(adapterName, TargetChoice.Resolve(finder, settings[0])) { IsFrozen = config.InferenceMode, HasOneConfig = settings.All(settings[0].Equals) };
-        // All layers are checked before the first is changed.
+        // All layers are checked before the first parameter is created.
         for (var i = 0; i < settings.Length; i++) adapter.Layers.Add(method.CreateLayer(targets[i], adapterName, settings[i]));
 
         LinkTied(adapter);
         foreach (var layer in adapter.Layers) TargetTable.CheckFree(layer.Target);
-        if (adapter.ChangesBase) CheckNothingMerged($"attach '{adapterName}', which takes its start out of the base weights,");
+        if (adapter.ChangesBase) CheckNothingMerged($"attach '{adapterName}', which starts from a part of the base weights,");
+        using var noGrad = no_grad();
         adapters = [.. adapters, adapter];
-        AddTrainedBase(adapter);
-        WarnOfTies(adapter);
+        try
+        {
+            AddTrainedBase(adapter);
+            WarnOfTies(adapter);
+            folder?.Start?.Set(adapter.Layers);
+            CreateParameters(adapter);
+            if (folder is not null) Load(adapter, folder);
+            fill?.Invoke(adapter);
+        }
+        catch
+        {
+            Remove(adapter);
+            throw;
+        }
+    }
+
+    private void CreateParameters(AttachedAdapter adapter)
+    {
+        using var basis = adapter.Layers.Exists(layer => layer.StartsFromBase) ? WithBase() : null;
 
         // Those that share another layer's parameters come after it.
         foreach (var layer in adapter.Layers.OrderBy(layer => layer.TiedTo is not null))
         {
-            using var noGrad = no_grad();
             layer.CreateParameters(trainable: false, layer.Target.Weight.device);
             if (layer.Target.Layers.Count == 0) TargetTable.Add(layer.Target);
             layer.Target.AddLayer(layer);
         }
-        return adapter;
     }
 
     private void Remove(AttachedAdapter adapter)
@@ -235,7 +254,6 @@ public sealed partial class AdaptedModel : IDisposable
         ForgetTrainedBase(adapter);
         foreach (var layer in adapter.Layers)
         {
-            if (!IsMerged(adapter.Name)) layer.RestoreBase();
             layer.RemoveParameters();
             layer.Target.RemoveLayer(layer);
             if (layer.Target.Layers.Count == 0) TargetTable.Remove(layer.Target);
@@ -286,6 +304,16 @@ public sealed partial class AdaptedModel : IDisposable
         foreach (var name in trainableBefore)
         {
             if (parameters.TryGetValue(name, out var parameter) && !parameter.IsInvalid) parameter.requires_grad = true;
+        }
+    }
+
+    /// <summary>Finds every adapter's parameters, so that nothing is changed half where one was removed from outside.</summary>
+    /// <exception cref="AdapterStateException">One is gone.</exception>
+    private void CheckParameters()
+    {
+        foreach (var layer in adapters.SelectMany(adapter => adapter.Layers))
+        {
+            foreach (var name in layer.ParameterNames) layer.Parameter(name);
         }
     }
 

@@ -33,16 +33,26 @@ public abstract class AdapterLayer(AdaptedTarget target, string adapterName)
     /// <summary>Whether several layers of this kind act one after the other on the weight (Bat), instead of adding up.</summary>
     public virtual bool Chains => false;
 
-    /// <summary>Whether creating the parameters changes the base weight (PiSSA). Such an adapter neither comes nor goes while others are merged into the weight.</summary>
+    /// <summary>
+    /// Whether the adapter takes over a part of the base weight (PiSSA). The weight itself stays as it is for all others; what the adapter adds counts from that part.
+    /// Such an adapter neither comes nor goes while others are merged into the weight.
+    /// </summary>
     public virtual bool ChangesBase => false;
 
-    /// <summary>Gives the base weight back what creating the parameters took out of it.</summary>
+    /// <summary>Whether the parameters start from values computed of the base weight (PiSSA, DoRA).</summary>
+    internal virtual bool StartsFromBase => ChangesBase;
+
+    /// <summary>Does nothing: no adapter changes the base weight any more.</summary>
+    [Obsolete("No adapter changes the base weight, so there is nothing to restore.")]
     public virtual void RestoreBase()
     {
     }
 
     /// <summary>Whether the layer took part in a forward pass that a backward pass may follow.</summary>
     internal bool HasRun { get; set; }
+
+    /// <summary>The tensors beside the parameters that training leaves as they are, as buffers (PiSSA: the factors that it started from).</summary>
+    internal virtual IReadOnlyList<AdapterParameterName> BufferNames => [];
 
     /// <summary>Creates and registers the parameters with their initial values.</summary>
     /// <param name="trainable">Whether they require a gradient.</param>
@@ -79,22 +89,50 @@ public abstract class AdapterLayer(AdaptedTarget target, string adapterName)
     protected void Create(AdapterParameterName name, Tensor initial, bool trainable) =>
         AdapterParameterStore.Create(Target.Owner, RegisteredName(name), initial, trainable);
 
-    /// <summary>A copy of the current values in <paramref name="dtype"/>.</summary>
+    /// <summary>The base weight as PEFT has it while the adapter is there, for an adapter's file: of PiSSA what the adapter does not take over. The caller's dispose scope owns it.</summary>
+    internal virtual Tensor ToFileWeight(Tensor weight) => weight;
+
+    /// <summary>The inverse of <see cref="ToFileWeight"/>, within rounding.</summary>
+    internal virtual Tensor FromFileWeight(Tensor weight) => weight;
+
+    /// <summary>The buffer of this kind, as it is registered now; null where there is none.</summary>
+    internal Tensor? FindBuffer(AdapterParameterName name) => AdapterParameterStore.FindBuffer(Target.Owner, RegisteredName(name));
+
+    /// <summary>The buffer of this kind, as it is registered now.</summary>
+    /// <exception cref="AdapterStateException">It is gone or disposed.</exception>
+    internal Tensor Buffer(AdapterParameterName name) => FindBuffer(name)
+        ?? throw new AdapterStateException($"The buffer '{RegisteredName(name)}' of {Target.Owner.GetName()} is gone: it was disposed or removed from outside. Attach the adapters again.");
+
+    /// <summary>Registers a buffer with a float32 copy of <paramref name="values"/>, or puts them into the one that is registered.</summary>
+    internal void SetBuffer(AdapterParameterName name, Tensor values) => AdapterParameterStore.SetBuffer(Target.Owner, RegisteredName(name), values, Target.Weight.device);
+
+    /// <summary>A copy of the current values, those of the buffers included, in <paramref name="dtype"/>.</summary>
     internal AdapterValues CopyValues(ScalarType dtype)
     {
         using var noGrad = no_grad();
         var values = new AdapterValues();
-        foreach (var (name, parameter) in Parameters())
+        try
         {
-            using var detached = parameter.detach();
-            values.Add(name.Kind, detached.to(dtype, copy: true));
+            foreach (var (name, parameter) in Parameters())
+            {
+                using var detached = parameter.detach();
+                values.Add(name.Kind, detached.to(dtype, copy: true));
+            }
+
+            foreach (var name in BufferNames) values.Add(name.Kind, Buffer(name).to(dtype, copy: true));
+            return values;
         }
-        return values;
+        catch
+        {
+            values.Dispose();
+            throw;
+        }
     }
 
-    /// <summary>Unregisters and disposes the parameters.</summary>
+    /// <summary>Unregisters and disposes the parameters and buffers, as far as there are any.</summary>
     internal void RemoveParameters()
     {
         foreach (var name in ParameterNames) AdapterParameterStore.Remove(Target.Owner, RegisteredName(name));
+        foreach (var name in BufferNames) AdapterParameterStore.RemoveBuffer(Target.Owner, RegisteredName(name));
     }
 }

@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace Fossil.Adapters;
 
 /// <summary>
-/// The only place that creates, finds and removes adapter parameters. They are registered on the annotated module, not on the
-/// target, because <c>Linear.to</c> moves only weight and bias. <c>.to</c> puts new Parameters into the registry, so nothing else keeps a reference.
+/// The only place that creates, finds and removes adapter parameters, and the buffers beside them. They are registered on the annotated module, not on the
+/// target, because <c>Linear.to</c> moves only weight and bias. <c>.to</c> puts new Parameters and buffers into the registry, so nothing else keeps a reference.
 /// </summary>
 internal static class AdapterParameterStore
 {
@@ -39,7 +39,30 @@ internal static class AdapterParameterStore
         parameter.Dispose();
     }
 
-    // With null it takes the name out of the registry; TorchSharp offers that only to subclasses.
+    /// <summary>Registers a buffer with a float32 copy of <paramref name="values"/>, or puts them into the one that is registered.</summary>
+    public static void SetBuffer(nn.Module owner, string name, Tensor values, Device device)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        if (FindBuffer(owner, name) is { } existing) existing.copy_(values);
+        else owner.register_buffer(name, values.to(ScalarType.Float32, device, copy: true).contiguous().DetachFromDisposeScope());
+    }
+
+    /// <summary>The buffer that is registered now; null where there is none.</summary>
+    public static Tensor? FindBuffer(nn.Module owner, string name) => owner.get_buffer(name) is { IsInvalid: false } buffer ? buffer : null;
+
+    /// <summary>Unregisters and disposes the buffer.</summary>
+    public static void RemoveBuffer(nn.Module owner, string name)
+    {
+        if (owner.get_buffer(name) is not { } buffer) return;
+        RegisterBuffer(owner, name, null, persistent: true);
+        buffer.Dispose();
+    }
+
+    // With null these take the name out of the registry; TorchSharp offers that only to subclasses.
     [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "ConditionallyRegisterParameter")]
     private static extern void Register(nn.Module module, string name, Parameter? value);
+
+    [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "ConditionallyRegisterBuffer")]
+    private static extern void RegisterBuffer(nn.Module module, string name, Tensor? value, bool persistent);
 }

@@ -17,8 +17,11 @@ internal sealed class AttachedAdapter(string name, AdapterConfig config)
     /// <summary>Whether <see cref="Config"/> says everything: attributes can give targets different settings, for which PEFT's file has no place.</summary>
     public bool HasOneConfig { get; init; } = true;
 
-    /// <summary>Whether attaching it changed the base weights (PiSSA).</summary>
+    /// <summary>Whether it takes over a part of the base weights (PiSSA).</summary>
     public bool ChangesBase => Layers.Exists(layer => layer.ChangesBase);
+
+    /// <summary>Whether the user was told what PEFT makes of its files.</summary>
+    public bool IsPeftWarned { get; set; }
 
     /// <summary>Whether the user froze it, or it was loaded for use only.</summary>
     public bool IsFrozen { get; set; }

@@ -70,10 +70,13 @@ public sealed class AdapterFile : IDisposable
     /// <param name="tensors">The weights.</param>
     /// <exception cref="ConfigurationException">The configuration has a value that cannot be used.</exception>
     /// <exception cref="AtomicWriteException">The files could not be written; what was there before still is.</exception>
-    public static void SaveFolder(string folder, AdapterConfig config, IEnumerable<(AdapterTensorName Name, Tensor Tensor)> tensors)
+    public static void SaveFolder(string folder, AdapterConfig config, IEnumerable<(AdapterTensorName Name, Tensor Tensor)> tensors) => SaveFolder(folder, config, tensors, []);
+
+    /// <summary>As <see cref="SaveFolder(string, AdapterConfig, IEnumerable{ValueTuple{AdapterTensorName, Tensor}})"/>, with further files that change together with these.</summary>
+    internal static void SaveFolder(string folder, AdapterConfig config, IEnumerable<(AdapterTensorName Name, Tensor Tensor)> tensors, IEnumerable<(string Name, Action<Stream> Write)> others)
     {
         var json = System.Text.Encoding.UTF8.GetBytes(config.ToJson());
-        AtomicFolder.Write(folder, (AdapterConfig.FileName, stream => stream.Write(json)), (FileName, stream => Write(stream, tensors)));
+        AtomicFolder.Write(folder, [(AdapterConfig.FileName, stream => stream.Write(json)), (FileName, stream => Write(stream, tensors)), .. others]);
     }
 
     /// <summary>Writes the weights to a stream.</summary>

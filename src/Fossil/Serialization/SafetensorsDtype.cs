@@ -72,6 +72,9 @@ internal static class SafetensorsDtypes
     /// <summary>Bits of one element.</summary>
     public static int BitSize(this SafetensorsDtype dtype) => Table[(int)dtype].Bits;
 
+    /// <summary>Whether values of the dtype are numbers with a fraction that libtorch converts.</summary>
+    public static bool IsFloatingPoint(this SafetensorsDtype dtype) => dtype is SafetensorsDtype.F16 or SafetensorsDtype.BF16 or SafetensorsDtype.F32 or SafetensorsDtype.F64 or SafetensorsDtype.F8_E5M2 or SafetensorsDtype.F8_E4M3;
+
     /// <summary>The dtype in libtorch, null where it holds none.</summary>
     public static ScalarType? ToTorch(this SafetensorsDtype dtype) => Table[(int)dtype].Torch;
 

@@ -17,7 +17,7 @@ public interface ITrainable
     /// <summary>Writes the values of the parameters into a folder.</summary>
     void Save(string folder);
 
-    /// <summary>Reads what <see cref="Save"/> wrote into the same parameters, bit for bit.</summary>
+    /// <summary>Reads what <see cref="Save"/> wrote into the same parameters, bit for bit. Where it throws, none of them has changed.</summary>
     void Load(string folder);
 }
 
@@ -46,16 +46,20 @@ public sealed class TrainableModule(nn.Module module) : ITrainable
     {
         using var file = SafetensorsFile.Open(Path.Combine(folder, FileName));
         using var withoutGradient = no_grad();
+        using var scope = NewDisposeScope();
+        var values = new List<(Parameter Parameter, Tensor Value)>();
         foreach (var (name, parameter) in TrainableParameters())
         {
-            using var value = file.Load(name);
+            var value = file.Load(name);
             if (!value.shape.SequenceEqual(parameter.shape))
             {
                 throw new CheckpointReadException($"{file.Path}: '{name}' has shape ({string.Join(", ", value.shape)}), the module has ({string.Join(", ", parameter.shape)}).");
             }
 
-            parameter.copy_(value);
+            values.Add((parameter, value));
         }
+
+        foreach (var (parameter, value) in values) parameter.copy_(value);
     }
 }
 

@@ -30,7 +30,8 @@ public class GoldenLoraLayerTests
         var scale = (double)layer.Case.Adapters.Single().Value["scaling"]!;
         var product = layer.Parameter(adapter, "lora_B").mm(layer.Parameter(adapter, "lora_A")) * scale;
         Assert.True(Distance.Relative(product, layer.Tensor("product_BA_times_scaling")) < 1e-5);
-        Assert.True(Distance.Relative(layer.Model.proj.weight, layer.Tensor("residual_weight")) < 1e-5);
+        Assert.True(Distance.Relative(layer.Model.proj.weight - product, layer.Tensor("residual_weight")) < 1e-5);
+        Assert.True(layer.Model.proj.weight.equal(layer.Tensor("weight")).all().item<bool>());
         Assert.True(Distance.Relative(layer.Model.forward(layer.Tensor("x")), layer.Tensor("y")) < 2e-6);
         Assert.True(Distance.Relative(linalg.svd(product, fullMatrices: false).S.narrow(0, 0, 8), layer.Tensor("singular_values").narrow(0, 0, 8)) < 1e-5);
     }

@@ -8,7 +8,8 @@ namespace Fossil.Methods.Lora;
 
 /// <summary>
 /// One forward pass of a target with a DoRA adapter. With g = m / ‖W + s·B A‖, u = x Wᵀ and l = s·(x Aᵀ) Bᵀ: y = g ⊙ (u + l) + b, where the base is part of the
-/// function; otherwise what the adapter adds to a given output, (g − 1) ⊙ u + g ⊙ l. The norm is a constant in the backward pass.
+/// function; otherwise what the adapter adds to a given output, (g − 1) ⊙ u + g ⊙ l. The norm is a constant in the backward pass. With PiSSA's start B A − B₀ A₀ =
+/// [B, −B₀] [A; A₀] takes the place of B A.
 /// </summary>
 internal sealed class DoraCall : AdapterCall
 {
@@ -27,11 +28,13 @@ internal sealed class DoraCall : AdapterCall
     private Tensor? factorA;
     private Tensor? factorB;
     private Tensor? magnitude;
+    private (Tensor A, Tensor B)? initial;
 
     private DoraCall(Tensor input, Tensor weight, Tensor? bias, Tensor? addend, DoraLayer layer, DropoutMask dropout)
     {
         (this.input, this.weight, this.bias, this.addend) = (input, weight, bias, addend);
         (factorA, factorB, magnitude) = (layer.A, layer.B, layer.Magnitude);
+        initial = layer.IsPissa ? (layer.InitialA, layer.InitialB) : null;
         this.dropout = dropout;
         isWhole = addend is null;
         scale = layer.Scale;
@@ -51,24 +54,34 @@ internal sealed class DoraCall : AdapterCall
             return AdapterFunction.Run(new DoraCall(input, linear.weight, linear.bias, null, layer, dropout));
 
         using var output = target.Module.forward(input);
-        return AdapterFunction.Run(new DoraCall(input, target.Weight, null, output, layer, dropout));
+        return AddTo(output, target, input, layer, dropout);
     }
 
     /// <summary><paramref name="output"/> plus what <paramref name="layer"/> adds to the base's.</summary>
-    public static Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, DoraLayer layer) =>
-        AdapterFunction.Run(new DoraCall(input, target.Weight, null, output, layer, DropoutMask.Draw(layer.Config.Dropout, target.Module)));
+    public static Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, DoraLayer layer) => AddTo(output, target, input, layer, DropoutMask.Draw(layer.Config.Dropout, target.Module));
+
+    private static Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, DoraLayer layer, DropoutMask dropout)
+    {
+        if (!layer.IsPissa || dropout.IsNone) return AdapterFunction.Run(new DoraCall(input, target.Weight, null, output, layer, dropout));
+
+        // In the given output PiSSA's part is still the weight's, which sees x without dropout.
+        var rows = ShardOperations.Rows(input.shape);
+        using var residual = LoraCall.AddTo(output, input, [LoraTerm.Initial(layer, -layer.Scale, 0, rows, DropoutMask.None), LoraTerm.Initial(layer, layer.Scale, 0, rows, dropout)]);
+        return AdapterFunction.Run(new DoraCall(input, target.Weight, null, residual, layer, dropout));
+    }
 
     public override Tensor Forward()
     {
         var flatInput = Flat(input!);
-        var norm = DoraNorm.Compute(weight!, factorA!, factorB!, scale);
+        var (a, b) = Change(factorA!, factorB!, initial?.A, initial?.B);
+        var norm = DoraNorm.Compute(weight!, a, b, scale);
         var direct = nn.functional.linear(Kept(flatInput), weight!);
-        var hidden = LoraFactor.Hidden(flatInput, [FactorOf(factorA!)])[0];
+        var hidden = LoraFactor.Hidden(flatInput, [FactorOf(a)])[0];
         var output = empty([.. inputShape[..^1], weight!.shape[0]], dtype: flatInput.dtype, device: flatInput.device);
         var (flatOutput, flatAddend) = (Flat(output), addend is null ? null : Flat(addend));
         var gain = magnitude!.to(accumulator) / norm;
         var (directGain, offset) = (isWhole ? gain : gain.sub(Scalars.One), bias?.to(accumulator));
-        var transposed = factorB!.to(accumulator).t();
+        var transposed = b.t();
         foreach (var (start, count) in ShardOperations.Blocks(flatOutput, accumulator))
         {
             using var block = NewDisposeScope();
@@ -87,6 +100,8 @@ internal sealed class DoraCall : AdapterCall
         Save(factorA);
         Save(factorB);
         Save(magnitude);
+        Save(initial?.A);
+        Save(initial?.B);
         return output;
     }
 
@@ -94,8 +109,8 @@ internal sealed class DoraCall : AdapterCall
     {
         var (flatInput, baseWeight, direct, hidden, norm) = (Flat(saved[0]!), saved[1]!, saved[2]!, saved[3]!, saved[4]!);
         var (a, b, m) = (saved[5]!, saved[6]!, saved[7]!);
-        var grad = Flat(gradOutput);
-        var wideB = b.to(accumulator);
+        var (wideA, wideB) = Change(a, b, saved[8], saved[9]);
+        var (rank, grad) = (a.shape[0], Flat(gradOutput));
         var gain = m.to(accumulator) / norm;
         var directGain = (isWhole ? gain : gain.sub(Scalars.One)).mul(Scalars.Of(dropout.Scale));
 
@@ -116,22 +131,33 @@ internal sealed class DoraCall : AdapterCall
 
         var inputGradient = Needs[0] ? directGradient.mm(baseWeight) : null;
         if (inputGradient is not null && !dropout.IsNone) inputGradient.mul_(dropout.For(flatInput));
-        var gradA = LoraFactor.Gradients(flatInput, [FactorOf(a)], [hiddenGradient], inputGradient, [Needs[4]])[0];
+        var gradA = LoraFactor.Gradients(flatInput, [FactorOf(wideA)], [hiddenGradient], inputGradient, [Needs[4]])[0];
         return
         [
             inputGradient?.view(inputShape),
             Needs[1] ? directGradient.t().mm(Kept(flatInput)) : null,
             Needs[2] ? grad.sum(dim: 0) : null,
             Needs[3] ? gradOutput.alias() : null,
-            gradA?.to(a.dtype),
-            Needs[5] ? gradB.to(b.dtype) : null,
+            gradA?.narrow(0, 0, rank).to(a.dtype).contiguous(),
+            Needs[5] ? gradB.narrow(1, 0, rank).to(b.dtype).contiguous() : null,
             Needs[6] ? gradMagnitude.to(m.dtype) : null,
         ];
     }
 
-    internal override void ReleaseInputs() => input = weight = bias = addend = factorA = factorB = magnitude = null;
+    internal override void ReleaseInputs()
+    {
+        input = weight = bias = addend = factorA = factorB = magnitude = null;
+        initial = null;
+    }
 
-    private LoraFactor FactorOf(Tensor a) => new(a.to(accumulator), scale, dropout);
+    /// <summary>The factors of the change of the weight, in the accumulator's dtype: A and B, with PiSSA's start below and beside them.</summary>
+    private (Tensor A, Tensor B) Change(Tensor a, Tensor b, Tensor? initialA, Tensor? initialB)
+    {
+        var (wideA, wideB) = (a.to(accumulator), b.to(accumulator));
+        return initialA is null || initialB is null ? (wideA, wideB) : (cat([wideA, initialA.to(accumulator)], 0), cat([wideB, initialB.to(accumulator).neg()], 1));
+    }
+
+    private LoraFactor FactorOf(Tensor a) => new(a, scale, dropout);
 
     private Tensor Flat(Tensor tensor) => tensor.reshape(rows, tensor.shape[^1]).contiguous();
 

@@ -22,19 +22,21 @@ internal sealed class DoraLayer(AdaptedTarget target, string adapterName, LoraCo
 
     public override bool DependsOnWeight => true;
 
+    internal override bool StartsFromBase => true;
+
     public override void CreateParameters(bool trainable, Device device)
     {
         base.CreateParameters(trainable, device);
 
-        // Of the weight as the factors leave it: with random factors the output is then still the base's plus theirs.
-        using var norm = DoraNorm.Compute(Target.Weight, A, B, Scale);
+        // Of the weight as the factors leave it: with random factors the output is then still the base's plus theirs. PiSSA's leave it as it is.
+        using var norm = DoraNorm.Compute(Target.Weight, A, B, IsPissa ? 0 : Scale);
         Create(MagnitudeVector, norm.to(ScalarType.Float32, copy: true), trainable);
     }
 
     public override void MergeInto(Tensor weight, AdapterValues values)
     {
         using var scope = NewDisposeScope();
-        AddProduct(weight, values, Scale);
+        AddChange(weight, values, Scale);
         var norm = weight.norm(1);
         weight.mul_((values[MagnitudeVector.Kind] / norm).unsqueeze(1));
 
@@ -46,7 +48,7 @@ internal sealed class DoraLayer(AdaptedTarget target, string adapterName, LoraCo
     {
         using var scope = NewDisposeScope();
         weight.mul_((values[NormKind] / values[MagnitudeVector.Kind]).unsqueeze(1));
-        AddProduct(weight, values, -Scale);
+        AddChange(weight, values, -Scale);
     }
 
     public override (Tensor A, Tensor B)? LoraFactors(AdapterValues values) => null;

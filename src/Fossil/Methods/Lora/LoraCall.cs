@@ -8,7 +8,7 @@ namespace Fossil.Methods.Lora;
 
 /// <summary>
 /// One forward pass of a target with its LoRA adapters: y = x Wᵀ + b + Σ H Bᵀ with H = s·x Aᵀ. For the backward pass x itself and H are kept:
-/// dB = dyᵀ H, dH = dy B, dA = s·dHᵀ x, dx = dy W + s·dH A.
+/// dB = dyᵀ H, dH = dy B, dA = s·dHᵀ x, dx = dy W + s·dH A. Of factors that are not trained no H is kept.
 /// </summary>
 internal sealed class LoraCall : AdapterCall
 {
@@ -18,7 +18,7 @@ internal sealed class LoraCall : AdapterCall
     private readonly long[] inputShape;
     private readonly long rows;
     private readonly LoraTerm[] terms;
-    private readonly LoraLayer[] layers;
+    private readonly LoraProduct[] products;
 
     // Set for the forward pass only: autograd keeps what the backward pass needs.
     private Tensor? input;
@@ -36,8 +36,8 @@ internal sealed class LoraCall : AdapterCall
         this.terms = terms;
         inputShape = input.shape;
         rows = ShardOperations.Rows(inputShape);
-        layers = [.. terms.Select(term => term.Layer).Distinct()];
-        factors = [.. layers.SelectMany(layer => (Tensor[])[layer.A, layer.B])];
+        products = [.. terms.Select(term => term.Product).Distinct()];
+        factors = [.. products.SelectMany(product => (Tensor[])[product.A, product.B])];
     }
 
     public override IReadOnlyList<Tensor?> Inputs => [input, bias, baseOutput, .. factors];
@@ -57,12 +57,12 @@ internal sealed class LoraCall : AdapterCall
     public static Tensor AddTo(Tensor output, Tensor input, LoraTerm[] terms) => AdapterFunction.Run(new LoraCall(input, null, null, output, terms));
 
     /// <summary>Terms of layers that act on all rows.</summary>
-    public static LoraTerm[] Terms(IEnumerable<AdapterLayer> layers, Tensor input) => LayerTerms.OfLayers(layers, input, Term);
+    public static LoraTerm[] Terms(IEnumerable<AdapterLayer> layers, Tensor input) => [.. LayerTerms.OfLayers(layers, input, TermsOf).SelectMany(terms => terms)];
 
     /// <summary>Terms of a mixed batch.</summary>
-    public static LoraTerm[] Terms(IReadOnlyList<RowRun> runs, Tensor input) => LayerTerms.OfRuns(runs, input, Term);
+    public static LoraTerm[] Terms(IReadOnlyList<RowRun> runs, Tensor input) => [.. LayerTerms.OfRuns(runs, input, TermsOf).SelectMany(terms => terms)];
 
-    private static LoraTerm Term(AdapterLayer layer, long start, long count) => LoraTerm.Of((LoraLayer)layer, start, count);
+    private static LoraTerm[] TermsOf(AdapterLayer layer, long start, long count) => LoraTerm.Of((LoraLayer)layer, start, count);
 
     public override Tensor Forward()
     {
@@ -79,12 +79,19 @@ internal sealed class LoraCall : AdapterCall
         {
             var results = LoraFactor.Hidden(Part(flatInput, group.Key), [.. group.Select(i => Factor(terms[i], factors, accumulator))]);
             foreach (var (i, result) in group.Zip(results)) hidden[i] = result;
-            ShardOperations.AddProducts(Part(flatOutput, group.Key), [.. group.Select(i => (hidden[i], FactorB(terms[i], factors, accumulator).t()))]);
+
+            // Side by side the factors are one product.
+            ShardOperations.AddProducts(Part(flatOutput, group.Key), [(Joined(results), Joined([.. group.Select(i => FactorB(terms[i], factors, accumulator))]).t())]);
         }
 
         Save(input);
         Save(weight);
-        foreach (var tensor in hidden) SaveOwned(tensor);
+        for (var i = 0; i < terms.Length; i++)
+        {
+            if (NeedsFactor(terms[i], 1)) SaveOwned(hidden[i]);
+            else Save(null);
+        }
+
         foreach (var factor in factors) Save(factor);
         return output;
     }
@@ -101,18 +108,22 @@ internal sealed class LoraCall : AdapterCall
         var factorGradients = new Tensor?[savedFactors.Length];
         foreach (var group in Groups)
         {
-            int[] indices = [.. group];
+            int[] indices = [.. group.Where(i => inputGradient is not null || NeedsFactor(terms[i], 0) || NeedsFactor(terms[i], 1))];
             var (part, hiddenGradients) = (Part(grad, group.Key), new Tensor[indices.Length]);
             for (var n = 0; n < indices.Length; n++)
             {
                 var term = terms[indices[n]];
-                var (hiddenGradient, gradB) = ShardOperations.ProductGradients(part, hidden[indices[n]]!, FactorB(term, savedFactors, accumulator).t(), true, NeedsFactor(term, 1));
+                var factorB = FactorB(term, savedFactors, accumulator);
+
+                // The values of H matter for the gradient of B alone.
+                var sum = hidden[indices[n]] ?? empty(part.shape[0], factorB.shape[1], dtype: accumulator, device: part.device);
+                var (hiddenGradient, gradB) = ShardOperations.ProductGradients(part, sum, factorB.t(), true, NeedsFactor(term, 1));
                 hiddenGradients[n] = hiddenGradient!;
                 Accumulate(factorGradients, term, 1, gradB?.t());
             }
 
             var needsA = indices.Select(i => NeedsFactor(terms[i], 0)).ToArray();
-            if (inputGradient is null && !needsA.Contains(true)) continue;
+            if (indices.Length == 0 || (inputGradient is null && !needsA.Contains(true))) continue;
             var gradientsOfA = LoraFactor.Gradients(
                 Part(flatInput, group.Key), [.. indices.Select(i => Factor(terms[i], savedFactors, accumulator))], hiddenGradients, inputGradient is null ? null : Part(inputGradient, group.Key), needsA);
             for (var n = 0; n < indices.Length; n++) Accumulate(factorGradients, terms[indices[n]], 0, gradientsOfA[n]);
@@ -128,9 +139,11 @@ internal sealed class LoraCall : AdapterCall
         factors = [];
     }
 
-    private int Index(LoraTerm term, int factor) => (2 * Array.IndexOf(layers, term.Layer)) + factor;
+    private int Index(LoraTerm term, int factor) => (2 * Array.IndexOf(products, term.Product)) + factor;
 
     private bool NeedsFactor(LoraTerm term, int factor) => Needs[FirstFactor + Index(term, factor)];
+
+    private static Tensor Joined(IReadOnlyList<Tensor> columns) => columns is [var only] ? only : cat([.. columns], 1);
 
     private void Accumulate(Tensor?[] gradients, LoraTerm term, int factor, Tensor? gradient)
     {
@@ -139,7 +152,7 @@ internal sealed class LoraCall : AdapterCall
         total = total is null ? gradient : total.add_(gradient, Scalars.One);
     }
 
-    private LoraFactor Factor(LoraTerm term, Tensor[] from, ScalarType accumulator) => new(from[Index(term, 0)].to(accumulator), term.Layer.Scale, term.Dropout);
+    private LoraFactor Factor(LoraTerm term, Tensor[] from, ScalarType accumulator) => new(from[Index(term, 0)].to(accumulator), term.Scale, term.Dropout);
 
     private Tensor FactorB(LoraTerm term, Tensor[] from, ScalarType accumulator) => from[Index(term, 1)].to(accumulator);
 

@@ -20,9 +20,6 @@ internal sealed class LoraEmbeddingLayer(AdaptedTarget target, string adapterNam
 
     public override IReadOnlyList<AdapterParameterName> ParameterNames => EmbeddingFactors;
 
-    // As in PEFT, the initialisations that decompose a weight leave embeddings alone.
-    public override bool ChangesBase => false;
-
     protected override AdapterParameterName NameOfA => EmbeddingA;
 
     protected override AdapterParameterName NameOfB => EmbeddingB;

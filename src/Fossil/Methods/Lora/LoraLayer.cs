@@ -1,6 +1,7 @@
 using Fossil.Adapters;
 using Fossil.CompilerServices;
 using Fossil.Concurrency;
+using Fossil.Kernels;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -15,13 +16,18 @@ internal class LoraLayer : AdapterLayer
     /// <summary>B (out, r).</summary>
     public static readonly AdapterParameterName FactorB = new("lora_B", "lora_B.weight", InModule: true);
 
+    /// <summary>A₀ (r, in), which a PiSSA adapter started from.</summary>
+    public static readonly AdapterParameterName InitialFactorA = new("initial_lora_A", FactorA.FileSuffix, InModule: true);
+
+    /// <summary>B₀ (out, r), which a PiSSA adapter started from.</summary>
+    public static readonly AdapterParameterName InitialFactorB = new("initial_lora_B", FactorB.FileSuffix, InModule: true);
+
     private const string RankPatternField = "rank_pattern";
     private const string AlphaPatternField = "alpha_pattern";
 
     private static readonly AdapterParameterName[] Factors = [FactorA, FactorB];
 
-    // What PiSSA took out of the base weight.
-    private (Tensor A, Tensor B)? taken;
+    private static readonly AdapterParameterName[] InitialFactors = [InitialFactorA, InitialFactorB];
 
     public LoraLayer(AdaptedTarget target, string adapterName, LoraConfig config)
         : base(target, adapterName)
@@ -31,7 +37,7 @@ internal class LoraLayer : AdapterLayer
         Rank = rankPattern is null ? config.Rank : config.RankPattern[rankPattern];
         var alpha = alphaPattern is null ? config.Alpha : config.AlphaPattern[alphaPattern];
         Scale = config.UseRslora ? alpha / Math.Sqrt(Rank) : alpha / Rank;
-        if (!config.InitLoraWeights.IsPissa || target.IsEmbedding) return;
+        if (!IsPissa) return;
         var largest = Math.Min(target.InFeatures, target.OutFeatures);
         if (Rank > largest)
             throw new ConfigurationException(rankPattern is null ? "r" : RankPatternField, config.Path, $"PiSSA cannot take {Rank} singular values out of '{target.Path}', which has {largest}. Choose a smaller rank.");
@@ -54,10 +60,18 @@ internal class LoraLayer : AdapterLayer
 
     public override IReadOnlyList<AdapterParameterName> ParameterNames => Factors;
 
-    public override bool ChangesBase => Config.InitLoraWeights.IsPissa;
+    internal override IReadOnlyList<AdapterParameterName> BufferNames => IsPissa ? InitialFactors : [];
 
-    /// <summary>The factors that PiSSA took out of the base weight, which the adapter started from; null for other initialisations.</summary>
-    public (Tensor A, Tensor B)? Taken => taken;
+    /// <summary>Whether A and B start as a part of the weight, so that the adapter adds s·(B A − B₀ A₀). As in PEFT, the initialisations that decompose a weight leave embeddings alone.</summary>
+    public bool IsPissa => Config.InitLoraWeights.IsPissa && !Target.IsEmbedding;
+
+    /// <summary>A₀ of a PiSSA adapter.</summary>
+    public Tensor InitialA => Buffer(InitialFactorA);
+
+    /// <summary>B₀ of a PiSSA adapter.</summary>
+    public Tensor InitialB => Buffer(InitialFactorB);
+
+    public override bool ChangesBase => IsPissa;
 
     /// <summary>The names of A and B.</summary>
     protected virtual AdapterParameterName NameOfA => FactorA;
@@ -99,23 +113,46 @@ internal class LoraLayer : AdapterLayer
         return parameter;
     }
 
-    public override void MergeInto(Tensor weight, AdapterValues values) => AddProduct(weight, values, Scale);
-
-    public override void UnmergeFrom(Tensor weight, AdapterValues values) => AddProduct(weight, values, -Scale);
-
-    public override (Tensor A, Tensor B)? LoraFactors(AdapterValues values) => (values[NameOfA.Kind].alias(), values[NameOfB.Kind].mul(Scalars.Of(Scale)));
-
-    public override void RestoreBase()
+    /// <summary>Sets A₀ and B₀; before the parameters are created, these start from them instead of from a decomposition of the weight.</summary>
+    public void SetInitial(Tensor a, Tensor b)
     {
-        if (taken is not { } factors) return;
-        Pissa.PutBack(Target.Weight, factors.A, factors.B, Scale);
-        factors.A.Dispose();
-        factors.B.Dispose();
-        taken = null;
+        SetBuffer(InitialFactorA, a);
+        SetBuffer(InitialFactorB, b);
     }
 
-    /// <summary>weight += scale · B A.</summary>
-    protected static void AddProduct(Tensor weight, AdapterValues values, double scale) => AddProduct(weight, values[FactorA.Kind], values[FactorB.Kind], scale);
+    public override void MergeInto(Tensor weight, AdapterValues values) => AddChange(weight, values, Scale);
+
+    public override void UnmergeFrom(Tensor weight, AdapterValues values) => AddChange(weight, values, -Scale);
+
+    /// <summary>Of a PiSSA adapter B A − B₀ A₀ = [B, −B₀] [A; A₀] (PEFT: <c>LoraModel.subtract_mutated_init</c>), which has twice the rank.</summary>
+    public override (Tensor A, Tensor B)? LoraFactors(AdapterValues values)
+    {
+        using var scope = NewDisposeScope();
+        var (a, b) = (values[NameOfA.Kind], values[NameOfB.Kind]);
+        var (wholeA, wholeB) = IsPissa ? (cat([a, values[InitialFactorA.Kind]], 0), cat([b, values[InitialFactorB.Kind].neg()], 1)) : (a.alias(), b);
+        return (wholeA.MoveToOuterDisposeScope(), wholeB.mul(Scalars.Of(Scale)).MoveToOuterDisposeScope());
+    }
+
+    internal override Tensor ToFileWeight(Tensor weight) => IsPissa ? AddInitial(weight, -Scale) : weight;
+
+    internal override Tensor FromFileWeight(Tensor weight) => IsPissa ? AddInitial(weight, Scale) : weight;
+
+    /// <summary>weight += scale · B A, or scale · (B A − B₀ A₀).</summary>
+    protected void AddChange(Tensor weight, AdapterValues values, double scale)
+    {
+        using var scope = NewDisposeScope();
+        var (a, b) = (values[NameOfA.Kind], values[NameOfB.Kind]);
+        if (!IsPissa)
+        {
+            AddProduct(weight, a, b, scale);
+            return;
+        }
+
+        // (B − B₀) A + B₀ (A − A₀): what is still as it started adds nothing, to the bit.
+        var (initialA, initialB) = (values[InitialFactorA.Kind], values[InitialFactorB.Kind]);
+        AddProduct(weight, a, b - initialB, scale);
+        AddProduct(weight, a - initialA, initialB, scale);
+    }
 
     /// <summary>weight += scale · B A.</summary>
     protected static void AddProduct(Tensor weight, Tensor a, Tensor b, double scale)
@@ -124,15 +161,20 @@ internal class LoraLayer : AdapterLayer
         weight.addmm_(scaled, a);
     }
 
-    /// <summary>The values that A and B start with; PiSSA takes them out of the base weight.</summary>
+    /// <summary>The values that A and B start with.</summary>
     protected virtual (Tensor A, Tensor B) Initial(Device device)
     {
         var initialization = Config.InitLoraWeights;
-        if (initialization.IsPissa)
+        if (IsPissa)
         {
-            var (first, second) = Pissa.TakeOut(Target.Weight, Rank, Scale, initialization.Iterations);
-            taken = (first.clone().DetachFromDisposeScope(), second.clone().DetachFromDisposeScope());
-            return (first, second);
+            if (FindBuffer(InitialFactorA) is null || FindBuffer(InitialFactorB) is null)
+            {
+                using var scope = NewDisposeScope();
+                var (first, second) = Pissa.Decompose(Target.Weight, Rank, Scale, initialization.Iterations);
+                SetInitial(first, second);
+            }
+
+            return (InitialA.clone(), InitialB.clone());
         }
 
         var a = empty(Rank, Target.InFeatures, dtype: ScalarType.Float32, device: device);
@@ -142,6 +184,16 @@ internal class LoraLayer : AdapterLayer
         // As nn.Linear starts: uniform up to 1/√in.
         nn.init.kaiming_uniform_(a, a: Math.Sqrt(5));
         return (a, initialization == LoraInitialization.Random ? nn.init.kaiming_uniform_(b, a: Math.Sqrt(5)) : b);
+    }
+
+    /// <summary>A copy of <paramref name="weight"/> with scale · B₀ A₀ added, rounded once.</summary>
+    private Tensor AddInitial(Tensor weight, double scale)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var full = weight.to(ShardOperations.Accumulator(weight.dtype), copy: true);
+        AddProduct(full, InitialA.to(full.dtype, full.device), InitialB.to(full.dtype, full.device), scale);
+        return full.to(weight.dtype).MoveToOuterDisposeScope();
     }
 
     private static Tensor Transposed(Tensor factor)

@@ -1,14 +1,37 @@
 using Fossil.Kernels;
+using static TorchSharp.torch;
 
 namespace Fossil.Methods.Lora;
 
-/// <summary>One adapter's part in a call: for some rows of the flattened input, y += s·(x Aᵀ) Bᵀ.</summary>
-/// <param name="Layer">The layer whose factors they are.</param>
+/// <summary>Two factors of a layer.</summary>
+/// <param name="Layer">The layer.</param>
+/// <param name="IsInitial">Whether they are those that a PiSSA adapter started from, instead of those that are trained.</param>
+internal readonly record struct LoraProduct(LoraLayer Layer, bool IsInitial)
+{
+    /// <summary>A (r, in).</summary>
+    public Tensor A => IsInitial ? Layer.InitialA : Layer.A;
+
+    /// <summary>B (out, r).</summary>
+    public Tensor B => IsInitial ? Layer.InitialB : Layer.B;
+}
+
+/// <summary>One part in a call: for some rows of the flattened input, y += s·(x Aᵀ) Bᵀ.</summary>
+/// <param name="Product">A and B.</param>
+/// <param name="Scale">s.</param>
 /// <param name="Start">The first row.</param>
 /// <param name="Count">How many rows.</param>
 /// <param name="Dropout">What is dropped of the input before A.</param>
-internal readonly record struct LoraTerm(LoraLayer Layer, long Start, long Count, DropoutMask Dropout)
+internal readonly record struct LoraTerm(LoraProduct Product, double Scale, long Start, long Count, DropoutMask Dropout)
 {
-    /// <summary>The term of <paramref name="layer"/>, with a new dropout mask where it is training.</summary>
-    public static LoraTerm Of(LoraLayer layer, long start, long count) => new(layer, start, count, DropoutMask.Draw(layer.Config.Dropout, layer.Target.Module));
+    /// <summary>The terms of <paramref name="layer"/>, with a new dropout mask where it is training.</summary>
+    public static LoraTerm[] Of(LoraLayer layer, long start, long count)
+    {
+        var trained = new LoraTerm(new(layer, IsInitial: false), layer.Scale, start, count, DropoutMask.Draw(layer.Config.Dropout, layer.Target.Module));
+
+        // What PiSSA takes over from the weight goes without dropout, as the weight does.
+        return layer.IsPissa ? [trained, Initial(layer, -layer.Scale, start, count, DropoutMask.None)] : [trained];
+    }
+
+    /// <summary>A term of what a PiSSA adapter started from.</summary>
+    public static LoraTerm Initial(LoraLayer layer, double scale, long start, long count, DropoutMask dropout) => new(new(layer, IsInitial: true), scale, start, count, dropout);
 }

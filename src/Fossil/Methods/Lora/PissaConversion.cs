@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace Fossil.Methods.Lora;
 
 /// <summary>
-/// A PiSSA adapter as a plain LoRA adapter of the weight that it was attached to (PEFT: <c>LoraModel.subtract_mutated_init</c>): with A₀, B₀ what was taken out of
-/// the weight, s·B A − s·B₀ A₀ = s·[B, −B₀] [A; A₀], which has twice the rank and the same scale.
+/// A PiSSA adapter as a plain LoRA adapter of the weight that it was attached to (PEFT: <c>LoraModel.subtract_mutated_init</c>): with A₀, B₀ what it started from,
+/// s·B A − s·B₀ A₀ = s·[B, −B₀] [A; A₀], which has twice the rank and the same scale.
 /// </summary>
 internal static class PissaConversion
 {
@@ -28,19 +28,22 @@ internal static class PissaConversion
     /// <summary>The tensors of a layer of the result; the caller's dispose scope owns them.</summary>
     /// <param name="layer">The layer.</param>
     /// <param name="initial">The file of the adapter before it was trained; where null, the layer's own memory of it is used.</param>
-    /// <exception cref="AdapterCombinationException">The layer took nothing out of the weight.</exception>
+    /// <exception cref="AdapterCombinationException">The adapter is no PiSSA adapter.</exception>
     public static IEnumerable<(AdapterTensorName Name, Tensor Tensor)> Tensors(AdapterLayer layer, AdapterFile? initial)
     {
-        if (layer is not LoraLayer { Taken: { } taken } lora || layer is DoraLayer)
-            throw new AdapterCombinationException($"'{layer.AdapterName}' is no PiSSA adapter: it took nothing out of the weight of '{layer.Target.Path}' that a conversion would have to give back. Use SavePretrained.");
+        if (layer is not LoraLayer { Config.InitLoraWeights.IsPissa: true } lora || layer is DoraLayer)
+            throw new AdapterCombinationException($"'{layer.AdapterName}' is no PiSSA adapter: it takes nothing over from the weight of '{layer.Target.Path}' that a conversion would have to give back. Use SavePretrained.");
 
-        var (nameA, nameB) = (layer.FileName(LoraLayer.FactorA), layer.FileName(LoraLayer.FactorB));
+        var (kindA, kindB) = (layer.ParameterNames[0], layer.ParameterNames[1]);
+        var (nameA, nameB) = (layer.FileName(kindA), layer.FileName(kindB));
         var (a, b) = (lora.A.detach(), lora.B.detach());
-        var (firstA, firstB) = initial is null ? taken : (Load(initial, layer, LoraLayer.FactorA), Load(initial, layer, LoraLayer.FactorB));
+
+        // What took nothing over, an embedding, gets the same rank.
+        var (firstA, firstB) = !lora.IsPissa ? (zeros_like(a), zeros_like(b)) : initial is null ? (lora.InitialA, lora.InitialB) : (Load(initial, layer, kindA), Load(initial, layer, kindB));
         if (!firstA.shape.SequenceEqual(a.shape) || !firstB.shape.SequenceEqual(b.shape))
             throw new AdapterFileException(initial!.Path, $"'{nameA}' and '{nameB}' have other shapes than the adapter '{layer.AdapterName}'. Give the folder that this adapter was saved to before it was trained.");
         yield return (nameA, cat([a, firstA.to(a.dtype, a.device)], 0));
-        yield return (nameB, cat([b, -firstB.to(b.dtype, b.device)], 1));
+        yield return (nameB, cat([b, firstB.to(b.dtype, b.device).neg()], 1));
     }
 
     private static Tensor Load(AdapterFile initial, AdapterLayer layer, AdapterParameterName parameter) => initial.Load(initial.NameOf(layer.FileName(parameter), layer.RegisteredFileName(parameter)));

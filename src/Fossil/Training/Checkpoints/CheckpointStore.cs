@@ -100,8 +100,9 @@ internal sealed partial class CheckpointStore(string folder)
             if (Hash(file) != hash) throw new CheckpointReadException($"{file} is not what was written: its SHA-256 differs. Resume from another checkpoint.");
         }
 
-        model.Load(path);
+        // The model last: where the optimizer's state does not fit, nothing of it has changed.
         ReadOptimizer(optimizer, Path.Combine(path, OptimizerFile));
+        model.Load(path);
         return contents.State;
     }
 
