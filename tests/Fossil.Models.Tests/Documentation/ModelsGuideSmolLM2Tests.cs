@@ -43,6 +43,18 @@ public sealed class ModelsGuideSmolLM2Tests
         Assert.True(text.Length > 10);
 
         using var adapted = model.AttachAdapters();
+        adapted.AddAdapter("poems", new FossilConfig { ShardSize = 64 });
+
+        #region threads
+        using (model.UseExclusively())                                             // one request: no other text between these two lines
+        {
+            adapted.SetAdapter("poems");
+            text.Append(tokenizer.Decode(model.Generate(prompt, options)));
+        }
+        #endregion
+        Assert.Contains(" Paris.", text.ToString());
+        adapted.SetAdapter(AdaptedModel.DefaultAdapterName);
+
         var (lora, merged, gguf) = (folder["adapter.gguf"], folder["merged"], folder["merged.gguf"]);
 
         #region export
