@@ -8,7 +8,7 @@ var first = new Option<int>("--first") { Description = "The number of the first 
 var times = new Option<int>("--times") { Description = "How often to kill.", DefaultValueFactory = _ => 100 };
 var folder = new Option<string>("--folder") { Description = "Where to save.", Required = true };
 
-var root = new RootCommand("Gives damaged files to Fossil's readers, and kills processes that save adapters.");
+var root = new RootCommand("Gives damaged files to Fossil's readers, and kills processes that save.");
 foreach (var (name, target) in FuzzTarget.All)
 {
     var command = new Command(name, $"Damages {target.Pattern} files and reads them.") { golden, minutes, first };
@@ -16,12 +16,20 @@ foreach (var (name, target) in FuzzTarget.All)
     root.Add(command);
 }
 
-var kill = new Command("kill", "Kills a saving process at random moments, and checks what it leaves.") { times };
-kill.SetAction(arguments => Kill(arguments.GetValue(times)));
-root.Add(kill);
-var saveLoop = new Command("save-loop", "Saves adapters until it is killed.") { folder };
-saveLoop.SetAction(arguments => SaveLoop.Run(arguments.GetValue(folder)!));
-root.Add(saveLoop);
+foreach (var (name, saves, loop, run, check) in new (string, string, string, Action<string>, Action<string, int>)[]
+{
+    ("kill", "adapters", SaveLoop.Command, SaveLoop.Run, SaveLoop.Check),
+    ("kill-training", "checkpoints", CheckpointLoop.Command, CheckpointLoop.Run, CheckpointLoop.Check),
+})
+{
+    var kill = new Command(name, $"Kills a process that saves {saves} at random moments, and checks what it leaves.") { times };
+    kill.SetAction(arguments => Kill(loop, check, arguments.GetValue(times)));
+    root.Add(kill);
+    var saveLoop = new Command(loop, $"Saves {saves} until it is killed.") { folder };
+    saveLoop.SetAction(arguments => run(arguments.GetValue(folder)!));
+    root.Add(saveLoop);
+}
+
 return root.Parse(args).Invoke();
 
 static int Fuzz(FuzzTarget target, string? golden, TimeSpan duration, int first)
@@ -54,14 +62,14 @@ static int Fuzz(FuzzTarget target, string? golden, TimeSpan duration, int first)
     return 0;
 }
 
-static int Kill(int times)
+static int Kill(string loop, Action<string, int> check, int times)
 {
     var folder = Directory.CreateTempSubdirectory("fossil-kill-").FullName;
     var random = new Random();
     for (var count = 1; count <= times; count++)
     {
-        SaveLoop.Check(folder, SaveLoop.StartAndKill(folder, random));
-        Console.WriteLine($"killed {count} times: the adapter is whole");
+        check(folder, SaveLoop.StartAndKill(folder, random, loop));
+        Console.WriteLine($"killed {count} times: what it saved is whole");
     }
 
     Directory.Delete(folder, recursive: true);

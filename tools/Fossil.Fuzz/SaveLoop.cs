@@ -8,6 +8,7 @@ namespace Fossil.Fuzz;
 /// <summary>A process that saves adapters in a loop, to be killed, and the check of what it leaves behind.</summary>
 internal static class SaveLoop
 {
+    public const string Command = "save-loop";
     private const string Module = "model.layers.0.q_proj";
     private const int Width = 4096;
 
@@ -26,11 +27,14 @@ internal static class SaveLoop
         }
     }
 
-    /// <summary>Starts the loop as a process of its own and kills it at a random moment after its first save.</summary>
-    /// <returns>The last version that it said was complete.</returns>
-    public static int StartAndKill(string folder, Random random)
+    /// <summary>Starts a loop as a process of its own and kills it at a random moment after its first save.</summary>
+    /// <param name="folder">Where it saves.</param>
+    /// <param name="random">Chooses the moment.</param>
+    /// <param name="command">This loop, or another that prints the number of each complete save.</param>
+    /// <returns>The last number that it said was complete.</returns>
+    public static int StartAndKill(string folder, Random random, string command = Command)
     {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, ArgumentList = { typeof(SaveLoop).Assembly.Location, "save-loop", "--folder", folder } };
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, ArgumentList = { typeof(SaveLoop).Assembly.Location, command, "--folder", folder } };
         using var process = Process.Start(start)!;
         var last = int.Parse(process.StandardOutput.ReadLine() ?? throw new InvalidOperationException("The saving process ended before its first save."), CultureInfo.InvariantCulture);
         Thread.Sleep(random.Next(200));

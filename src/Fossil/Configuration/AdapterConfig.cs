@@ -95,16 +95,16 @@ public abstract record AdapterConfig
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static AdapterConfig Load(string path)
     {
-        var file = Directory.Exists(path) ? System.IO.Path.Combine(path, FileName) : path;
-        using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
+        if (Directory.Exists(path)) return AtomicFolder.Read(path, pathOf => Load(pathOf(FileName)));
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
         if (stream.Length > ConfigReader.MaxBytes)
         {
-            throw new ConfigurationException(string.Empty, file, $"the file has {stream.Length} bytes, more than the {ConfigReader.MaxBytes} that any adapter configuration needs. Is this an {FileName}?");
+            throw new ConfigurationException(string.Empty, path, $"the file has {stream.Length} bytes, more than the {ConfigReader.MaxBytes} that any adapter configuration needs. Is this an {FileName}?");
         }
 
         var bytes = new byte[stream.Length];
         stream.ReadExactly(bytes);
-        return Parse(bytes, file);
+        return Parse(bytes, path);
     }
 
     /// <summary>Reads a configuration from JSON.</summary>

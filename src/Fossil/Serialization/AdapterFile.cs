@@ -39,7 +39,7 @@ public sealed class AdapterFile : IDisposable
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static AdapterFile Open(string path)
     {
-        if (Directory.Exists(path)) path = System.IO.Path.Combine(path, FileName);
+        if (Directory.Exists(path)) return AtomicFolder.Read(path, pathOf => Open(pathOf(FileName)));
         var file = SafetensorsFile.Open(path);
         try
         {
@@ -52,24 +52,21 @@ public sealed class AdapterFile : IDisposable
         }
     }
 
-    /// <summary>Opens an adapter's configuration and weights, after finishing a save that a stopped process had begun to put in place.</summary>
+    /// <summary>Opens an adapter's configuration and weights, both of the same save whatever a writer does meanwhile; see <see cref="AtomicFolder"/>.</summary>
     /// <param name="folder">The adapter's folder.</param>
     /// <exception cref="ConfigurationException">The configuration has a value that cannot be used.</exception>
     /// <exception cref="SafetensorsException">The weights are damaged.</exception>
+    /// <exception cref="InvalidDataException">A stopped writer's journal in the folder is damaged.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
-    public static (AdapterConfig Config, AdapterFile Weights) OpenFolder(string folder)
-    {
-        AtomicFolder.Recover(folder);
-        var config = AdapterConfig.Load(System.IO.Path.Combine(folder, AdapterConfig.FileName));
-        return (config, Open(System.IO.Path.Combine(folder, FileName)));
-    }
+    public static (AdapterConfig Config, AdapterFile Weights) OpenFolder(string folder) =>
+        AtomicFolder.Read(folder, pathOf => (AdapterConfig.Load(pathOf(AdapterConfig.FileName)), Open(pathOf(FileName))));
 
     /// <summary>Writes an adapter's configuration and weights; both change together, or not at all.</summary>
     /// <param name="folder">The adapter's folder. Other files in it are left alone.</param>
     /// <param name="config">The configuration.</param>
     /// <param name="tensors">The weights.</param>
     /// <exception cref="ConfigurationException">The configuration has a value that cannot be used.</exception>
-    /// <exception cref="AtomicWriteException">The files could not be written; what was there before still is.</exception>
+    /// <exception cref="AtomicWriteException">The files could not be written; what was there before still is, unless <see cref="AtomicWriteException.IsCommitted"/>.</exception>
     public static void SaveFolder(string folder, AdapterConfig config, IEnumerable<(AdapterTensorName Name, Tensor Tensor)> tensors) => SaveFolder(folder, config, tensors, []);
 
     /// <summary>As <see cref="SaveFolder(string, AdapterConfig, IEnumerable{ValueTuple{AdapterTensorName, Tensor}})"/>, with further files that change together with these.</summary>

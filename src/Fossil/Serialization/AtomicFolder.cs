@@ -1,51 +1,114 @@
-using System.Text.Json;
-using System.Text.Json.Serialization;
-
 namespace Fossil.Serialization;
 
 /// <summary>
-/// Writes several files of a folder so that they change together, whenever the process or the machine stops. All new contents
-/// are complete on the disk under hidden names before a journal, itself written atomically, lists them; only then are they renamed.
-/// A process that stops before the journal is there has changed nothing; one that stops after it is finished by whoever comes next.
+/// Writes several files of a folder so that they change together, whenever the process or the machine stops and whatever fails, and reads them together.
 /// </summary>
 /// <remarks>
-/// Other files of the folder are left alone. Files whose content does not change are not touched, so that saving
-/// with an unchanged configuration comes down to one rename. At most one process at a time may write to a folder.
+/// <para>The protocol. A writer</para>
+/// <list type="number">
+/// <item>writes every new content to a hidden file beside its name (<c>.NAME.GUID.tmp</c>), which it keeps open, and flushes it to the disk;</item>
+/// <item>locks the folder;</item>
+/// <item>writes a journal (<c>.fossil.journal</c>, a JSON object from hidden to final name), flushes it, and renames it into place. From here on the new contents count;</item>
+/// <item>for each name puts the old file aside (<c>.NAME.GUID.old</c>), gives the new one its name, and flushes the folder;</item>
+/// <item>deletes the journal and the old files, and unlocks the folder.</item>
+/// </list>
+/// <para>
+/// A reader holds the folder's lock together with other readers while it opens the files. It changes nothing, so it can read folders that it may not write: where a stopped
+/// writer left a journal, it takes what still has a hidden name from there. Programs that know nothing of the journal see the files change one after the other.
+/// </para>
+/// <para>
+/// A writer that is stopped before step 3 has changed nothing; the next one deletes its hidden files, which are no longer open anywhere. One that is stopped later is finished
+/// by the next writer (or <see cref="Recover"/>), once it has the lock, which the operating system takes from a process that ends. If an operation fails in step 3 or 4, the
+/// steps are undone in reverse, the journal's deletion last; if that fails too, the journal stays and the new contents count, which <see cref="AtomicWriteException.IsCommitted"/> tells.
+/// </para>
+/// <para>
+/// Files whose content does not change are not touched, and a single file takes the place of another by a rename alone, without a journal: saving with an unchanged configuration is
+/// one rename. Other files of the folder are left alone. Of two processes that save at once, the one that locks the folder last wins, whole. The lock is between processes of one
+/// machine; from different machines, save one after the other.
+/// </para>
 /// </remarks>
-public static partial class AtomicFolder
+public static class AtomicFolder
 {
-    private const string Journal = ".fossil.journal";
-    private const int JournalBytesAtMost = 1 << 20;
-
     /// <summary>Writes the files atomically. The folder is created where it does not exist.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="files">File names and what writes their content; where one throws, no file changes.</param>
-    /// <exception cref="AtomicWriteException">The files could not be written; what was there before still is.</exception>
-    public static void Write(string folder, params IReadOnlyList<(string Name, Action<Stream> Write)> files)
+    /// <exception cref="ArgumentException">A name is not that of a file in the folder, or occurs twice.</exception>
+    /// <exception cref="AtomicWriteException">The files could not be written; what was there before still is, unless <see cref="AtomicWriteException.IsCommitted"/>.</exception>
+    public static void Write(string folder, params IReadOnlyList<(string Name, Action<Stream> Write)> files) => Write(folder, static _ => false, files);
+
+    /// <summary>Writes the files atomically, and removes those that they take the place of in the same step.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="replaces">Whether a file of that name goes, unless it is written.</param>
+    /// <param name="files">File names and what writes their content; where one throws, no file changes.</param>
+    /// <exception cref="ArgumentException">A name is not that of a file in the folder, or occurs twice.</exception>
+    /// <exception cref="AtomicWriteException">The files could not be written; what was there before still is, unless <see cref="AtomicWriteException.IsCommitted"/>.</exception>
+    public static void Write(string folder, Func<string, bool> replaces, params IReadOnlyList<(string Name, Action<Stream> Write)> files)
     {
         folder = Path.GetFullPath(folder);
+        Write(folder, folder, replaces, files);
+    }
+
+    /// <summary>Opens or reads files of a folder that belong together: all are of the same save.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="read">Opens the files, at the path that the function it is given has for each name. Names do not change while it runs, so it should not take long; open files can be read later.</param>
+    /// <returns>What <paramref name="read"/> returns.</returns>
+    /// <exception cref="InvalidDataException">The folder's journal is none.</exception>
+    public static T Read<T>(string folder, Func<Func<string, string>, T> read)
+    {
+        folder = Path.GetFullPath(folder);
+        using var held = FolderLock.Shared(folder);
+        return read(FolderJournal.Read(folder) is { } journal ? journal.PathOf : name => Path.Combine(folder, name));
+    }
+
+    /// <summary>Finishes what a stopped process had begun to rename, for programs that do not know of journals. <see cref="Read{T}"/> does without.</summary>
+    /// <exception cref="InvalidDataException">The folder's journal is none.</exception>
+    /// <exception cref="IOException">The folder holds a journal, but its files cannot be renamed.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder holds a journal, but may not be written.</exception>
+    public static void Recover(string folder)
+    {
+        if (FolderJournal.Read(folder) is null) return;
+        using var held = FolderLock.Exclusive(folder);
+        FolderCommit.Complete(folder);
+    }
+
+    /// <param name="folder">The folder.</param>
+    /// <param name="path">What exceptions name.</param>
+    /// <param name="replaces">Whether a file of that name goes, unless it is written.</param>
+    /// <param name="files">File names and what writes their content.</param>
+    internal static void Write(string folder, string path, Func<string, bool> replaces, IReadOnlyList<(string Name, Action<Stream> Write)> files)
+    {
+        CheckNames(files);
         var temporaries = new List<TemporaryFile>();
         try
         {
-            Directory.CreateDirectory(folder);
-            Recover(folder);
-            TemporaryFile.DeleteAbandoned(folder, Journal);
-            foreach (var (name, write) in files)
+            FileOperations.CreateFolder(folder);
+            using (FolderLock.Exclusive(folder))
             {
-                if (Directory.Exists(Path.Combine(folder, name))) throw new IOException($"'{name}' in it is a folder.");
-                TemporaryFile.DeleteAbandoned(folder, name);
-                temporaries.Add(TemporaryFile.Create(folder, name, write));
+                FolderCommit.Complete(folder);
+                foreach (var (name, _) in files)
+                {
+                    if (Directory.Exists(Path.Combine(folder, name))) throw new IOException($"'{Path.Combine(folder, name)}' is a folder.");
+                    temporaries.Add(TemporaryFile.Create(folder, name));
+                }
+
+                DeleteAbandoned(folder, temporaries, replaces);
             }
 
-            temporaries.RemoveAll(file => DisposeIfUnchanged(folder, file));
-            if (temporaries.Count > 1) WriteJournal(folder, temporaries);
-            foreach (var file in temporaries) file.Rename();
-            FolderFlush.Flush(folder);
-            if (temporaries.Count > 1) File.Delete(Path.Combine(folder, Journal));
+            for (var i = 0; i < files.Count; i++) temporaries[i].Write(files[i].Write);
+            using (FolderLock.Exclusive(folder))
+            {
+                // Since then, another process may have saved, or been stopped while it did.
+                FolderCommit.Complete(folder);
+                Commit(folder, temporaries, replaces);
+            }
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (UnfinishedCommitException exception)
         {
-            throw new AtomicWriteException(folder, exception);
+            throw new AtomicWriteException(path, exception);
+        }
+        catch (Exception exception) when (FileOperations.IsFailure(exception))
+        {
+            throw new AtomicWriteException(path, exception);
         }
         finally
         {
@@ -53,80 +116,69 @@ public static partial class AtomicFolder
         }
     }
 
-    /// <summary>Finishes what a stopped process had begun to rename. Readers call it before they open the files.</summary>
-    /// <exception cref="IOException">The folder holds a journal, but its files cannot be renamed.</exception>
-    public static void Recover(string folder)
+    private static void Commit(string folder, List<TemporaryFile> temporaries, Func<string, bool> replaces)
     {
-        var path = Path.Combine(folder, Journal);
-        if (!File.Exists(path)) return;
-        foreach (var (temporary, final) in ReadJournal(path))
+        var changed = temporaries.Where(file => !SameContent(Path.Combine(folder, file.FinalName), file.Path)).ToList();
+        var written = temporaries.Select(file => file.FinalName).ToHashSet(StringComparer.Ordinal);
+        var replaced = Directory.EnumerateFiles(folder).Select(file => Path.GetFileName(file)).Where(name => !written.Contains(name) && HiddenName.FinalOf(name) is null && replaces(name));
+        List<FolderChange> changes = [.. changed.Select(file => new FolderChange(file.Name, file.FinalName)), .. replaced.Select(name => new FolderChange(HiddenName.Old(name), name))];
+        foreach (var file in changed) file.Close();
+        try
         {
-            // Where the hidden file is gone, the stopped process had already renamed it.
-            if (File.Exists(Path.Combine(folder, temporary))) File.Move(Path.Combine(folder, temporary), Path.Combine(folder, final), overwrite: true);
+            FolderCommit.Apply(folder, changes);
+        }
+        catch (UnfinishedCommitException)
+        {
+            changed.ForEach(file => file.GiveAway());
+            throw;
         }
 
-        FolderFlush.Flush(folder);
-        File.Delete(path);
+        changed.ForEach(file => file.GiveAway());
     }
 
-    private static bool DisposeIfUnchanged(string folder, TemporaryFile file)
+    /// <summary>Deletes the hidden files of stopped processes for these names. Nobody has them open, which is only to be known where a file that is open looks it.</summary>
+    private static void DeleteAbandoned(string folder, List<TemporaryFile> own, Func<string, bool> replaces)
     {
-        if (!SameContent(Path.Combine(folder, file.FinalName), Path.Combine(folder, file.Name))) return false;
-        file.Dispose();
-        return true;
+        if (own.Count == 0 || TemporaryFile.IsAbandoned(own[0].Path)) return;
+        var names = own.Select(file => file.FinalName).Append(FolderJournal.FileName).ToHashSet(StringComparer.Ordinal);
+        foreach (var path in Directory.EnumerateFiles(folder))
+        {
+            if (HiddenName.FinalOf(Path.GetFileName(path)) is { } final && (names.Contains(final) || replaces(final)) && TemporaryFile.IsAbandoned(path)) FileOperations.DeleteLeftover(path);
+        }
+    }
+
+    private static void CheckNames(IReadOnlyList<(string Name, Action<Stream> Write)> files)
+    {
+        var names = new HashSet<string>(StringComparer.Ordinal) { FolderJournal.FileName };
+        foreach (var (name, _) in files)
+        {
+            if (name is "" or "." or ".." || Path.GetFileName(name) != name || !names.Add(name)) throw new ArgumentException($"'{name}' is not the name of one file of the folder. Give each file a name without folders, once.", nameof(files));
+        }
     }
 
     private static bool SameContent(string old, string @new)
     {
         const int BufferBytes = 1 << 16;
-        if (!File.Exists(old) || new FileInfo(old).Length != new FileInfo(@new).Length) return false;
-        using var left = new FileStream(old, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
-        using var right = new FileStream(@new, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
-        Span<byte> leftBytes = new byte[BufferBytes];
-        Span<byte> rightBytes = new byte[BufferBytes];
-        while (true)
-        {
-            var count = left.ReadAtLeast(leftBytes, BufferBytes, throwOnEndOfStream: false);
-            if (right.ReadAtLeast(rightBytes, BufferBytes, throwOnEndOfStream: false) != count) return false;
-            if (!leftBytes[..count].SequenceEqual(rightBytes[..count])) return false;
-            if (count < BufferBytes) return true;
-        }
-    }
-
-    private static void WriteJournal(string folder, List<TemporaryFile> temporaries)
-    {
-        var names = temporaries.ToDictionary(file => file.Name, file => file.FinalName);
-        using var journal = TemporaryFile.Create(folder, Journal, stream => JsonSerializer.Serialize(stream, names, JournalJson.Default.DictionaryStringString));
-        journal.Rename();
-        FolderFlush.Flush(folder);
-    }
-
-    /// <summary>The journal's renames. A folder may come from anywhere, so names that lead out of it are refused.</summary>
-    private static Dictionary<string, string> ReadJournal(string path)
-    {
-        if (new FileInfo(path).Length > JournalBytesAtMost) throw new InvalidDataException($"'{path}' is too long to be a journal of AtomicFolder. Delete it.");
-        Dictionary<string, string>? names;
+        if (!File.Exists(old)) return false;
         try
         {
-            names = JsonSerializer.Deserialize(File.ReadAllBytes(path), JournalJson.Default.DictionaryStringString);
-        }
-        catch (JsonException exception)
-        {
-            throw new InvalidDataException($"'{path}' is no journal of AtomicFolder. Delete it.", exception);
-        }
-
-        foreach (var (temporary, final) in names ?? [])
-        {
-            if (final is null || Path.GetFileName(final) != final || final is "" or "." or ".." || !TemporaryFile.IsName(temporary, final))
+            using var left = new FileStream(old, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+            using var right = new FileStream(@new, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+            if (left.Length != right.Length) return false;
+            Span<byte> leftBytes = new byte[BufferBytes];
+            Span<byte> rightBytes = new byte[BufferBytes];
+            while (true)
             {
-                throw new InvalidDataException($"'{path}' names files that AtomicFolder never writes. Delete it.");
+                var count = left.ReadAtLeast(leftBytes, BufferBytes, throwOnEndOfStream: false);
+                if (right.ReadAtLeast(rightBytes, BufferBytes, throwOnEndOfStream: false) != count) return false;
+                if (!leftBytes[..count].SequenceEqual(rightBytes[..count])) return false;
+                if (count < BufferBytes) return true;
             }
         }
-
-        return names ?? [];
+        catch (Exception exception) when (FileOperations.IsFailure(exception))
+        {
+            // What cannot be compared, because it may not be read or leads nowhere, is replaced.
+            return false;
+        }
     }
-
-    /// <summary>The journal's JSON, without reflection: a trimmed program has none for it.</summary>
-    [JsonSerializable(typeof(Dictionary<string, string>))]
-    private sealed partial class JournalJson : JsonSerializerContext;
 }

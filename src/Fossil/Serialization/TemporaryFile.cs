@@ -1,22 +1,21 @@
 namespace Fossil.Serialization;
 
 /// <summary>
-/// New content of a file, complete and flushed, under a hidden name beside it. Disposing deletes it where it was not renamed.
+/// New content of a file under a hidden name beside it. Disposing deletes it unless it was given away.
 /// It stays open and locked until then, so that another writer does not take it for one that a killed process left behind.
 /// </summary>
 internal sealed class TemporaryFile : IDisposable
 {
     private const int BufferBytes = 1 << 20;
-    private readonly string folder;
     private readonly FileStream stream;
-    private bool renamed;
+    private bool isGivenAway;
 
     private TemporaryFile(string folder, string finalName)
     {
-        this.folder = folder;
         FinalName = finalName;
-        Name = $".{finalName}.{Guid.NewGuid():N}.tmp";
-        stream = new FileStream(Path.Combine(folder, Name), FileMode.CreateNew, FileAccess.Write, FileShare.Read, BufferBytes);
+        Name = HiddenName.New(finalName);
+        Path = System.IO.Path.Combine(folder, Name);
+        stream = FileOperations.Create(Path, FileShare.Read, BufferBytes);
     }
 
     /// <summary>The hidden name.</summary>
@@ -25,49 +24,32 @@ internal sealed class TemporaryFile : IDisposable
     /// <summary>The name it shall get.</summary>
     public string FinalName { get; }
 
+    /// <summary>The file under its hidden name.</summary>
+    public string Path { get; }
+
+    /// <summary>Creates an empty one. The caller holds the folder's lock: between its creation and its own lock it looks abandoned.</summary>
+    public static TemporaryFile Create(string folder, string finalName) => new(folder, finalName);
+
     /// <summary>Writes and flushes the content.</summary>
-    public static TemporaryFile Create(string folder, string finalName, Action<Stream> write)
+    public void Write(Action<Stream> write)
     {
-        var file = new TemporaryFile(folder, finalName);
-        try
-        {
-            write(file.stream);
-            file.stream.Flush(flushToDisk: true);
-            return file;
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
+        FileOperations.Write(stream, write);
+        FileOperations.Flush(stream);
     }
 
-    /// <summary>Gives the file its final name, in place of what had it.</summary>
-    public void Rename()
+    /// <summary>Makes it ready to be renamed: Windows renames no open file. The caller holds the folder's lock, under which alone files are taken for abandoned.</summary>
+    public void Close()
     {
-        // Windows renames no open file.
         if (OperatingSystem.IsWindows()) stream.Dispose();
-        File.Move(Path.Combine(folder, Name), Path.Combine(folder, FinalName), overwrite: true);
-        renamed = true;
     }
 
-    /// <summary>Whether <paramref name="name"/> is a hidden name for <paramref name="finalName"/>.</summary>
-    public static bool IsName(string name, string finalName) =>
-        name.Length == finalName.Length + 38
-        && name.StartsWith($".{finalName}.", StringComparison.Ordinal)
-        && name.EndsWith(".tmp", StringComparison.Ordinal)
-        && Guid.TryParseExact(name.AsSpan()[(finalName.Length + 2)..^4], "N", out _);
+    /// <summary>Leaves the file to the save that it has become part of.</summary>
+    public void GiveAway() => isGivenAway = true;
 
-    /// <summary>Deletes the hidden files that killed processes left behind.</summary>
-    public static void DeleteAbandoned(string folder, string finalName)
-    {
-        foreach (var path in Directory.EnumerateFiles(folder, $".{finalName}.*.tmp"))
-        {
-            if (IsName(Path.GetFileName(path), finalName) && IsAbandoned(path)) File.Delete(path);
-        }
-    }
-
-    private static bool IsAbandoned(string path)
+    /// <summary>
+    /// Whether nobody has a file open; where that cannot be known, it is false. Files are locked by .NET as they are opened, and the lock goes with the process.
+    /// </summary>
+    public static bool IsAbandoned(string path)
     {
         try
         {
@@ -80,17 +62,18 @@ internal sealed class TemporaryFile : IDisposable
         }
     }
 
-    /// <summary>Closes the file, and deletes it where it was not renamed.</summary>
+    /// <summary>Closes the file, and deletes it where it was not given away.</summary>
     public void Dispose()
     {
         try
         {
             stream.Dispose();
         }
-        finally
+        catch (Exception exception) when (!isGivenAway && FileOperations.IsFailure(exception))
         {
-            // On a full disk closing fails too, as it flushes once more: what is there must go all the same.
-            if (!renamed) File.Delete(Path.Combine(folder, Name));
+            // On a full disk closing fails too, as it flushes once more. The content is not wanted any more.
         }
+
+        if (!isGivenAway) FileOperations.DeleteLeftover(Path);
     }
 }

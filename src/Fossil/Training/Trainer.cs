@@ -80,7 +80,7 @@ public sealed partial class Trainer<TBatch>(
 
         foreach (var callback in callbacks) callback.OnTrainBegin(state);
         var outcome = Run(state, order, schedule, optimizer, run, cancellation);
-        if (arguments.LoadBestModelAtEnd && state.BestStep is { } best && best != state.GlobalStep) Load(store!.PathOf(best));
+        if (arguments.LoadBestModelAtEnd && state.BestStep is { } best && best != state.GlobalStep) LoadBest(best);
         foreach (var callback in callbacks) callback.OnTrainEnd(state);
         return new(outcome, state, lastCheckpoint);
     }
@@ -231,10 +231,10 @@ public sealed partial class Trainer<TBatch>(
         return CheckpointStore.Read(checkpoint, model, optimizer, run);
     }
 
-    private void Load(string checkpoint)
+    private void LoadBest(int step)
     {
         using var entry = ModelGuard.Of(model.Module).Enter();
-        model.Load(checkpoint);
+        store!.ReadParameters(step, model);
     }
 
     private FusedAdamW CreateOptimizer()

@@ -38,18 +38,26 @@ public sealed class NonFiniteLossException(int step, string what, string? lastCh
 }
 
 /// <summary>A checkpoint could not be written. The ones before it are untouched.</summary>
-/// <param name="folder">The checkpoint's folder.</param>
-/// <param name="reason">What the file system said.</param>
-/// <param name="lastCheckpoint">The last checkpoint that was written.</param>
-/// <param name="innerException">The file system's exception.</param>
-public sealed class CheckpointWriteException(string folder, string reason, string? lastCheckpoint, Exception innerException)
-    : TrainingException(
-        $"{folder} could not be written: {reason} " + (lastCheckpoint is null ? "No checkpoint was written before." : $"Nothing of {lastCheckpoint} was touched; resume from there.")
-        + " Make room or choose another folder.",
-        innerException)
+public sealed class CheckpointWriteException : TrainingException
 {
+    private const string Advice = "Make room or choose another folder.";
+
+    /// <summary>Nothing was written.</summary>
+    /// <param name="folder">The checkpoint's folder.</param>
+    /// <param name="reason">What the file system said.</param>
+    /// <param name="lastCheckpoint">The last checkpoint that was written.</param>
+    /// <param name="innerException">The file system's exception.</param>
+    public CheckpointWriteException(string folder, string reason, string? lastCheckpoint, Exception innerException)
+        : base(
+            $"{folder} could not be written: {reason} " + (lastCheckpoint is null ? "No checkpoint was written before." : $"Nothing of {lastCheckpoint} was touched; resume from there.") + $" {Advice}",
+            innerException) => LastCheckpoint = lastCheckpoint;
+
+    /// <summary>The checkpoint is complete, but not as it should be.</summary>
+    internal CheckpointWriteException(string folder, Serialization.UnfinishedCommitException unfinished)
+        : base($"{folder} is complete, but {(unfinished.IsNamed ? "a power failure may take it back" : "gets its name only when the run is resumed")}: {unfinished.Message} {Advice}", unfinished.InnerException) => LastCheckpoint = folder;
+
     /// <summary>The last checkpoint that was written; null where there is none.</summary>
-    public string? LastCheckpoint { get; } = lastCheckpoint;
+    public string? LastCheckpoint { get; }
 }
 
 /// <summary>The output folder cannot be used.</summary>

@@ -1,48 +1,55 @@
 using System.Globalization;
-using System.Security.Cryptography;
-using System.Text.Json;
-using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
 using Fossil.Serialization;
 
 namespace Fossil.Training;
 
 /// <summary>
 /// The checkpoints of a run: folders <c>checkpoint-STEP</c> that hold the trained parameters, the optimizer's state and the run's. Each is written
-/// under a hidden name, flushed, and renamed, so that a folder of that name is complete whenever the process is killed.
+/// under a hidden name, flushed, and renamed, so that a folder of that name is complete whenever the process is killed; it takes the place of another
+/// by the protocol of <see cref="AtomicFolder"/>. An old one is renamed before it is deleted.
 /// </summary>
 internal sealed partial class CheckpointStore(string folder)
 {
     private const string Prefix = "checkpoint-";
-    private const string TemporaryPrefix = ".checkpoint-";
+    private const string Probe = "checkpoint-probe";
     private const string OptimizerFile = "optimizer.safetensors";
-    private const string StateFile = "trainer_state.json";
-    private const int FormatVersion = 1;
-
     private readonly string folder = Path.GetFullPath(folder);
 
-    /// <summary>The newest checkpoint's folder; null where there is none.</summary>
-    public string? Latest => Checkpoints().Select(checkpoint => checkpoint.Path).LastOrDefault();
+    /// <summary>The newest complete checkpoint's folder; where none is, the newest incomplete one's; null where there is none.</summary>
+    public string? Latest => LatestBut(null);
 
-    /// <summary>Creates the folder, tries whether it can be written, and removes what a killed process left.</summary>
+    /// <summary>Creates the folder, tries whether it can be written, finishes what a killed process had begun, and removes what it left.</summary>
     /// <exception cref="OutputDirectoryException">It cannot be written.</exception>
     public void Prepare()
     {
         try
         {
-            Directory.CreateDirectory(folder);
-            var probe = Path.Combine(folder, $"{TemporaryPrefix}probe-{Environment.ProcessId}");
-            File.WriteAllBytes(probe, [0]);
-            File.Delete(probe);
-            foreach (var abandoned in Directory.GetDirectories(folder, TemporaryPrefix + "*")) Directory.Delete(abandoned, recursive: true);
+            FileOperations.CreateFolder(folder);
+            using var held = FolderLock.Exclusive(folder);
+            using var probe = TemporaryFile.Create(folder, Probe);
+            probe.Write(stream => stream.WriteByte(0));
+            FolderCommit.Complete(folder);
+            DeleteAbandoned(probe);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (FileOperations.IsFailure(exception))
         {
             throw new OutputDirectoryException($"The output folder {folder} cannot be written: {exception.Message} Choose another one, or change its permissions.", exception);
         }
+
+        if (Checkpoints().LastOrDefault().Path is { } newest && newest != Latest)
+            FossilWarnings.Report($"{newest} is no complete checkpoint: it lacks {CheckpointContents.FileName}. {Latest} is the last that is.");
     }
 
     /// <summary>The folder of a step's checkpoint.</summary>
-    public string PathOf(int step) => Path.Combine(folder, Prefix + step.ToString(CultureInfo.InvariantCulture));
+    public string PathOf(int step) => Path.Combine(folder, NameOf(step));
+
+    /// <summary><see cref="Latest"/> among the checkpoints other than that one.</summary>
+    public string? LatestBut(string? path)
+    {
+        var others = Checkpoints().Select(checkpoint => checkpoint.Path).Where(other => other != path).ToList();
+        return others.LastOrDefault(CheckpointContents.IsComplete) ?? others.LastOrDefault();
+    }
 
     /// <summary>Writes the checkpoint of <paramref name="state"/>.</summary>
     /// <returns>Its folder.</returns>
@@ -51,74 +58,87 @@ internal sealed partial class CheckpointStore(string folder)
     {
         var final = PathOf(state.GlobalStep);
         var previous = Latest;
-        var temporary = Path.Combine(folder, $"{TemporaryPrefix}{state.GlobalStep}-{Environment.ProcessId}");
         try
         {
-            Directory.CreateDirectory(temporary);
-            model.Save(temporary);
-            WriteOptimizer(optimizer, Path.Combine(temporary, OptimizerFile));
-            var files = Directory.GetFiles(temporary).ToDictionary(path => Path.GetFileName(path), Hash);
-            AtomicFile.Write(Path.Combine(temporary, StateFile), stream => JsonSerializer.Serialize(stream, new Contents(FormatVersion, run, state, files), StateJson.Default.Contents));
-            if (Directory.Exists(final)) Directory.Delete(final, recursive: true);
-            Directory.Move(temporary, final);
-            FolderFlush.Flush(folder);
+            using var checkpoint = UnfinishedCheckpoint.Create(folder, NameOf(state.GlobalStep));
+            model.Save(checkpoint.Path);
+            WriteOptimizer(optimizer, Path.Combine(checkpoint.Path, OptimizerFile));
+            CheckpointContents.Write(checkpoint.Path, run, state, checkpoint.Files);
+            checkpoint.Commit();
             return final;
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or AtomicWriteException || IsTooLarge(exception))
+        catch (UnfinishedCommitException exception)
         {
-            Discard(temporary);
-            throw new CheckpointWriteException(final, exception.Message, previous, exception);
+            throw new CheckpointWriteException(final, exception);
+        }
+        catch (Exception exception) when (exception is AtomicWriteException { InnerException: not null } || FileOperations.IsFailure(exception))
+        {
+            var reason = exception is AtomicWriteException ? exception.InnerException! : exception;
+            throw new CheckpointWriteException(final, reason.Message, previous, exception);
         }
     }
 
     /// <summary>Deletes all but the newest <paramref name="keep"/> checkpoints and that of <paramref name="best"/>.</summary>
+    /// <exception cref="OutputDirectoryException">One cannot be removed; all are complete.</exception>
     public void Prune(int keep, int? best)
     {
-        foreach (var (step, path) in Checkpoints().SkipLast(keep))
+        foreach (var (step, path) in Checkpoints().Where(checkpoint => CheckpointContents.IsComplete(checkpoint.Path)).SkipLast(keep).Where(checkpoint => checkpoint.Step != best))
         {
-            if (step == best) continue;
-
             // Renamed first: a process killed while deleting leaves no half checkpoint under its name.
-            var hidden = Path.Combine(folder, $"{TemporaryPrefix}{step}-deleted");
-            Directory.Move(path, hidden);
-            Directory.Delete(hidden, recursive: true);
+            var hidden = Path.Combine(folder, HiddenName.Old(NameOf(step)));
+            try
+            {
+                using var held = FolderLock.Exclusive(folder);
+                if (Directory.Exists(path)) FileOperations.Move(path, hidden);
+            }
+            catch (Exception exception) when (FileOperations.IsFailure(exception))
+            {
+                throw new OutputDirectoryException($"{path} is one checkpoint more than are to be kept, and cannot be removed: {exception.Message} All checkpoints are complete. Delete it, and resume.", exception);
+            }
+
+            FileOperations.DeleteLeftover(hidden);
         }
     }
 
     /// <summary>Reads a checkpoint into the model and the optimizer.</summary>
     /// <returns>The state of its run.</returns>
-    /// <exception cref="CheckpointReadException">It is incomplete or damaged.</exception>
+    /// <exception cref="CheckpointReadException">It is incomplete or damaged, or does not fit the model.</exception>
     /// <exception cref="ResumeMismatchException">It is of a run with other data or other options.</exception>
     public static TrainerState Read(string path, ITrainable model, FusedAdamW optimizer, RunIdentity run)
     {
-        var contents = ReadContents(path);
+        var contents = CheckpointContents.Read(path);
         run.Require(contents.Run, path);
-        foreach (var (name, hash) in contents.Files)
+        var optimizerFile = Path.Combine(path, OptimizerFile);
+        Load(path, optimizerFile, () =>
         {
-            var file = Path.Combine(path, name);
-            if (Path.GetFileName(name) != name || !File.Exists(file)) throw new CheckpointReadException($"{path} lacks '{name}'. Resume from another checkpoint.");
-            if (Hash(file) != hash) throw new CheckpointReadException($"{file} is not what was written: its SHA-256 differs. Resume from another checkpoint.");
-        }
+            using var file = SafetensorsFile.Open(optimizerFile);
+            optimizer.SetState(name => file.Load(name));
+        });
 
         // The model last: where the optimizer's state does not fit, nothing of it has changed.
-        ReadOptimizer(optimizer, Path.Combine(path, OptimizerFile));
-        model.Load(path);
+        Load(path, path, () => model.Load(path));
         return contents.State;
     }
 
-    private static Contents ReadContents(string path)
+    /// <summary>Reads the parameters of a step's checkpoint into the model.</summary>
+    /// <exception cref="CheckpointReadException">It is incomplete or damaged.</exception>
+    public void ReadParameters(int step, ITrainable model)
     {
-        var file = Path.Combine(path, StateFile);
+        var path = PathOf(step);
+        CheckpointContents.Read(path);
+        Load(path, path, () => model.Load(path));
+    }
+
+    /// <summary>The files are what was written, so what cannot be loaded does not fit the model.</summary>
+    private static void Load(string path, string what, Action load)
+    {
         try
         {
-            using var stream = File.OpenRead(file);
-            var contents = JsonSerializer.Deserialize(stream, StateJson.Default.Contents);
-            if (contents is { FormatVersion: FormatVersion, Run: not null, State: { Logs: not null, Evaluations: not null }, Files: not null }) return contents;
-            throw new CheckpointReadException($"{file} is of another version of this library, or no trainer state.");
+            load();
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
+        catch (Exception exception) when (exception is not CheckpointReadException)
         {
-            throw new CheckpointReadException($"{path} is no checkpoint that can be read: {exception.Message}", exception);
+            throw CheckpointContents.Damaged(path, $"{what} does not fit the trained parameters: {exception.Message} Resume with the same model and adapters.", exception);
         }
     }
 
@@ -135,56 +155,36 @@ internal sealed partial class CheckpointStore(string folder)
         }
     }
 
-    private static void ReadOptimizer(FusedAdamW optimizer, string path)
-    {
-        try
-        {
-            using var file = SafetensorsFile.Open(path);
-            optimizer.SetState(name => file.Load(name));
-        }
-        catch (Exception exception) when (exception is SafetensorsException or ArgumentException or IOException)
-        {
-            throw new CheckpointReadException($"{path} does not fit the trained parameters: {exception.Message} Resume with the same model and adapters.", exception);
-        }
-    }
+    private static string NameOf(int step) => Prefix + step.ToString(CultureInfo.InvariantCulture);
 
-    private static string Hash(string path)
-    {
-        using var stream = File.OpenRead(path);
-        return Convert.ToHexStringLower(SHA256.HashData(stream));
-    }
+    private static int? StepOf(string name) =>
+        name.StartsWith(Prefix, StringComparison.Ordinal) && int.TryParse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var step) ? step : null;
 
-    /// <summary>.NET reports EFBIG, a file above the limit of the file system or of the user, as this.</summary>
-    private static bool IsTooLarge(Exception exception) => exception is ArgumentOutOfRangeException { ParamName: "value" };
-
-    /// <summary>What cannot be removed now is removed by the next <see cref="Prepare"/>; the reason to report is why it could not be written.</summary>
-    private static void Discard(string temporary)
+    /// <summary>Deletes hidden folders that no process writes to, and what an earlier try left. A lock that <paramref name="own"/> does not show proves nothing.</summary>
+    private void DeleteAbandoned(TemporaryFile own)
     {
-        try
-        {
-            if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            System.Diagnostics.Trace.TraceWarning($"{temporary} could not be removed: {exception.Message}");
-        }
+        if (TemporaryFile.IsAbandoned(own.Path)) return;
+        foreach (var path in Directory.EnumerateDirectories(folder).Where(IsHidden).Where(UnfinishedCheckpoint.IsAbandoned)) FileOperations.DeleteLeftover(path);
+        foreach (var path in Directory.EnumerateFiles(folder).Where(path => HiddenName.FinalOf(Path.GetFileName(path)) is Probe or FolderJournal.FileName).Where(TemporaryFile.IsAbandoned)) FileOperations.DeleteLeftover(path);
+
+        static bool IsHidden(string path) =>
+            Path.GetFileName(path) is var name && ((HiddenName.FinalOf(name) is { } final && StepOf(final) is not null) || FirstVersion().IsMatch(name));
     }
 
     private List<(int Step, string Path)> Checkpoints()
     {
         if (!Directory.Exists(folder)) return [];
-        return Directory.GetDirectories(folder, Prefix + "*")
-            .Select(path => (Known: int.TryParse(Path.GetFileName(path)[Prefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var step), Step: step, path))
-            .Where(checkpoint => checkpoint.Known)
-            .OrderBy(checkpoint => checkpoint.Step)
-            .Select(checkpoint => (checkpoint.Step, checkpoint.path))
-            .ToList();
+        return
+        [
+            .. from path in Directory.EnumerateDirectories(folder)
+               let step = StepOf(Path.GetFileName(path))
+               where step is not null
+               orderby step
+               select (step.Value, path),
+        ];
     }
 
-    private sealed record Contents(int FormatVersion, RunIdentity Run, TrainerState State, Dictionary<string, string> Files);
-
-    /// <summary>The JSON of <see cref="StateFile"/>, without reflection: a trimmed program has none for it.</summary>
-    [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, WriteIndented = true)]
-    [JsonSerializable(typeof(Contents))]
-    private sealed partial class StateJson : JsonSerializerContext;
+    /// <summary>The hidden names of this library's first version, which named the process.</summary>
+    [GeneratedRegex(@"^\.checkpoint-[0-9]+-(?:[0-9]+|deleted)\z")]
+    private static partial Regex FirstVersion();
 }

@@ -10,7 +10,7 @@ internal sealed record RunIdentity(string Data, string DataFingerprint, int Exam
         if (DataFingerprint != checkpoint.DataFingerprint)
         {
             throw new ResumeMismatchException(
-                $"The data has changed since {path} was written: {checkpoint.Data} had {checkpoint.Examples} examples with hash {checkpoint.DataFingerprint[..12]}, {Data} has {Examples} with hash {DataFingerprint[..12]}. "
+                $"The data has changed since {path} was written: {checkpoint.Data} had {checkpoint.Examples} examples with hash {Short(checkpoint.DataFingerprint)}, {Data} has {Examples} with hash {Short(DataFingerprint)}. "
                 + "Restore the data (and the tokenizer and maximal length) to resume, or start a new run in another folder.");
         }
 
@@ -18,6 +18,8 @@ internal sealed record RunIdentity(string Data, string DataFingerprint, int Exam
         Compare(nameof(GradientAccumulationSteps), GradientAccumulationSteps, checkpoint.GradientAccumulationSteps);
         Compare(nameof(Seed), Seed, checkpoint.Seed);
         Compare(nameof(Shuffle), Shuffle, checkpoint.Shuffle);
+
+        static string Short(string fingerprint) => fingerprint.Length > 12 ? fingerprint[..12] : fingerprint;
 
         void Compare<T>(string option, T now, T before)
         {
