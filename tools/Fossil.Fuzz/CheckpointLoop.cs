@@ -1,6 +1,5 @@
 using System.Globalization;
 using Fossil.Training;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Fossil.Fuzz;

@@ -1,6 +1,5 @@
 using Fossil.Adapters;
 using Fossil.Kernels;
-using Fossil.Targets;
 using static TorchSharp.torch;
 
 namespace Fossil;

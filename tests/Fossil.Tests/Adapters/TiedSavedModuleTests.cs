@@ -1,7 +1,6 @@
 using Fossil.Serialization;
 using Fossil.TestData;
 using TorchSharp;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Fossil.Tests.Adapters;

@@ -3,7 +3,6 @@ using Fossil.TestData;
 using Fossil.Tests.Adapters;
 using Fossil.Tests.Training;
 using Fossil.Training;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Fossil.Tests.Methods;

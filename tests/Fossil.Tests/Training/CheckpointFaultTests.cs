@@ -1,7 +1,6 @@
 using Fossil.Tests.Serialization;
 using Fossil.TestData;
 using Fossil.Training;
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
