@@ -91,12 +91,13 @@ public sealed partial class AdaptedModel : IDisposable
 
     /// <summary>Removes an adapter. If it was active, the others that were stay active.</summary>
     /// <exception cref="AdapterNameException">There is no such adapter.</exception>
-    /// <exception cref="AdapterStateException">It is merged.</exception>
+    /// <exception cref="AdapterStateException">It is merged, or rows of a mixed batch use it.</exception>
     public void DeleteAdapter(string adapterName)
     {
         using var entry = Enter();
         var adapter = Find(adapterName);
         if (IsMerged(adapterName)) throw new AdapterStateException($"The adapter '{adapterName}' is merged into the base. Call Unmerge() before deleting it, or MergeAndUnload() to keep it there.");
+        if (rowAdapters?.Contains(adapterName) == true) throw new AdapterStateException($"The adapter '{adapterName}' is used by rows of UseAdapters, which would go on with the base alone. End that scope first.");
         if (adapter.ChangesBase) CheckNothingMerged($"delete '{adapterName}', which takes over a part of the base weights,");
         Remove(adapter);
         ApplyState();

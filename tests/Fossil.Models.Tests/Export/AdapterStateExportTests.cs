@@ -1,6 +1,7 @@
 using Fossil.Models.Export;
 using Fossil.Models.Gguf;
 using Fossil.Models.Tests.Decoder;
+using Fossil.Serialization;
 using Fossil.TestData;
 using static TorchSharp.torch;
 
@@ -9,7 +10,7 @@ namespace Fossil.Models.Tests.Export;
 /// <summary>What is written of a decoder, whatever its adapters' state: the model as it computes, or the base.</summary>
 public sealed class AdapterStateExportTests : IDisposable
 {
-    private static readonly LoraConfig Plain = new() { Rank = 4, TargetModules = ["q_proj", "down_proj"] };
+    private static readonly LoraConfig Plain = new() { Rank = 4, Alpha = 8, TargetModules = ["q_proj", "down_proj"] };
 
     private readonly TemporaryFolder folder = new();
 
@@ -76,6 +77,41 @@ public sealed class AdapterStateExportTests : IDisposable
         Assert.Equal(0, Distance.Relative(Logits(folder["q"], tokens), basis));
         using (adapted.DisableAdapters()) Assert.Equal(0, Distance.Relative(model.forward(tokens), basis));
         AssertSame(weights, Weights(model));
+    }
+
+    /// <summary>PEFT's file of an adapted output layer has its base weight too, of PiSSA what is left of it.</summary>
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.BFloat16)]
+    public void A_PiSSA_adapter_of_the_output_layer_is_saved_with_the_residual_and_loads_on_the_base(ScalarType dtype)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var model = TinyModels.Create(dtype: dtype);
+        using var other = TinyModels.Create(dtype: dtype);
+        var tokens = TinyModels.Tokens(2, 9);
+        using var adapted = model.AttachAdapters(Plain with { TargetModules = ["lm_head", "embed_tokens", "q_proj"], InitLoraWeights = LoraInitialization.Pissa });
+        var head = adapted.Targets.Single(target => target.Path == "lm_head");
+        Tensor Factor(string kind) => head.Layers.Single().Parameters().Single(entry => entry.Name.Kind == kind).Parameter;
+        var part = Factor("lora_B").mm(Factor("lora_A")) * 2;
+        Randomize(adapted);
+        adapted.SavePretrained(folder.Path);
+        using (var file = AdapterFile.Open(folder.Path))
+        {
+            var saved = file.Load(new AdapterTensorName(AdapterTensorKind.AdaptedWeight, "lm_head", "weight"));
+            Assert.InRange(Distance.Relative(saved, head.Weight.to(ScalarType.Float32) - part), 0, dtype == ScalarType.Float32 ? 1e-6 : 4e-3);
+        }
+
+        using var loaded = other.LoadPretrained(folder.Path);
+        Assert.Equal(0, Distance.Relative(other.forward(tokens), model.forward(tokens)));
+        using (loaded.DisableAdapters()) AssertSame(Weights(model), Weights(other));
+        AssertSame(Weights(model), Weights(other));
+
+        // As LoRA of twice the rank, the embedding's too, which starts from nothing.
+        adapted.SavePissaAsLora(folder["lora"]);
+        loaded.LoadAdapter(folder["lora"], "lora");
+        loaded.SetAdapter("lora");
+        Assert.InRange(Distance.Relative(other.forward(tokens), model.forward(tokens)), 0, dtype == ScalarType.Float32 ? 1e-5 : 5e-2);
     }
 
     [Fact]

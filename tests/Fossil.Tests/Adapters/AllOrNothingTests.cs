@@ -128,7 +128,12 @@ public sealed class AllOrNothingTests : IDisposable
         adapted.AddAdapter("whole", Plain with { ModulesToSave = ["lm_head"] });
         Assert.Throws<AdapterNameException>(() => adapted.UseAdapters(["first", "none"]));
         Assert.Throws<AdapterCombinationException>(() => adapted.UseAdapters(["first", "whole"]));
-        using (adapted.UseAdapters([null, "first"])) Assert.Throws<AdapterStateException>(() => adapted.UseAdapters(["first"]));
+        using (adapted.UseAdapters([null, "first"]))
+        {
+            Assert.Throws<AdapterStateException>(() => adapted.UseAdapters(["first"]));
+            Assert.Throws<AdapterStateException>(() => adapted.DeleteAdapter("first"));
+        }
+
         adapted.Merge(["first"]);
     }
 

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Fossil.Serialization;
 using Fossil.TestData;
 using Fossil.Tests.Adapters;
@@ -142,6 +143,29 @@ public sealed class PissaFolderTests : IDisposable
             var arguments = new TrainingArguments { OutputDirectory = folder[name], MaxSteps = steps, BatchSize = 4, LearningRate = 0.02, LoggingSteps = 1, LearningRateScheduler = LearningRateSchedulerType.Constant };
             var result = new Trainer<TokenBatch>(adapted, model.Loss, arguments, TinyLanguageModel.Data()).Train(resume: true);
             return ([.. result.State.Logs.Select(log => log.Loss)], [.. adapted.TrainableParameters().SelectMany(named => named.Parameter.data<float>().ToArray())]);
+        }
+    }
+
+    /// <summary>A checkpoint of an earlier version has no start: that of the decomposition at hand takes its place, as it did.</summary>
+    [Fact]
+    public void An_earlier_versions_checkpoint_is_resumed_as_before()
+    {
+        var whole = Train(folder["whole"], 12);
+        Train(folder["parts"], 5);
+        var checkpoint = Path.Combine(folder["parts"], "checkpoint-5");
+        File.Delete(Path.Combine(checkpoint, StartFile));
+        var state = Path.Combine(checkpoint, "trainer_state.json");
+        var json = JsonNode.Parse(File.ReadAllText(state))!;
+        Assert.True(json["files"]!.AsObject().Remove(StartFile));
+        File.WriteAllText(state, json.ToJsonString());
+        Assert.All(whole.Zip(Train(folder["parts"], 12)), pair => Assert.Equal(pair.First, pair.Second, 1e-4));
+
+        double[] Train(string path, int steps)
+        {
+            using var model = new TinyLanguageModel();
+            using var adapted = model.AttachAdapters(Config(null));
+            var arguments = new TrainingArguments { OutputDirectory = path, MaxSteps = steps, BatchSize = 4, LearningRate = 0.02, LoggingSteps = 1, LearningRateScheduler = LearningRateSchedulerType.Constant };
+            return [.. new Trainer<TokenBatch>(adapted, model.Loss, arguments, TinyLanguageModel.Data()).Train(resume: true).State.Logs.Select(log => log.Loss)];
         }
     }
 

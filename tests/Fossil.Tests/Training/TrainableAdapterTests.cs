@@ -52,6 +52,23 @@ public sealed class TrainableAdapterTests : IDisposable
         }
     }
 
+    [Fact]
+    public void ACheckpointThatDoesNotFitLeavesTheModelAsItIs()
+    {
+        using (var model = new TinyLanguageModel())
+        using (var adapted = model.AttachAdapters())
+            new Trainer<TokenBatch>(adapted, model.Loss, Arguments with { MaxSteps = 3 }, TinyLanguageModel.Data()).Train();
+
+        // The adapter would fit; the optimizer's state lacks that of the second one.
+        using var other = new TinyLanguageModel();
+        using var two = other.AttachAdapters();
+        two.AddAdapter("second", new FossilConfig { ShardSize = 8 });
+        two.SetAdapter("default", "second");
+        var before = other.Values();
+        Assert.Throws<CheckpointReadException>(() => new Trainer<TokenBatch>(two, other.Loss, Arguments, TinyLanguageModel.Data()).Train(resume: true));
+        Assert.Equal(before, other.Values());
+    }
+
     private TrainingArguments Arguments => new()
     {
         OutputDirectory = folder.FullName,
