@@ -67,6 +67,35 @@ public class NameGraphTests(ITestOutputHelper output)
         Assert.Equal([true, true, false, true], Ask((project, file) => project.FingerprintOfText(file)).Zip(texts, (now, before) => now != before));
     }
 
+    [Fact]
+    public void ProjectsOfOneProcessDoNotTakeEachOthersPlace()
+    {
+        var reader = new DeclarationReader();
+        CSharpCompilation[] projects =
+        [
+            GeneratorHarness.Compile(EmittedCodeTests.Attention),
+            GeneratorHarness.Compile(EmittedCodeTests.Attention.Replace("q_proj", "k_proj")),
+            GeneratorHarness.Compile(EmittedCodeTests.Attention, GeneratorHarness.ParseOptions().WithPreprocessorSymbols("NET8_0")),
+            GeneratorHarness.Compile(EmittedCodeTests.Attention.Replace("v_proj", "o_proj"), GeneratorHarness.ParseOptions().WithPreprocessorSymbols("NET10_0")),
+        ];
+        // The last two are one project for two frameworks.
+        projects[3] = projects[3].WithAssemblyName(projects[2].AssemblyName);
+        var before = projects.Select(project => reader.Read(project, default)).ToList();
+        Assert.Equal(4, before.Select(read => read.Targets).Distinct().Count());
+
+        for (var keystroke = 0; keystroke < 3; keystroke++)
+        {
+            for (var at = 0; at < projects.Length; at++)
+            {
+                var tree = projects[at].SyntaxTrees[0];
+                projects[at] = projects[at].ReplaceSyntaxTree(tree, tree.WithChangedText(Microsoft.CodeAnalysis.Text.SourceText.From(tree.GetText() + "// typed\n", System.Text.Encoding.UTF8)));
+                var now = reader.Read(projects[at], default);
+                Assert.Same(before[at].Targets, now.Targets);
+                Assert.Equal(before[at].FingerprintOfText(0), now.FingerprintOfText(0));
+            }
+        }
+    }
+
     /// <summary>Mostly one file, at times several, and now and then a file more or less.</summary>
     private static CSharpCompilation Edit(CSharpCompilation compilation, Random random)
     {

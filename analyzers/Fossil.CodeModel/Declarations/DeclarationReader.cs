@@ -14,8 +14,7 @@ public sealed class DeclarationReader
 {
     private readonly ConditionalWeakTable<Compilation, ProjectDeclarations> projects = new();
     private readonly ConditionalWeakTable<SyntaxTree, Reading> readings = new();
-    private readonly NameGraphs graphs = new();
-    private volatile Last? last;
+    private readonly KnownProjects known = new();
 
     /// <summary>The reader of the analyzers, which have no state of their own.</summary>
     public static DeclarationReader Shared { get; } = new();
@@ -23,18 +22,19 @@ public sealed class DeclarationReader
     /// <summary>The declarations of <paramref name="compilation"/>.</summary>
     public ProjectDeclarations Read(Compilation compilation, CancellationToken cancellationToken)
     {
-        if (projects.TryGetValue(compilation, out var known)) return known;
-        var project = new ProjectDeclarations(compilation, graphs, cancellationToken);
-        var before = last;
+        if (projects.TryGetValue(compilation, out var read)) return read;
+        var known = this.known.Of(compilation);
+        var project = new ProjectDeclarations(compilation, known.Graphs, cancellationToken);
+        var before = known.Last;
         if (before is null || before.Hash != project.Hash)
         {
             var classes = ReadClasses(compilation, project, cancellationToken);
             var sizes = ReadShardSizes(compilation, project, before?.Sizes);
             // What is made from all of them is kept as well, where none has changed.
             before = before is not null && classes.SequenceEqual(before.Classes)
-                ? new Last(project.Hash, before.Classes, before.Targets, sizes)
-                : new Last(project.Hash, classes.ToEquatableArray(), TargetSet.Of(classes), sizes);
-            last = before;
+                ? new ReadProject(project.Hash, before.Classes, before.Targets, sizes)
+                : new ReadProject(project.Hash, classes.ToEquatableArray(), TargetSet.Of(classes), sizes);
+            known.Last = before;
         }
         project.Classes = before.Classes;
         project.ShardSizes = before.Sizes.Values;
@@ -109,25 +109,6 @@ public sealed class DeclarationReader
         {
             if (type.In(compilation, tree, cancellationToken) is { } symbol && AdaptedClassParser.Parse(symbol, types, cancellationToken) is { } model) yield return model;
         }
-    }
-
-    private sealed class Last(ulong hash, EquatableArray<AdaptedClass> classes, TargetSet targets, NamedSizes sizes)
-    {
-        public ulong Hash { get; } = hash;
-
-        public EquatableArray<AdaptedClass> Classes { get; } = classes;
-
-        public TargetSet Targets { get; } = targets;
-
-        public NamedSizes Sizes { get; } = sizes;
-    }
-
-    /// <summary>The shard sizes of the assembly's attributes, and what the files that have such attributes depend on.</summary>
-    private sealed class NamedSizes(ulong fingerprint, EquatableArray<int> values)
-    {
-        public ulong Fingerprint { get; } = fingerprint;
-
-        public EquatableArray<int> Values { get; } = values;
     }
 
     private sealed class Reading(ulong fingerprint, EquatableArray<AdaptedClass> classes)

@@ -58,10 +58,10 @@ public sealed class ProjectDeclarations
     /// <summary>For a version that is asked again after a later one has gone on with its graph: a graph that no other gets.</summary>
     private NameGraph OwnGraph() => graph = new NameGraph(files, environment);
 
-    /// <summary>What every file depends on: references, and whether types without <c>?</c> can be null.</summary>
+    /// <summary>What every file depends on: the assembly, whose friends it may be one of, references, and whether types without <c>?</c> can be null.</summary>
     private static ulong Environment(Compilation compilation, NameGraphs graphs, CancellationToken cancellationToken)
     {
-        var hash = (ulong)compilation.Options.NullableContextOptions;
+        var hash = Fingerprint.Then(Fingerprint.Of(compilation.AssemblyName ?? ""), (ulong)compilation.Options.NullableContextOptions);
         foreach (var reference in compilation.References)
         {
             // A project that this one references is another object after each edit there.
