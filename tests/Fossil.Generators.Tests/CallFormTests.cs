@@ -70,6 +70,7 @@ public class CallFormTests
         { "switch receiver", "Tensor F(Tensor x, int a) => /*+*/(a switch { 0 => q_proj, _ => Out }).forward(x);" },
         { "coalesced receiver", "Tensor F(Tensor x) => /*+*/(spare ?? q_proj).forward(x);" },
         { "parameter", "static Tensor F(Linear p, Tensor x) => /*+*/p.forward(x);" },
+        { "moved receiver", "Tensor F(Tensor x) => /*+*/q_proj.to(CPU).forward(x) + /*+*/Out.half().call(x);" },
         { "method result", "Linear P() => q_proj; Tensor F(Tensor x) => /*+*/P().forward(x);" },
         { "pattern variable", "Tensor F(object o, Tensor x) => o is Linear p ? /*+*/p.forward(x) : x;" },
         { "tuple", "Tensor F(Tensor x) { var (a, b) = (q_proj, Out); return /*+*/a.forward(/*+*/b.forward(x)); }" },

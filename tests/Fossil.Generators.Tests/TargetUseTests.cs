@@ -32,8 +32,16 @@ public class TargetUseTests
             {
                 public static Tensor Run(Module<Tensor, Tensor> module, Tensor x) => module.forward(x);
                 public static Tensor RunAll(IEnumerable<Module<Tensor, Tensor>> modules, Tensor x) => modules.Aggregate(x, (y, module) => module.forward(y));
+                public static Tensor RunGeneric<T>(T module, Tensor x) where T : Module<Tensor, Tensor> => module.forward(x);
+                public static Tensor RunNamed(Tensor x, params (string Name, Module<Tensor, Tensor> Module)[] modules) => modules[0].Module.forward(x);
                 public static void Log(object value) { }
             }
+            public class Block(Module<Tensor, Tensor>? layer = null)
+            {
+                public Module<Tensor, Tensor>? Layer { get; set; } = layer;
+                public List<Module<Tensor, Tensor>> Layers { get; } = [];
+            }
+            public abstract class Factory { public abstract Module<Tensor, Tensor> Make(); }
             """);
         Assert.True(library.Emit(image).Success);
         return MetadataReference.CreateFromImage(image.ToArray());
@@ -42,14 +50,19 @@ public class TargetUseTests
     public static TheoryData<string> NotCovered() =>
     [
         "Func<Tensor, Tensor> F() => /*MethodGroup*/q_proj.forward;",
-        "Func<Tensor, Tensor> F() => new Func<Tensor, Tensor>(/*MethodGroup*/this.Out.call);",
+        "Func<Tensor, Tensor> F() => new Func<Tensor, Tensor>(/*MethodGroup*/this.Out.forward);",
         "Tensor F(Tensor x) => G(/*MethodGroup*/heads[0].forward); Tensor G(Func<Tensor, Tensor> f) => f(ones(8));",
         "Func<Tensor, Tensor> F() { var p = q_proj; return /*MethodGroup*/p.forward; }",
         "IEnumerable<Func<Tensor, Tensor>> F() { foreach (var e in experts) yield return /*MethodGroup*/e.forward; }",
-        "Module<Tensor, Tensor> F() => Sequential(/*Sequential*/q_proj, ReLU());",
-        "Module<Tensor, Tensor> F() => Sequential((\"q\", /*Sequential*/q_proj), (\"r\", ReLU()));",
-        "Module<Tensor, Tensor> F() => Sequential().append(/*Sequential*/this.Out);",
-        "Module<Tensor, Tensor> F() => Sequential(/*Sequential*/heads);",
+        "Tensor F(Tensor x) => Library.Runner.Run(this?./*PassedToAnotherAssembly*/q_proj!, x);",
+        "Tensor F(Tensor x) => Library.Runner.RunGeneric(/*PassedToAnotherAssembly*/q_proj, x);",
+        "Tensor F(Tensor x) => Library.Runner.RunNamed(x, (\"q\", /*PassedToAnotherAssembly*/q_proj));",
+        "Tensor F(Tensor x) => Library.Runner.RunAll([/*PassedToAnotherAssembly*/q_proj, .. /*PassedToAnotherAssembly*/heads], x);",
+        "void F(Library.Block block) => block.Layer = /*PassedToAnotherAssembly*/q_proj;",
+        "void F() => _ = new Library.Block { Layer = /*PassedToAnotherAssembly*/q_proj };",
+        "void F(Library.Block block) => block.Layers.Add(/*PassedToAnotherAssembly*/q_proj);",
+        "class Made(Attention of) : Library.Factory { public override Module<Tensor, Tensor> Make() => /*PassedToAnotherAssembly*/of.q_proj; }",
+        "class Based(Attention of) : Library.Block(/*PassedToAnotherAssembly*/of.q_proj);",
         "System.Linq.Expressions.Expression<Func<Tensor, Tensor>> F() => x => /*ExpressionTree*/q_proj.forward(x);",
         "Tensor F(Tensor x) => Library.Runner.Run(/*PassedToAnotherAssembly*/q_proj, x);",
         "Tensor F(Tensor x) => Library.Runner.RunAll(/*PassedToAnotherAssembly*/experts, x);",
@@ -74,6 +87,13 @@ public class TargetUseTests
         "Func<Tensor, Tensor> F() => plain.forward; Module<Tensor, Tensor> G() => Sequential(plain);",
         "object? F() => typeof(Attention).GetField(\"plain\"); object? G() => typeof(string).GetField(\"q_proj\");",
         "Func<Tensor, Tensor> F() => x => q_proj.forward(x);",
+        // Compiled code that uses call runs the hook that applies the adapters: so does every Sequential.
+        "Module<Tensor, Tensor> F() => Sequential(q_proj, ReLU());",
+        "Module<Tensor, Tensor> F() => Sequential((\"q\", q_proj), (\"r\", ReLU()));",
+        "Module<Tensor, Tensor> F() => Sequential().append(this.Out); Module<Tensor, Tensor> G() => Sequential(heads);",
+        "Func<Tensor, Tensor> F() => new Func<Tensor, Tensor>(this.Out.call); Func<Tensor, Tensor> G() { var p = q_proj; return p.call; }",
+        "System.Linq.Expressions.Expression<Func<Tensor, Tensor>> F() => x => q_proj.call(x);",
+        "object F(Tensor x) { dynamic p = q_proj; return p.call(x); } object G(Tensor x) => ((dynamic)q_proj).call(x);",
         "IEnumerable<Tensor> F(Tensor x) => heads.Select(head => head.forward(x));",
     ];
 

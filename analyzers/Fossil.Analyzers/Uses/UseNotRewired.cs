@@ -18,7 +18,7 @@ public sealed class UseNotRewired : DiagnosticAnalyzer
         "'{0}' {1}: here it runs without its adapter; {2}",
         RuleDescriptor.Usage,
         DiagnosticSeverity.Warning,
-        "The generator rewires calls of forward and call that it can see. Code that is compiled already, or a delegate made from the method, calls the layer itself.");
+        "The generator rewires calls of forward and call that it can see, and a hook applies the adapters in every other call of call. What remains is forward in code that is compiled already, or in a delegate made from it.");
 
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
@@ -33,14 +33,21 @@ public sealed class UseNotRewired : DiagnosticAnalyzer
             if (TargetIndex.Of(start.Compilation, start.CancellationToken) is not { IsEmpty: false } index) return;
             start.RegisterOperationAction(
                 operation => Analyze(operation, index),
-                OperationKind.Invocation, OperationKind.MethodReference, OperationKind.FieldReference, OperationKind.PropertyReference, OperationKind.LocalReference);
+                OperationKind.Invocation, OperationKind.MethodReference, OperationKind.FieldReference, OperationKind.PropertyReference, OperationKind.Argument, OperationKind.Conversion, OperationKind.SimpleAssignment, OperationKind.Return, OperationKind.YieldReturn);
         });
     }
 
     private static void Analyze(OperationAnalysisContext context, TargetIndex index)
     {
         var use = TargetUse.Classify(context.Operation, index);
-        if (use.Kind != TargetUseKind.NotCovered) return;
+        if (use.Kind is not (TargetUseKind.NotCovered or TargetUseKind.Uncertain)) return;
+        if (use.Kind == TargetUseKind.Uncertain)
+        {
+            // A target that is passed or converted where it is named is reported there.
+            var isReportedByName = use.Reason is UncoveredReason.PassedToAnotherAssembly or UncoveredReason.Dynamic;
+            if (TargetOrigins.Find(use.Value!, index, withNamed: !isReportedByName, context.CancellationToken) is not { } origin) return;
+            use = use with { Member = origin };
+        }
         var (what, advice) = Explain(use.Reason);
         var properties = LambdaParameter(use) is { } type ? ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.Replacement, type) : null;
         context.ReportDiagnostic(Diagnostic.Create(Descriptor, use.Operation.Syntax.GetLocation(), properties, use.Member?.Name ?? "The target", what, advice));
@@ -57,12 +64,11 @@ public sealed class UseNotRewired : DiagnosticAnalyzer
     private static (string What, string Advice) Explain(UncoveredReason reason) => reason switch
     {
         UncoveredReason.MethodGroup => ("is turned into a delegate", "write a lambda that calls it, as in x => target.forward(x)"),
-        UncoveredReason.Sequential => ("goes into a Sequential, whose compiled code calls it", "call the layers one after the other"),
-        UncoveredReason.ExpressionTree => ("is called in an expression tree", "call it in ordinary code"),
-        UncoveredReason.PassedToAnotherAssembly => ("is passed to code in another assembly that can call it", "call it here and pass on the result"),
+        UncoveredReason.ExpressionTree => ("is called in an expression tree", "call it in ordinary code, or by call instead of forward"),
+        UncoveredReason.PassedToAnotherAssembly => ("is passed to code in another assembly that can call its forward", "call it here and pass on the result, or pass its call as a delegate"),
         UncoveredReason.InaccessibleType => ("is of a type that generated code cannot name", "make the type internal or public, and not local to a file"),
-        UncoveredReason.Dynamic => ("is called through dynamic", "give the variable its static type"),
-        UncoveredReason.Reflection => ("is looked up by name through reflection", "use the member directly"),
+        UncoveredReason.Dynamic => ("is called through dynamic", "give the variable its static type, or use call instead of forward"),
+        UncoveredReason.Reflection => ("is looked up or run by name through reflection", "use the member directly"),
         _ => ("is used in a way that is not followed", "call its forward directly"),
     };
 }

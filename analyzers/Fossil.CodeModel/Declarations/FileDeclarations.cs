@@ -72,6 +72,9 @@ public sealed class FileDeclarations
     /// <summary>The names in declarations and bodies.</summary>
     internal ImmutableArray<ulong> MentionedAnywhere { get; }
 
+    /// <summary>Whether <paramref name="name"/> stands anywhere in the file.</summary>
+    public bool Mentions(string name) => MentionedAnywhere.Contains(Fingerprint.Of(name));
+
     /// <summary>The declarations of <paramref name="tree"/>.</summary>
     public static FileDeclarations Of(SyntaxTree tree, CancellationToken cancellationToken)
     {

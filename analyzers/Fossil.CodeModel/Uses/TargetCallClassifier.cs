@@ -9,10 +9,7 @@ internal static class TargetCallClassifier
 {
     public static TargetUse Classify(IInvocationOperation invocation, TargetIndex index)
     {
-        if (TargetReferenceClassifier.ReflectedTarget(invocation, index) is { } reflected)
-        {
-            return new TargetUse(TargetUseKind.NotCovered, UncoveredReason.Reflection, reflected, invocation);
-        }
+        if (ReflectionClassifier.Classify(invocation, index) is { } reflected) return reflected;
         if (!RunsModule(invocation.TargetMethod, index.Types) || invocation.Instance is not { } instance) return Result(TargetUseKind.NotATarget);
 
         var receiver = ValueFlow.Receiver(instance);
@@ -22,13 +19,12 @@ internal static class TargetCallClassifier
             : !IsNameableInGeneratedCode(invocation.TargetMethod.ContainingType) ? UncoveredReason.InaccessibleType
             : UncoveredReason.None;
         if (reason == UncoveredReason.None) return Result(TargetUseKind.Covered);
-        // Whether an alias holds a target is unknown, so only a call that names one is worth a warning.
-        return Member(receiver) is { } ? Result(TargetUseKind.NotCovered, reason) : Result(TargetUseKind.NotATarget);
+        // Where it is not rewired, call runs the hook that applies the adapters.
+        if (invocation.TargetMethod.Name == WellKnownNames.CallMethod) return Result(TargetUseKind.NotRun);
+        return ValueFlow.TargetMember(receiver, index) is { } ? Result(TargetUseKind.NotCovered, reason) : new(TargetUseKind.Uncertain, reason, null, invocation, receiver);
 
         TargetUse Result(TargetUseKind kind, UncoveredReason reason = UncoveredReason.None) =>
-            new(kind, reason, invocation.Instance is { } value ? Member(ValueFlow.Receiver(value)) : null, invocation);
-
-        ISymbol? Member(IOperation value) => ValueFlow.TargetMember(value, index);
+            new(kind, reason, invocation.Instance is { } value ? ValueFlow.TargetMember(ValueFlow.Receiver(value), index) : null, invocation);
     }
 
     /// <summary>Whether <paramref name="method"/> is <c>forward</c> or <c>call</c> of a module from tensor to tensor, or an override of it.</summary>
@@ -46,11 +42,12 @@ internal static class TargetCallClassifier
     /// <summary>
     /// Receivers that are no member's value: <c>base</c> runs the target's own code on purpose, and a module made on the spot is in no member yet.
     /// </summary>
-    private static bool IsCertainlyNoTarget(IOperation receiver) => receiver switch
+    public static bool IsCertainlyNoTarget(IOperation receiver) => receiver switch
     {
         IInstanceReferenceOperation { Syntax: BaseExpressionSyntax } => true,
         IObjectCreationOperation => true,
-        IInvocationOperation { TargetMethod.ContainingAssembly.Name: WellKnownNames.TorchSharpAssembly } factory => factory.TargetMethod.IsStatic,
+        // An extension such as up.to(device) gives back the module that it is called on.
+        IInvocationOperation { TargetMethod: { ContainingAssembly.Name: WellKnownNames.TorchSharpAssembly, IsExtensionMethod: false } factory } => factory.IsStatic,
         _ => false,
     };
 

@@ -16,6 +16,7 @@ public sealed class TargetIndex
     // A reference that does not change keeps its symbols from one compilation to the next.
     private static readonly ConditionalWeakTable<IAssemblySymbol, TargetSet> Libraries = new();
 
+    private readonly Dictionary<IAssemblySymbol, TargetSet> annotated = new(SymbolEqualityComparer.Default);
     private readonly TargetSet[] sets;
     private readonly ConcurrentDictionary<ITypeSymbol, bool> couldHold = new(SymbolEqualityComparer.Default);
 
@@ -23,9 +24,12 @@ public sealed class TargetIndex
     {
         Compilation = compilation;
         Types = types;
-        var libraries = compilation.SourceModule.ReferencedAssemblySymbols
-            .Select(assembly => Libraries.GetValue(assembly, created => TargetsOf(created, types, cancellationToken)));
-        sets = [.. libraries.Prepend(own).Where(set => !set.IsEmpty)];
+        foreach (var assembly in compilation.SourceModule.ReferencedAssemblySymbols)
+        {
+            var set = Libraries.GetValue(assembly, created => TargetsOf(created, types, cancellationToken));
+            if (!set.IsEmpty) annotated[assembly] = set;
+        }
+        sets = [.. annotated.Values.Prepend(own).Where(set => !set.IsEmpty)];
     }
 
     /// <summary>The compilation.</summary>
@@ -60,6 +64,9 @@ public sealed class TargetIndex
 
     /// <summary>Whether a value whose static type is <paramref name="type"/> can be a target.</summary>
     public bool CouldHoldTarget(ITypeSymbol? type) => type is not null && couldHold.GetOrAdd(type, ComputeCouldHold);
+
+    /// <summary>Whether a library rewires its own calls on values of <paramref name="type"/>: it has annotated classes, with a target that such a value can be.</summary>
+    public bool IsRewiredIn(IAssemblySymbol assembly, ITypeSymbol type) => type is INamedTypeSymbol named && annotated.TryGetValue(assembly, out var set) && set.CouldHold(named);
 
     private bool ComputeCouldHold(ITypeSymbol type) => type switch
     {

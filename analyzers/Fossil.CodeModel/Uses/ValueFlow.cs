@@ -1,11 +1,12 @@
 using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
 using Microsoft.CodeAnalysis.Operations;
 
 namespace Fossil.CodeModel;
 
 /// <summary>Small steps between an expression and the place its value comes from or goes to.</summary>
-internal static class ValueFlow
+public static class ValueFlow
 {
     private const int MaximumDepth = 16;
 
@@ -52,10 +53,6 @@ internal static class ValueFlow
         };
     }
 
-    /// <summary>Whether a local gets another value than that of its declaration.</summary>
-    public static bool IsReassigned(ILocalReferenceOperation reference) =>
-        UsesOf(reference.Local, reference).Any(other => (other.Parent is IAssignmentOperation assignment && ReferenceEquals(assignment.Target, other)) || other.Parent is ITupleOperation or IArgumentOperation { Parameter.RefKind: RefKind.Ref or RefKind.Out });
-
     /// <summary>Every reference to a local in the body that <paramref name="place"/> is in.</summary>
     public static IEnumerable<ILocalReferenceOperation> UsesOf(ILocalSymbol local, IOperation place)
     {
@@ -64,16 +61,8 @@ internal static class ValueFlow
         return root.Descendants().OfType<ILocalReferenceOperation>().Where(other => WellKnownTypes.Same(other.Local, local));
     }
 
-    /// <summary>The local collection that an argument is added to: <c>layers.Add(up)</c>, <c>var layers = new List&lt;…&gt; { up }</c>.</summary>
-    public static ILocalSymbol? CollectionOf(IArgumentOperation argument)
-    {
-        if (argument.Parent is not IInvocationOperation { TargetMethod.Name: "Add", Instance: { } collection } add) return null;
-        if (collection is ILocalReferenceOperation list) return list.Local;
-        return add.Parent is IObjectOrCollectionInitializerOperation { Parent: IObjectCreationOperation { Parent: IVariableInitializerOperation { Parent: IVariableDeclaratorOperation variable } } } ? variable.Symbol : null;
-    }
-
     /// <summary>The expression before the <c>?.</c> that <paramref name="instance"/> stands behind.</summary>
-    private static IOperation? AccessedOperation(IOperation instance)
+    public static IOperation? AccessedOperation(IOperation instance)
     {
         var child = instance;
         for (var current = instance.Parent; current is not null; child = current, current = current.Parent)
@@ -84,12 +73,20 @@ internal static class ValueFlow
     }
 
     /// <summary>What a local is declared with: <c>var p = useA ? a : b</c>, or the collection that a foreach runs over.</summary>
-    private static IOperation? Initializer(ILocalReferenceOperation reference)
+    public static IOperation? Initializer(ILocalReferenceOperation reference)
     {
         if (reference.SemanticModel is not { } model || reference.Local.DeclaringSyntaxReferences is not [var declaration, ..]) return null;
         var syntax = declaration.GetSyntax();
         if (syntax.SyntaxTree != model.SyntaxTree) return null;
-        if (syntax is ForEachStatementSyntax loop) return model.GetOperation(loop.Expression);
-        return syntax is VariableDeclaratorSyntax { Initializer: { } initializer } ? model.GetOperation(initializer.Value) : null;
+        if (syntax is ForEachStatementSyntax loop) return OperationOf(loop.Expression, model);
+        return syntax is VariableDeclaratorSyntax { Initializer: { } initializer } ? OperationOf(initializer.Value, model) : null;
     }
+
+    /// <summary>The operation of an expression; <c>(up)!</c> has none of its own.</summary>
+    public static IOperation? OperationOf(SyntaxNode expression, SemanticModel model, CancellationToken cancellationToken = default) => expression switch
+    {
+        PostfixUnaryExpressionSyntax suppressed when suppressed.IsKind(SyntaxKind.SuppressNullableWarningExpression) => OperationOf(suppressed.Operand, model, cancellationToken),
+        ParenthesizedExpressionSyntax parenthesized => OperationOf(parenthesized.Expression, model, cancellationToken),
+        _ => model.GetOperation(expression, cancellationToken),
+    };
 }

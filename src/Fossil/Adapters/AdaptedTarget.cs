@@ -75,6 +75,9 @@ public sealed class AdaptedTarget
 
     internal void RemoveLayer(AdapterLayer layer) => layers.Remove(layer);
 
+    /// <summary>Whether no adapter acts now.</summary>
+    internal bool RunsBaseAlone => plan.IsBase;
+
     internal void SetPlan(ForwardPlan plan) => this.plan = plan;
 
     /// <summary>The target's forward pass with whatever is active now.</summary>

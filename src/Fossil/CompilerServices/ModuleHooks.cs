@@ -5,20 +5,52 @@ using PreHook = System.Func<TorchSharp.torch.nn.Module<TorchSharp.torch.Tensor, 
 
 namespace Fossil.CompilerServices;
 
-/// <summary>Runs a module's registered hooks around another forward pass, in the order of TorchSharp's <c>Module.call</c>, which is not virtual.</summary>
+/// <summary>A module's registered hooks: run around another forward pass, in the order of TorchSharp's <c>Module.call</c>, which is not virtual.</summary>
 internal static class ModuleHooks
 {
+    /// <summary>Under this name lie the hooks of the library itself; users' have random ones.</summary>
+    private const string OwnKey = "Fossil.Gen";
+
+    /// <summary>The output of <paramref name="forward"/> with the hooks of users.</summary>
     public static Tensor Around(nn.Module<Tensor, Tensor> module, Tensor input, Func<Tensor, Tensor> forward)
     {
         foreach (var hook in ModulePreHooks(module).Values) hook(module);
-        foreach (var hook in PreHooks(module).Values) input = hook(module, input) ?? input;
+        foreach (var (key, hook) in PreHooks(module))
+        {
+            if (key != OwnKey) input = hook(module, input) ?? input;
+        }
 
         var result = forward(input);
 
-        foreach (var hook in PostHooks(module).Values) result = hook(module, input, result) ?? result;
+        foreach (var (key, hook) in PostHooks(module))
+        {
+            if (key != OwnKey) result = hook(module, input, result) ?? result;
+        }
         foreach (var hook in ModulePostHooks(module).Values) hook(module);
         return result;
     }
+
+    /// <summary>Registers hooks that <see cref="Around"/> leaves out; <paramref name="after"/> runs before the users', which see what it returns.</summary>
+    public static void AddOwn(nn.Module<Tensor, Tensor> module, PreHook before, PostHook after)
+    {
+        PreHooks(module).Add(OwnKey, before);
+        // The first entry of an empty dictionary stays its first, whatever is added and removed later.
+        var hooks = PostHooks(module);
+        var users = hooks.ToArray();
+        hooks.Clear();
+        hooks.Add(OwnKey, after);
+        foreach (var (key, hook) in users) hooks.Add(key, hook);
+    }
+
+    /// <summary>Takes the hooks of <see cref="AddOwn"/> off.</summary>
+    public static void RemoveOwn(nn.Module<Tensor, Tensor> module)
+    {
+        PreHooks(module).Remove(OwnKey);
+        PostHooks(module).Remove(OwnKey);
+    }
+
+    /// <summary>Whether a user has registered hooks that see the input, beside those of <see cref="AddOwn"/>.</summary>
+    public static bool HasOthers(nn.Module<Tensor, Tensor> module) => PreHooks(module).Count > 1 || PostHooks(module).Count > 1;
 
     private static Dictionary<string, Action<nn.Module>> ModulePreHooks(nn.Module<Tensor, Tensor> module) => Fields<PreHook, PostHook>.ModulePreHooks(module);
 

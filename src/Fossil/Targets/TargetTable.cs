@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Fossil.Adapters;
+using Fossil.CompilerServices;
 using static TorchSharp.torch;
 
 namespace Fossil.Targets;
@@ -25,16 +26,19 @@ internal static class TargetTable
             throw new AdapterStateException($"'{target.Path}' already has adapters that were attached through another model. Detach them first (dispose that AdaptedModel).");
     }
 
-    /// <summary>Makes <paramref name="target"/> known.</summary>
+    /// <summary>Makes <paramref name="target"/> known, to interceptors here and to compiled code by a hook.</summary>
     public static void Add(AdaptedTarget target)
     {
         Targets.Add(target.Module, target);
+        CompiledCallHook.Register(target);
         Interlocked.Increment(ref count);
     }
 
     /// <summary>Forgets <paramref name="target"/>.</summary>
     public static void Remove(AdaptedTarget target)
     {
-        if (Targets.Remove(target.Module)) Interlocked.Decrement(ref count);
+        if (!Targets.Remove(target.Module)) return;
+        CompiledCallHook.Remove(target);
+        Interlocked.Decrement(ref count);
     }
 }

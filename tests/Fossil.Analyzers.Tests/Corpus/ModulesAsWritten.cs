@@ -94,13 +94,13 @@ namespace Wrong
         public Tensor Reflect(Tensor x) => (Tensor)typeof(Net).GetField("fc1")!.GetValue(this)!.GetType().GetMethod("forward")!.Invoke(fc1, [x])!; //! FOSSIL007
         public object Dyn(Tensor x) { dynamic self = this; return self.fc1.forward(x); }
         public Tensor Dyn2(dynamic x) => fc1.forward(x);
-        public Module<Tensor, Tensor> Chain() { var list = new List<Module<Tensor, Tensor>> { fc1, ReLU(), fc2 }; return Sequential(list.ToArray()); } //! FOSSIL007
+        public Module<Tensor, Tensor> Chain() { var list = new List<Module<Tensor, Tensor>> { fc1, ReLU(), fc2 }; return Sequential(list.ToArray()); }
         public Module<Tensor, Tensor> Chain5()
         {
             var layers = new List<(string, Module<Tensor, Tensor>)>();
-            layers.Add(("fc1", fc1)); //! FOSSIL007
+            layers.Add(("fc1", fc1));
             layers.Add(("act", ReLU()));
-            layers.Add(("fc2", fc2)); //! FOSSIL007
+            layers.Add(("fc2", fc2));
             return Sequential(layers);
         }
         public Tensor Listed(Tensor x)
@@ -111,9 +111,9 @@ namespace Wrong
             Console.WriteLine(layers.Count);
             return layers.Aggregate(x, (h, l) => l.forward(h));
         }
-        public Module<Tensor, Tensor> Chain2() => Sequential([fc1, ReLU(), fc2]); //! FOSSIL007
-        public Module<Tensor, Tensor> Chain3() => Sequential(("a", (Module<Tensor, Tensor>)fc1)); //! FOSSIL007
-        public Module<Tensor, Tensor> Chain4(bool b) => Sequential(b ? fc1 : fc2); //! FOSSIL007
+        public Module<Tensor, Tensor> Chain2() => Sequential([fc1, ReLU(), fc2]);
+        public Module<Tensor, Tensor> Chain3() => Sequential(("a", (Module<Tensor, Tensor>)fc1));
+        public Module<Tensor, Tensor> Chain4(bool b) => Sequential(b ? fc1 : fc2);
     }
     static class Outer
     {
@@ -122,6 +122,6 @@ namespace Wrong
         static Net C() => new() { out_ = Linear(64, 10) };
         static void D(Net n) { n.fc1.weight = Parameter(rand(64, 64)); }
         static Func<Tensor, Tensor> E(Net n) => n.fc1.forward; //! FOSSIL007
-        static void F(Net? n) { if (n?.out_ is { } o) { Func<Tensor, Tensor> f = o.forward; f(rand(1)); } }
+        static void F(Net? n) { if (n?.out_ is { } o) { Func<Tensor, Tensor> f = o.forward; f(rand(1)); } } //! FOSSIL007
     }
 }

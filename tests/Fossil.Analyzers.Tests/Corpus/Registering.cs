@@ -134,7 +134,7 @@ namespace RegTuple
     public partial class InSeq : Module<Tensor, Tensor>
     {
         readonly Linear fc1, fc2; readonly Sequential net;
-        public InSeq() : base("n") { net = Sequential(("fc1", fc1 = Linear(64, 64)), ("r", ReLU()), ("fc2", fc2 = Linear(64, 64))); RegisterComponents(); } //! FOSSIL007
+        public InSeq() : base("n") { net = Sequential(("fc1", fc1 = Linear(64, 64)), ("r", ReLU()), ("fc2", fc2 = Linear(64, 64))); RegisterComponents(); }
         public override Tensor forward(Tensor x) => net.forward(x);
     }
 }

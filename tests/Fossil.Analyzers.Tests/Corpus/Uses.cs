@@ -103,14 +103,14 @@ namespace Wrong
         Func<Tensor, Tensor> f;
         public L() : base("L")
         {
-            mlp = Sequential(up, ReLU(), down); //! FOSSIL007
+            mlp = Sequential(up, ReLU(), down);
             f = up.forward; //! FOSSIL007
             RegisterComponents();
         }
 
         public override Tensor forward(Tensor x)
         {
-            var g = new Func<Tensor, Tensor>(up.call); //! FOSSIL007
+            var g = new Func<Tensor, Tensor>(up.call);
             x = new[]
             {
                 x

@@ -15,16 +15,16 @@ namespace UsesWrong
         }
         public override Tensor forward(Tensor x)
         {
-            var f = new Func<Tensor, Tensor>(down.call); //! FOSSIL007
+            var f = new Func<Tensor, Tensor>(down.call);
             Func<Tensor, Tensor>[] all = [up.forward, down.forward]; //! FOSSIL007
             x = all.Aggregate(x, (h, g) => g(h));
             var ys = new[] { x }.Select(gate.forward).ToArray(); //! FOSSIL007
-            seq = Sequential(("a", up), ("b", ReLU()), ("c", down)); //! FOSSIL007
-            Linear alias = up; seq = Sequential(alias, ReLU()); //! FOSSIL007
+            seq = Sequential(("a", up), ("b", ReLU()), ("c", down));
+            Linear alias = up; seq = Sequential(alias, ReLU());
             Linear other = up; other = Linear(64, 64); seq = Sequential(other, ReLU());
-            seq = Sequential(new[] { up, down }.Concat(stack).ToList()); //! FOSSIL007
-            seq = nn.Sequential(stack.ToArray()); //! FOSSIL007
-            seq.append("z", gate); //! FOSSIL007
+            seq = Sequential(new[] { up, down }.Concat(stack).ToList());
+            seq = nn.Sequential(stack.ToArray());
+            seq.append("z", gate);
             dynamic d = up; x = d.forward(x); //! FOSSIL007
             Expression<Func<Tensor, Tensor>> e = t => up.forward(t); //! FOSSIL007
             var m = typeof(Ffn).GetField("gate", System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Instance); //! FOSSIL007

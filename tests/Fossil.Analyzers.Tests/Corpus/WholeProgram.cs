@@ -60,8 +60,8 @@ public static class Training
     public static void Uses(Net net, Tensor x)
     {
         var f = net.fc1.forward; //! FOSSIL007
-        Func<Tensor, Tensor> g = net.fc2.call; //! FOSSIL007
-        var seq = Sequential(("a", net.fc1), ("b", net.fc2)); //! FOSSIL007
+        Func<Tensor, Tensor> g = net.fc2.call;
+        var seq = Sequential(("a", net.fc1), ("b", net.fc2));
         System.Linq.Expressions.Expression<Func<Tensor, Tensor>> e = t => net.fc1.forward(t); //! FOSSIL007
         var w = net.fc1.weight;
         dynamic d = net.fc1; //! FOSSIL007

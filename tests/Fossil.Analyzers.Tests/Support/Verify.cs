@@ -30,11 +30,13 @@ internal static class Verify
     /// <summary>The hidden notes are left out, unless the test is about them.</summary>
     private const string Notes = "FOSSIL026";
 
-    public static Task Reports<TAnalyzer>(string source, string? settings = null, bool withNotes = false, LanguageVersion version = LanguageVersion.CSharp14, string? interceptors = null)
+    public static Task Reports<TAnalyzer>(
+        string source, string? settings = null, bool withNotes = false, LanguageVersion version = LanguageVersion.CSharp14, string? interceptors = null, MetadataReference? library = null)
         where TAnalyzer : DiagnosticAnalyzer, new()
     {
         var test = new AnalyzerTest<TAnalyzer>(version, interceptors) { TestCode = source };
         Prepare(test, settings, withNotes);
+        if (library is not null) test.TestState.AdditionalReferences.Add(library);
         return test.RunAsync();
     }
 
@@ -46,6 +48,16 @@ internal static class Verify
         Prepare(test, null, false);
         test.FixedState.Sources.Add(("Usings.cs", Usings));
         return test.RunAsync();
+    }
+
+    /// <summary>A library that was compiled by itself, without the generator.</summary>
+    public static MetadataReference Library(string source)
+    {
+        SyntaxTree[] trees = [CSharpSyntaxTree.ParseText(Usings), CSharpSyntaxTree.ParseText(source)];
+        var library = CSharpCompilation.Create("Library", trees, References.All, new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, nullableContextOptions: NullableContextOptions.Enable));
+        using var image = new MemoryStream();
+        var result = library.Emit(image);
+        return result.Success ? MetadataReference.CreateFromImage(image.ToArray()) : throw new InvalidOperationException(string.Join("\n", result.Diagnostics));
     }
 
     private static void Prepare(Microsoft.CodeAnalysis.Testing.AnalyzerTest<DefaultVerifier> test, string? settings, bool withNotes)

@@ -55,6 +55,21 @@ public class CostTests
         Assert.InRange(Tensor.TotalCount, 0, before + 4);
     }
 
+    [Fact]
+    public void A_call_from_compiled_code_leaves_no_tensor_behind_without_a_dispose_scope()
+    {
+        using var model = new Mlp();
+        using var adapted = model.AttachAdapters();
+        using var input = randn(3, 8);
+        long before = 0;
+        for (var call = 0; call < 6; call++)
+        {
+            if (call == 2) before = Tensor.TotalCount;
+            using var output = model.forward(input);
+        }
+        Assert.InRange(Tensor.TotalCount, 0, before);
+    }
+
     [Theory]
     [InlineData(FossilVariant.Balance)]
     [InlineData(FossilVariant.Mini)]
