@@ -21,21 +21,36 @@ public sealed partial class LlamaForCausalLM
     public static LlamaForCausalLM FromPretrained(string folder, ScalarType? dtype = null, Device? device = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        var config = LlamaConfig.Load(Path.Combine(folder, LlamaConfig.FileName));
-        var files = new Dictionary<string, SafetensorsFile>();
+        var files = new List<SafetensorsFile>();
         try
         {
-            var sources = new List<CheckpointTensor>();
-            foreach (var path in FindTensorFiles(folder))
-            {
-                var file = files[path] = SafetensorsFile.Open(path);
-                sources.AddRange(file.Names.Select(name => new CheckpointTensor(name, [.. file.GetInfo(name).Shape], target => file.LoadInto(name, target))));
-            }
-            return FromTensors(config, sources, folder, dtype, device);
+            var config = Open(folder, files);
+            var sources = from file in files
+                          from name in file.Names
+                          select new CheckpointTensor(name, [.. file.GetInfo(name).Shape], target => file.LoadInto(name, target));
+            return FromTensors(config, [.. sources], folder, dtype, device);
         }
         finally
         {
-            foreach (var file in files.Values) file.Dispose();
+            foreach (var file in files) file.Dispose();
+        }
+    }
+
+    /// <summary>Opens the files of a folder, all of the same save.</summary>
+    private static LlamaConfig Open(string folder, List<SafetensorsFile> files)
+    {
+        try
+        {
+            return AtomicFolder.Read(folder, pathOf =>
+            {
+                var config = LlamaConfig.Load(pathOf(LlamaConfig.FileName));
+                foreach (var path in FindTensorFiles(folder, pathOf)) files.Add(SafetensorsFile.Open(path));
+                return config;
+            });
+        }
+        catch (InvalidDataException exception)
+        {
+            throw new CheckpointException(exception.Message, exception);
         }
     }
 
@@ -110,16 +125,15 @@ public sealed partial class LlamaForCausalLM
     /// <summary>Tensors that some files hold although they follow from others: the rotary frequencies of old Llama files.</summary>
     private static bool IsRedundant(string name) => name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal);
 
-    private static IEnumerable<string> FindTensorFiles(string folder)
+    private static IEnumerable<string> FindTensorFiles(string folder, Func<string, string> pathOf)
     {
-        var single = Path.Combine(folder, SingleFile);
-        if (File.Exists(single)) return [single];
-        var index = Path.Combine(folder, IndexFile);
+        if (File.Exists(pathOf(SingleFile))) return [pathOf(SingleFile)];
+        var index = pathOf(IndexFile);
         if (!File.Exists(index)) throw new CheckpointException($"{folder} holds neither {SingleFile} nor {IndexFile}.");
         var names = ReadIndex(index);
-        return names.FirstOrDefault(name => !File.Exists(Path.Combine(folder, name))) is { } absent
+        return names.FirstOrDefault(name => !File.Exists(pathOf(name))) is { } absent
             ? throw new CheckpointException($"{index} names {absent}, which is not there.")
-            : names.Select(name => Path.Combine(folder, name));
+            : names.Select(pathOf);
     }
 
     /// <summary>The files that an index names. It comes from elsewhere: it must not lead out of the folder.</summary>

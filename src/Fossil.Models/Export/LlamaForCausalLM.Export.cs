@@ -23,7 +23,7 @@ public sealed partial class LlamaForCausalLM
     /// <param name="dtype">dtype of the tensors in the file; the parameters' own where null.</param>
     /// <param name="tokenizer">The tokenizer to write beside it: its files are copied, or made where it comes from a GGUF file. None where null.</param>
     /// <param name="maxShardBytes">Bytes of tensors in one file, from which on several are written.</param>
-    /// <exception cref="AtomicWriteException">The files could not be written; what was there before still is.</exception>
+    /// <exception cref="AtomicWriteException">The files could not be written; what was there before still is, unless <see cref="AtomicWriteException.IsCommitted"/>.</exception>
     public void SavePretrained(string folder, ScalarType? dtype = null, PretrainedTokenizer? tokenizer = null, long maxShardBytes = DefaultMaxShardBytes)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -65,24 +65,16 @@ public sealed partial class LlamaForCausalLM
 
         files.Add((LlamaConfig.FileName, stream => JsonFile.Write(stream, Config.ToJson(NameOf(stored)))));
         if (tokenizer is not null) files.AddRange(HuggingFaceTokenizerWriter.Files(tokenizer.Definition));
-        var earlier = EarlierFiles(folder);
-        AtomicFolder.Write(folder, files);
 
-        // What an earlier save in another number of files left would be taken for part of this one.
-        foreach (var name in earlier.Except(files.Select(file => file.Name))) File.Delete(Path.Combine(folder, name));
+        // What an earlier save in another number of files left would be taken for part of this one: what its index names, and the names that are written here. Others are the user's.
+        var indexed = new Lazy<HashSet<string>>(() => IndexedFiles(Path.Combine(folder, IndexFile)));
+        AtomicFolder.Write(folder, name => name is SingleFile or IndexFile || ShardName().IsMatch(name) || indexed.Value.Contains(name), files);
     }
 
-    /// <summary>The tensor files of a model that was saved into the folder before: those that its index names, and those of the names that are written here. Others are the user's.</summary>
-    private static IReadOnlyList<string> EarlierFiles(string folder)
-    {
-        if (!Directory.Exists(folder)) return [];
-        var indexed = File.Exists(Path.Combine(folder, IndexFile)) ? IndexedFiles(Path.Combine(folder, IndexFile)) : [];
-        return [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Where(name => name is SingleFile or IndexFile || ShardName().IsMatch(name) || indexed.Contains(name))];
-    }
-
-    /// <summary>The tensor files that an index names; none where it is no index, which is then replaced all the same.</summary>
+    /// <summary>The tensor files that an index names; none where it is not there or no index, which is then replaced all the same.</summary>
     private static HashSet<string> IndexedFiles(string index)
     {
+        if (!File.Exists(index)) return [];
         try
         {
             return [.. ReadIndex(index).Where(name => name.EndsWith(".safetensors", StringComparison.Ordinal))];

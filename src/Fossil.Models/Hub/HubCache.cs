@@ -96,17 +96,31 @@ internal sealed partial class HubCache
         var target = Path.GetRelativePath(folder, Blob(etag));
         var existing = new FileInfo(path);
         if (existing.Exists && (existing.LinkTarget is null || existing.LinkTarget == target)) return path;
-        var temporary = $"{path}.{Guid.NewGuid():N}";
+        var temporary = Path.Combine(folder, HiddenName.New(Path.GetFileName(path)));
         try
         {
             File.CreateSymbolicLink(temporary, target);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            File.Copy(Blob(etag), temporary);
+            AtomicFile.Write(path, stream =>
+            {
+                using var blob = File.OpenRead(Blob(etag));
+                blob.CopyTo(stream);
+            });
+            return path;
         }
 
-        File.Move(temporary, path, overwrite: true);
+        try
+        {
+            FileOperations.Move(temporary, path);
+        }
+        catch
+        {
+            FileOperations.DeleteLeftover(temporary);
+            throw;
+        }
+
         return path;
     }
 

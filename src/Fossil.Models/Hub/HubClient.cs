@@ -178,7 +178,8 @@ public sealed class HubClient : IDisposable
             wasResumed = false;
         }
 
-        File.Move(incomplete, cache.Blob(file.ETag));
+        // Where a file system knows no locks, another process may have put the same content there.
+        File.Move(incomplete, cache.Blob(file.ETag), overwrite: true);
     }
 
     private async Task<bool> ReceiveAsync(HubFile file, string fileName, string incomplete, IProgress<HubProgress>? progress, CancellationToken cancellationToken)

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Fossil.Serialization;
 
 namespace Fossil.Models.Tokenizers;
 
@@ -14,13 +15,25 @@ internal static class HuggingFaceTokenizer
     /// <summary>The files of a folder that belong to its tokenizer.</summary>
     public static readonly string[] FileNames = [FileName, ConfigFileName, TemplateFileName, "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", SentencePieceModel.FileName];
 
-    /// <summary>Reads a folder's tokenizer.</summary>
+    /// <summary>Reads a folder's tokenizer, from files of the same save.</summary>
     /// <exception cref="TokenizerException">A file is missing, malformed, or of another kind of tokenizer.</exception>
     public static TokenizerDefinition Read(string folder)
     {
-        var definition = ReadVocabulary(folder) with { SourceFolder = folder };
-        var configPath = Path.Combine(folder, ConfigFileName);
-        var templatePath = Path.Combine(folder, TemplateFileName);
+        try
+        {
+            return AtomicFolder.Read(folder, pathOf => Read(folder, pathOf));
+        }
+        catch (InvalidDataException exception)
+        {
+            throw new TokenizerException(folder, exception.Message, exception);
+        }
+    }
+
+    private static TokenizerDefinition Read(string folder, Func<string, string> pathOf)
+    {
+        var definition = ReadVocabulary(folder, pathOf) with { SourceFolder = folder };
+        var configPath = pathOf(ConfigFileName);
+        var templatePath = pathOf(TemplateFileName);
         if (File.Exists(configPath))
         {
             using var config = Parse(configPath);
@@ -34,16 +47,16 @@ internal static class HuggingFaceTokenizer
         return File.Exists(templatePath) ? definition with { ChatTemplate = File.ReadAllText(templatePath) } : definition;
     }
 
-    private static TokenizerDefinition ReadVocabulary(string folder)
+    private static TokenizerDefinition ReadVocabulary(string folder, Func<string, string> pathOf)
     {
-        var path = Path.Combine(folder, FileName);
+        var path = pathOf(FileName);
         if (File.Exists(path))
         {
             using var document = Parse(path);
             return Read(document.RootElement, path);
         }
 
-        path = Path.Combine(folder, SentencePieceModel.FileName);
+        path = pathOf(SentencePieceModel.FileName);
         if (File.Exists(path)) return SentencePieceModel.Read(path);
         throw new TokenizerException(folder, $"the folder holds neither {FileName} nor {SentencePieceModel.FileName}. A tokenizer in another form (vocab.json) has to be saved as one by transformers first.");
     }

@@ -1,5 +1,6 @@
 using System.Text.Encodings.Web;
 using System.Text.Json.Nodes;
+using Fossil.Serialization;
 
 namespace Fossil.Models.Tokenizers;
 
@@ -10,14 +11,9 @@ internal static class HuggingFaceTokenizerWriter
     public static IReadOnlyList<(string Name, Action<Stream> Write)> Files(TokenizerDefinition definition)
     {
         if (definition.SourceFolder is not { } source) return [(HuggingFaceTokenizer.FileName, Writer(Tokenizer(definition))), (HuggingFaceTokenizer.ConfigFileName, Writer(Config(definition)))];
-        return
-        [
-            .. HuggingFaceTokenizer.FileNames.Where(name => File.Exists(Path.Combine(source, name))).Select(name => (name, (Action<Stream>)(stream =>
-            {
-                using var file = File.OpenRead(Path.Combine(source, name));
-                file.CopyTo(stream);
-            }))),
-        ];
+        return AtomicFolder.Read(source, pathOf => HuggingFaceTokenizer.FileNames.Where(name => File.Exists(pathOf(name))).Select(name => (name, Copy(File.ReadAllBytes(pathOf(name))))).ToList());
+
+        static Action<Stream> Copy(byte[] content) => stream => stream.Write(content);
     }
 
     private static Action<Stream> Writer(JsonObject json) => stream => JsonFile.Write(stream, json, JavaScriptEncoder.UnsafeRelaxedJsonEscaping);

@@ -1,4 +1,3 @@
-using Fossil.Tests.Serialization;
 using Fossil.TestData;
 using Fossil.Training;
 using TorchSharp.Modules;

@@ -15,6 +15,7 @@ public sealed partial class JsonLinesLog(string path) : TrainerCallback
     /// <inheritdoc/>
     public override void OnTrainBegin(TrainerState state)
     {
+        if (Path.GetDirectoryName(Path.GetFullPath(path)) is { } folder) Directory.CreateDirectory(folder);
         if (!File.Exists(path)) return;
         var kept = File.ReadLines(path).Where(line => Step(line) is { } step && step <= state.GlobalStep).ToList();
         AtomicFile.Write(path, stream =>

@@ -1,6 +1,6 @@
 using Fossil.Serialization;
 
-namespace Fossil.Tests.Serialization;
+namespace Fossil.TestData;
 
 /// <summary>Lets the operations of a save fail one by one, or stops it before each of them as a kill does.</summary>
 internal static class FileFaults
