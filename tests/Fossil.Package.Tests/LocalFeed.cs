@@ -3,18 +3,28 @@ using System.Reflection;
 namespace Fossil.Package.Tests;
 
 /// <summary>
-/// The packages of this build in a folder feed, and fresh projects that use them. The version is new on each run: a package cache never
-/// answers with an older build.
+/// The packages of this build in a folder feed, and fresh projects that use them. The version is new in each run, also where several run at once: a
+/// package cache never answers with another build.
 /// </summary>
 public sealed class LocalFeed : IAsyncLifetime
 {
     private static readonly string[] Packages = ["Fossil", "Fossil.Models"];
 
-    private readonly string root = Path.Combine(Path.GetTempPath(), "fossil-package-tests-" + Guid.NewGuid().ToString("n")[..8]);
+    // Linked, not copied, into the output folder: libtorch has 460 MB.
+    private static readonly string[] BuildOptions = ["-p:CreateHardLinksForCopyLocalIfPossible=true", "-p:CreateHardLinksForPublishFilesIfPossible=true", "-p:UseSharedCompilation=false", "-nodeReuse:false"];
+
+    private readonly string root;
+
+    public LocalFeed()
+    {
+        var run = Guid.NewGuid().ToString("n")[..8];
+        root = Path.Combine(Path.GetTempPath(), "fossil-package-tests-" + run);
+        Version = $"0.1.0-test{DateTime.UtcNow:yyyyMMddHHmmss}-{run}";
+    }
 
     public static string RepositoryRoot { get; } = Metadata("RepositoryRoot");
 
-    public string Version { get; } = "0.1.0-test" + DateTime.UtcNow.ToString("yyyyMMddHHmmssfff");
+    public string Version { get; }
 
     public string Feed => Path.Combine(root, "feed");
 
@@ -55,21 +65,48 @@ public sealed class LocalFeed : IAsyncLifetime
                </ItemGroup>
              </Project>
              """);
-        File.WriteAllText(
-            Path.Combine(folder, "NuGet.config"),
-            $"""
-             <configuration>
-               <packageSources>
-                 <add key="local" value="{Feed}" />
-               </packageSources>
-             </configuration>
-             """);
+        AddTo(folder);
         return folder;
     }
 
-    /// <summary>Builds the project with libtorch linked, not copied, into its output folder (it has 460 MB).</summary>
-    public static Task<(int ExitCode, string Output)> Build(string project) =>
-        Dotnet.Run(project, "build", "-p:CreateHardLinksForCopyLocalIfPossible=true", "-p:UseSharedCompilation=false", "-nodeReuse:false");
+    /// <summary>
+    /// A program of one file, <c>app.cs</c>, with the text at a path, the packages and TorchSharp-cpu. What the folder around it says is only that libtorch is linked.
+    /// </summary>
+    public string CreateFileBasedProgram(string program, string name, params string[] packages)
+    {
+        var folder = Path.Combine(root, name);
+        Directory.CreateDirectory(folder);
+        var references = string.Concat(packages.Select(package => $"#:package {package}@{Version}\n"));
+        File.WriteAllText(Path.Combine(folder, "app.cs"), $"{references}#:package TorchSharp-cpu@0.107.0\n{File.ReadAllText(program)}");
+        File.WriteAllText(Path.Combine(folder, "Directory.Build.props"), "<Project><PropertyGroup><CreateHardLinksForCopyLocalIfPossible>true</CreateHardLinksForCopyLocalIfPossible></PropertyGroup></Project>");
+        AddTo(folder);
+        return folder;
+    }
+
+    /// <summary>Adds items or properties to a project of <see cref="CreateProject"/>.</summary>
+    public static void Change(string project, string xml)
+    {
+        var file = Path.Combine(project, "Consumer.csproj");
+        File.WriteAllText(file, File.ReadAllText(file).Replace("</Project>", $"  {xml}\n</Project>", StringComparison.Ordinal));
+    }
+
+    /// <summary>Builds the project.</summary>
+    public static Task<(int ExitCode, string Output)> Build(string project) => Dotnet.Run(project, ["build", .. BuildOptions]);
+
+    /// <summary>Publishes the project for this machine into its folder <c>out</c>.</summary>
+    public static Task<(int ExitCode, string Output)> Publish(string project, params string[] options) =>
+        Dotnet.Run(project, ["publish", "--use-current-runtime", "-o", "out", .. BuildOptions, .. options]);
+
+    /// <summary>Lets a folder restore the packages of this build.</summary>
+    private void AddTo(string folder) => File.WriteAllText(
+        Path.Combine(folder, "NuGet.config"),
+        $"""
+         <configuration>
+           <packageSources>
+             <add key="local" value="{Feed}" />
+           </packageSources>
+         </configuration>
+         """);
 
     public Task DisposeAsync()
     {
