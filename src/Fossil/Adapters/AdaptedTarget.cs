@@ -1,6 +1,7 @@
 using Fossil.CompilerServices;
 using Fossil.Concurrency;
 using Fossil.Targets;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Fossil.Adapters;
@@ -61,6 +62,9 @@ public sealed class AdaptedTarget
 
     /// <summary>Width of the output.</summary>
     public long OutFeatures => Weight.shape[IsEmbedding ? 1 : 0];
+
+    /// <summary>Weight and bias of the base, where its product with the weight can be part of an adapter's own function: a linear layer as it is written, and frozen.</summary>
+    internal (Tensor Weight, Tensor? Bias)? FrozenLinear => Module is Linear or TiedLinear && Weight is { requires_grad: false } weight ? (weight, Bias) : null;
 
     /// <summary>Where the weight is.</summary>
     internal WeightPlace WeightPlace => new(new NamedModule(Path, RegisteredPath, Module), BaseWeight.Name);

@@ -58,6 +58,30 @@ public class TiedMergeTests
     }
 
     [Theory, MemberData(nameof(Ties))]
+    public void PiSSA_on_a_tied_output_layer_leaves_the_embedding_alone(string tie)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var model = new TiedModel(tie);
+        var (tokens, embedding) = (TiedModel.Tokens(), model.embed.weight!.detach().clone());
+        var basis = model.forward(tokens);
+        using var adapted = model.AttachAdapters(new LoraConfig { Rank = 2, InitLoraWeights = LoraInitialization.Pissa, TargetModules = ["head"] });
+        Assert.True(embedding.equal(model.embed.weight!).all().item<bool>());
+        Assert.InRange(Largest(basis, model.forward(tokens)), 0, Close);
+        TinyModel.Randomize(adapted);
+        var expected = model.forward(tokens);
+        Assert.True(embedding.equal(model.embed.weight!).all().item<bool>());
+        using (adapted.DisableAdapters()) Assert.True(basis.equal(model.forward(tokens)).all().item<bool>());
+        adapted.Merge();
+        Assert.InRange(Largest(expected, model.forward(tokens)), 0, Close);
+        Assert.True(embedding.equal(model.embed.weight!).all().item<bool>());
+        adapted.Unmerge();
+        adapted.Dispose();
+        Assert.True(model.IsTied);
+        Assert.True(basis.equal(model.forward(tokens)).all().item<bool>());
+    }
+
+    [Theory, MemberData(nameof(Ties))]
     public void Weights_that_are_tied_after_attaching_are_found(string tie)
     {
         using var scope = NewDisposeScope();

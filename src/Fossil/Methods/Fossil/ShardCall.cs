@@ -2,7 +2,6 @@ using Fossil.Adapters;
 using Fossil.Autograd;
 using Fossil.Concurrency;
 using Fossil.Kernels;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Fossil.Methods.Fossil;
@@ -51,11 +50,10 @@ internal sealed class ShardCall : AdapterCall
 
     private bool HasBase => weight is not null;
 
-    /// <summary>The target's output with <paramref name="terms"/>. The base output is part of the same function where the target is a frozen <see cref="Linear"/>.</summary>
+    /// <summary>The target's output with <paramref name="terms"/>. The base output is part of the same function where the target is a frozen linear layer.</summary>
     public static Tensor Run(AdaptedTarget target, Tensor input, ShardTerm[] terms)
     {
-        if (target.Module is Linear { weight.requires_grad: false } linear)
-            return AdapterFunction.Run(new ShardCall(input, linear.weight, linear.bias, null, terms));
+        if (target.FrozenLinear is (var weight, var bias)) return AdapterFunction.Run(new ShardCall(input, weight, bias, null, terms));
 
         using var output = target.Module.forward(input);
         return AddTo(output, input, terms);

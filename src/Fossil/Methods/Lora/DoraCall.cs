@@ -50,8 +50,8 @@ internal sealed class DoraCall : AdapterCall
     {
         // With dropout the base sees x and the adapter's two products see what is left of it, so that they are no longer one product.
         var dropout = DropoutMask.Draw(layer.Config.Dropout, target.Module);
-        if (dropout.IsNone && LoraMethod.FrozenLinear(target) is { } linear)
-            return AdapterFunction.Run(new DoraCall(input, linear.weight, linear.bias, null, layer, dropout));
+        if (dropout.IsNone && target.FrozenLinear is (var weight, var bias))
+            return AdapterFunction.Run(new DoraCall(input, weight, bias, null, layer, dropout));
 
         using var output = target.Module.forward(input);
         return AddTo(output, target, input, layer, dropout);

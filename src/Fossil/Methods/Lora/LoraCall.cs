@@ -48,7 +48,7 @@ internal sealed class LoraCall : AdapterCall
     /// <summary>The target's output with <paramref name="terms"/>. The base output is part of the same function where the target is a frozen linear layer.</summary>
     public static Tensor Run(AdaptedTarget target, Tensor input, LoraTerm[] terms)
     {
-        if (LoraMethod.FrozenLinear(target) is { } linear) return AdapterFunction.Run(new LoraCall(input, linear.weight, linear.bias, null, terms));
+        if (target.FrozenLinear is (var weight, var bias)) return AdapterFunction.Run(new LoraCall(input, weight, bias, null, terms));
         using var output = target.Module.forward(input);
         return AddTo(output, input, terms);
     }

@@ -1,5 +1,4 @@
 using Fossil.Adapters;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Fossil.Methods.Lora;
@@ -56,7 +55,4 @@ internal sealed class LoraMethod : AdapterMethod
 
     public override Tensor ForwardRows(AdaptedTarget target, Tensor input, IReadOnlyList<RowRun> runs) =>
         target.IsEmbedding || runs.Any(run => run.Layer is DoraLayer) ? base.ForwardRows(target, input, runs) : LoraCall.Run(target, input, LoraCall.Terms(runs, input));
-
-    /// <summary>The base layer, if its product with the weight can be part of the adapter's own function.</summary>
-    public static Linear? FrozenLinear(AdaptedTarget target) => target.Module is Linear { weight.requires_grad: false } linear ? linear : null;
 }
