@@ -3,7 +3,6 @@ using Fossil.CodeModel.Declarations;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
-using Microsoft.CodeAnalysis.Operations;
 
 namespace Fossil.Analyzers.Uses;
 
