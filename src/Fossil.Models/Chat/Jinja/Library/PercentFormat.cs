@@ -59,7 +59,7 @@ internal static partial class PercentFormat
         {
             case 's' or 'r' or 'a':
                 var text = conversion == 's' ? Python.Str(value) : Python.Repr(value);
-                if (escapes) text = Filters.Escape(value is MarkedText ? (conversion == 's' ? (MarkedText)value : text) : text).AsPlain();
+                if (escapes) text = Filters.Escape(text);
                 return new FormatSpec(" ", align ?? '>', '-', false, width, null, precision, null).Apply(text.AsPlain());
             case 'c':
                 var character = value is MarkedText { Length: 1 } one ? one : new MarkedText(PythonText.FromCodePoint(Python.SmallInteger(value, "%c")));

@@ -7,28 +7,28 @@ internal static class Tests
 {
     private static readonly Dictionary<string, Func<object, CallArguments, bool>> All = new()
     {
-        ["odd"] = Plain((value, name) => IsRemainder(value, 2, 1)),
-        ["even"] = Plain((value, name) => IsRemainder(value, 2, 0)),
+        ["odd"] = Plain(value => IsRemainder(value, 2, 1)),
+        ["even"] = Plain(value => IsRemainder(value, 2, 0)),
         ["divisibleby"] = (value, arguments) => Python.AreEqual(Arithmetic.Compute("%", value, arguments.Bind("divisibleby", "num")[0]!), BigInteger.Zero),
-        ["defined"] = Plain((value, _) => value is not Undefined),
-        ["undefined"] = Plain((value, _) => value is Undefined),
-        ["filter"] = Plain((value, _) => value is MarkedText name && Filters.Exists(name.Value)),
-        ["test"] = Plain((value, _) => value is MarkedText name && Exists(name.Value)),
-        ["none"] = Plain((value, _) => value is None),
-        ["boolean"] = Plain((value, _) => value is bool),
-        ["true"] = Plain((value, _) => value is true),
-        ["false"] = Plain((value, _) => value is false),
-        ["integer"] = Plain((value, _) => value is BigInteger),
-        ["float"] = Plain((value, _) => value is double),
-        ["number"] = Plain((value, _) => value is BigInteger or double or bool),
-        ["string"] = Plain((value, _) => value is MarkedText),
-        ["mapping"] = Plain((value, _) => value is PythonDict),
-        ["sequence"] = Plain((value, _) => value is MarkedText or PythonList or PythonDict or PythonRange or PythonBytes or Undefined),
-        ["iterable"] = Plain((value, _) => Python.TryIterate(value) is not null),
-        ["callable"] = Plain((value, _) => Python.IsCallable(value)),
-        ["escaped"] = Plain((value, _) => value is MarkedText { IsMarkup: true }),
-        ["lower"] = Plain((value, _) => StringMethods.IsLower(Python.Str(value))),
-        ["upper"] = Plain((value, _) => StringMethods.IsUpper(Python.Str(value))),
+        ["defined"] = Plain(value => value is not Undefined),
+        ["undefined"] = Plain(value => value is Undefined),
+        ["filter"] = Plain(value => value is MarkedText name && Filters.Exists(name.Value)),
+        ["test"] = Plain(value => value is MarkedText name && Exists(name.Value)),
+        ["none"] = Plain(value => value is None),
+        ["boolean"] = Plain(value => value is bool),
+        ["true"] = Plain(value => value is true),
+        ["false"] = Plain(value => value is false),
+        ["integer"] = Plain(value => value is BigInteger),
+        ["float"] = Plain(value => value is double),
+        ["number"] = Plain(value => value is BigInteger or double or bool),
+        ["string"] = Plain(value => value is MarkedText),
+        ["mapping"] = Plain(value => value is PythonDict),
+        ["sequence"] = Plain(value => value is MarkedText or PythonList or PythonDict or PythonRange or PythonBytes or Undefined),
+        ["iterable"] = Plain(value => Python.TryIterate(value) is not null),
+        ["callable"] = Plain(value => Python.IsCallable(value)),
+        ["escaped"] = Plain(value => value is MarkedText { IsMarkup: true }),
+        ["lower"] = Plain(value => StringMethods.IsLower(Python.Str(value))),
+        ["upper"] = Plain(value => StringMethods.IsUpper(Python.Str(value))),
         ["sameas"] = (value, arguments) => IsSame(value, arguments.Bind("sameas", "other")[0]!),
         ["in"] = (value, arguments) => Python.Contains(arguments.Bind("in", "seq")[0]!, value),
         ["eq"] = Compare("=="),
@@ -55,10 +55,10 @@ internal static class Tests
     public static bool Run(string name, object value, CallArguments arguments) =>
         All.TryGetValue(name, out var test) ? test(value, arguments) : throw JinjaError.Runtime($"there is no test '{name}'.");
 
-    private static Func<object, CallArguments, bool> Plain(Func<object, string, bool> test) => (value, arguments) =>
+    private static Func<object, CallArguments, bool> Plain(Func<object, bool> test) => (value, arguments) =>
     {
         arguments.BindNone("the test");
-        return test(value, string.Empty);
+        return test(value);
     };
 
     private static Func<object, CallArguments, bool> Compare(string operation) => (value, arguments) => Operators.Compare(operation, value, arguments.Bind(operation, "other")[0]!);

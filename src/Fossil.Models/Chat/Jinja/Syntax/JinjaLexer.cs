@@ -194,7 +194,7 @@ internal sealed partial class JinjaLexer
         }
         else
         {
-            throw source.SyntaxError(start, $"unexpected character '{char.ConvertFromUtf32(PythonText.CodePointAt(text, start) is var point && point is >= 0xD800 and < 0xE000 ? 0xFFFD : point)}'.");
+            throw source.SyntaxError(start, $"unexpected character '{PythonText.FromCodePoint(PythonText.CodePointAt(text, start))}'.");
         }
     }
 

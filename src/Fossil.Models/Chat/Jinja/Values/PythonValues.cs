@@ -145,11 +145,8 @@ internal sealed class PythonGenerator(IEnumerable<object> items)
 
 /// <summary>Something that can be called.</summary>
 /// <param name="Name">Its name, for messages.</param>
-/// <param name="Run">What it does.</param>
-internal record PythonFunction(string Name, Func<CallArguments, object> Run)
-{
-    public virtual object Call(CallArguments arguments) => Run(arguments);
-}
+/// <param name="Call">What it does.</param>
+internal record PythonFunction(string Name, Func<CallArguments, object> Call);
 
 /// <summary>Jinja's <c>namespace</c>: the one object whose attributes a template can set.</summary>
 internal sealed class Namespace(PythonDict attributes)
