@@ -14,37 +14,27 @@ public static class DataFolders
     public static string? Models { get; } = Find("FOSSIL_MODELS", "models");
 
     /// <summary>The golden folder; skips the test where there is none.</summary>
-    public static string RequireGolden()
-    {
-        Skip.If(Golden is null, "No golden data: set FOSSIL_GOLDEN to their folder.");
-        return Golden!;
-    }
+    public static string RequireGolden() => Require(Golden, "No golden data: set FOSSIL_GOLDEN to their folder.");
 
     /// <summary>The models' folder; skips the test where there is none.</summary>
-    public static string RequireModels()
-    {
-        Skip.If(Models is null, "No models: set FOSSIL_MODELS to their folder.");
-        return Models!;
-    }
+    public static string RequireModels() => Require(Models, "No models: set FOSSIL_MODELS to their folder.");
 
     /// <summary>transformers' own chat renderings (FOSSIL_GOLDEN_CHAT); null where there are none.</summary>
     public static string? GoldenChat { get; } = Find("FOSSIL_GOLDEN_CHAT", Path.Combine("golden", "chat"));
 
     /// <summary>The folder of chat renderings; skips the test where there is none.</summary>
-    public static string RequireGoldenChat()
-    {
-        Skip.If(GoldenChat is null, "No golden chats: set FOSSIL_GOLDEN_CHAT to their folder.");
-        return GoldenChat!;
-    }
+    public static string RequireGoldenChat() => Require(GoldenChat, "No golden chats: set FOSSIL_GOLDEN_CHAT to their folder.");
 
     /// <summary>Adapters on a model with tied weights (FOSSIL_GOLDEN_TIED); null where there are none.</summary>
     public static string? GoldenTied { get; } = Find("FOSSIL_GOLDEN_TIED", Path.Combine("golden", "tied"));
 
     /// <summary>The folder of the tied weights; skips the test where there is none.</summary>
-    public static string RequireGoldenTied()
+    public static string RequireGoldenTied() => Require(GoldenTied, "No golden data of tied weights: set FOSSIL_GOLDEN_TIED to their folder.");
+
+    private static string Require(string? folder, string reason)
     {
-        Skip.If(GoldenTied is null, "No golden data of tied weights: set FOSSIL_GOLDEN_TIED to their folder.");
-        return GoldenTied!;
+        Skip.If(folder is null, reason);
+        return folder!;
     }
 
     private static string? Find(string variable, string name)

@@ -19,7 +19,7 @@ public sealed partial class AdaptedModel
     {
         if (!NamesAnEmbeddingLayer(adapter)) return [];
         return from layer in adapter.Layers
-               where EmbeddingLayerNames.Contains(LastName(layer.Target.Path))
+               where EmbeddingLayerNames.Contains(NamedModule.Split(layer.Target.Path).Name)
                select (new AdapterTensorName(AdapterTensorKind.AdaptedWeight, layer.Target.Path, BaseWeight.Name), layer);
     }
 
@@ -64,10 +64,8 @@ public sealed partial class AdaptedModel
     private bool NamesAnEmbeddingLayer(AttachedAdapter adapter)
     {
         if (adapter.Config.TargetModules is not { } targets) return false;
-        if (targets.Pattern is not null) return adapter.Layers.Exists(layer => EmbeddingLayerNames.Contains(LastName(layer.Target.Path)));
+        if (targets.Pattern is not null) return adapter.Layers.Exists(layer => EmbeddingLayerNames.Contains(NamedModule.Split(layer.Target.Path).Name));
         var tied = adapter.Layers.Where(layer => layer.TiedTo is not null).Select(layer => layer.Target.Path).ToArray();
         return targets.Names.Any(name => EmbeddingLayerNames.Contains(name) && !tied.Any(path => path == name || path.EndsWith("." + name, StringComparison.Ordinal)));
     }
-
-    private static string LastName(string path) => path[(path.LastIndexOf('.') + 1)..];
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Fossil.Targets;
 
 namespace Fossil;
 
@@ -150,7 +151,7 @@ public static class TargetSelector
         var layers = config.LayersToTransform is { Count: > 0 } indices
             ? $" layers_to_transform is [{string.Join(", ", indices)}]{(config.LayersPattern is { Count: > 0 } patterns ? $", layers_pattern [{string.Join(", ", patterns)}]" : string.Empty)}."
             : string.Empty;
-        var among = modules.Where(module => module.IsAnnotated).Select(module => module.Path[(module.Path.LastIndexOf('.') + 1)..]).Distinct().Take(20).ToList();
+        var among = modules.Where(module => module.IsAnnotated).Select(module => NamedModule.Split(module.Path).Name).Distinct().Take(20).ToList();
         var known = among.Count > 0 ? $" The model's attributes name {string.Join(", ", among)}." : string.Empty;
         return new ConfigurationException(
             "target_modules",

@@ -1,3 +1,5 @@
+using Fossil.Targets;
+
 namespace Fossil.Serialization;
 
 /// <summary>What a tensor of an adapter file is.</summary>
@@ -33,7 +35,7 @@ public readonly record struct AdapterTensorName(AdapterTensorKind Kind, string M
     private const string LegacySuffix = ".bone_block";
 
     /// <summary>The path and name of the parameter as the model has it, where <see cref="Kind"/> is not <see cref="AdapterTensorKind.Adapter"/>.</summary>
-    public string ParameterPath => Module.Length == 0 ? Name : $"{Module}.{Name}";
+    public string ParameterPath => NamedModule.Join(Module, Name);
 
     /// <summary>The key in the file.</summary>
     public string ToKey() => Kind is AdapterTensorKind.AdaptedBias or AdapterTensorKind.AdaptedWeight ? $"{Prefix}{Module}.{BaseLayer}.{Name}" : Prefix + ParameterPath;
@@ -51,8 +53,8 @@ public readonly record struct AdapterTensorName(AdapterTensorKind Kind, string M
         if (Adapted("bias", AdapterTensorKind.AdaptedBias) is { } bias) return bias;
         if (Adapted("weight", AdapterTensorKind.AdaptedWeight) is { } weight) return weight;
 
-        var dot = path.LastIndexOf('.');
-        return new AdapterTensorName(AdapterTensorKind.Base, dot < 0 ? string.Empty : path[..dot], path[(dot + 1)..]);
+        var (module, last) = NamedModule.Split(path);
+        return new AdapterTensorName(AdapterTensorKind.Base, module, last);
 
         AdapterTensorName? Adapted(string name, AdapterTensorKind kind) =>
             path.EndsWith($".{BaseLayer}.{name}", StringComparison.Ordinal) ? new AdapterTensorName(kind, path[..^(BaseLayer.Length + name.Length + 2)], name) : null;

@@ -145,7 +145,6 @@ public class TiedSavedModuleTests
         Assert.Throws<AdapterCombinationException>(() => adapted.SetAdapter("apart", "together"));
     }
 
-
     [Theory, MemberData(nameof(Ties))]
     public void Ensured_tying_trains_one_copy_and_saves_it_under_both_names(string tie)
     {
