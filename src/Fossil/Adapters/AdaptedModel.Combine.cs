@@ -26,7 +26,7 @@ public sealed partial class AdaptedModel
         var method = AdapterMethods.For(parts[0].Config);
         if (Array.Find(parts, part => AdapterMethods.For(part.Config) != method) is { } other)
             throw new AdapterCombinationException($"'{parts[0].Name}' ({method.PeftType}) and '{other.Name}' ({other.Config.PeftType}) are of different methods, so their parameters cannot be added up.");
-        if (trainedBase.Find(parameter => parts.Any(part => parameter.Adapters.Contains(part.Name))) is { } whole)
+        if (trainedBase.FirstOf([.. parts.Select(part => part.Name)]) is { } whole)
             throw new AdapterCombinationException($"An adapter that has its own '{whole.Name}' (modules_to_save or bias) cannot be combined with others.");
 
         var paths = Targets.Select(target => target.Path).Where(path => parts.Any(part => part.Layers.Any(layer => layer.Target.Path == path))).ToArray();
@@ -70,7 +70,7 @@ public sealed partial class AdaptedModel
                 foreach (var (name, parameter) in layer.Parameters()) parameter.copy_(conversion.Factor(layer.Target, name.FileSuffix));
             }
 
-            foreach (var parameter in TrainedBaseOf(adapter).Where(parameter => parameter.Adapters.Contains(newName))) parameter.SetValues(newName, parameter.ValuesOf(adapterName));
+            foreach (var parameter in trainedBase.Of(adapter).Where(parameter => parameter.Adapters.Contains(newName))) parameter.SetValues(newName, parameter.ValuesOf(adapterName));
         });
         ApplyState();
     }
@@ -88,7 +88,7 @@ public sealed partial class AdaptedModel
         using var entry = Enter(toSave: true);
         var adapter = Find(adapterName);
         using var conversion = Convert(adapter, rank, energy);
-        AdapterFile.SaveFolder(folder, conversion.Config, [.. conversion.Tensors, .. TrainedBaseTensors(adapter).Select(entry => (entry.Name, entry.Parameter.ValuesOf(adapterName)))]);
+        AdapterFile.SaveFolder(folder, conversion.Config, [.. conversion.Tensors, .. tensors.OfTrainedBase(adapter)]);
     }
 
     /// <summary>An adapter's conversion to LoRA, for the file formats of other libraries.</summary>
@@ -97,7 +97,7 @@ public sealed partial class AdaptedModel
     {
         using var entry = Enter(toSave: true);
         var adapter = Find(adapterName);
-        return TrainedBaseOf(adapter).FirstOrDefault() is { } trained
+        return trainedBase.Of(adapter).FirstOrDefault() is { } trained
             ? throw new AdapterCombinationException($"'{adapterName}' has its own '{trained.Name}' of the base model too, which a LoRA alone cannot carry. Merge it and export the model instead.")
             : Convert(adapter, rank, energy);
     }
@@ -105,7 +105,7 @@ public sealed partial class AdaptedModel
     /// <summary>The conversion of an adapter's change of the base weight, which must not hold merged adapters while it is computed.</summary>
     private LoraConversion Convert(AttachedAdapter adapter, int? rank, double? energy)
     {
-        using var basis = adapter.Layers.Exists(layer => layer.DependsOnWeight) ? WithBase() : null;
+        using var basis = adapter.Layers.Exists(layer => layer.DependsOnWeight) ? mergedBase.WithBase() : null;
         return LoraConversion.Of(adapter, rank, energy);
     }
 }

@@ -36,7 +36,7 @@ public sealed partial class AdaptedModel
         using var scope = NewDisposeScope();
 
         // As PEFT: what is saved is for use, until somebody loads it to train on.
-        AdapterFile.SaveFolder(folder, adapter.Config with { InferenceMode = true }, FileTensorsOf(adapter), PissaStart.Files(adapter.Layers));
+        AdapterFile.SaveFolder(folder, adapter.Config with { InferenceMode = true }, tensors.ToWrite(adapter), PissaStart.Files(adapter.Layers));
     }
 
     /// <summary>
@@ -58,12 +58,12 @@ public sealed partial class AdaptedModel
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         using var initial = pathInitialModelForWeightConversion is null ? null : AdapterFile.Open(pathInitialModelForWeightConversion);
-        (AdapterTensorName, Tensor)[] tensors =
+        (AdapterTensorName, Tensor)[] written =
         [
             .. adapter.Layers.SelectMany(layer => PissaConversion.Tensors(layer, initial)),
-            .. TrainedBaseTensors(adapter).Select(entry => (entry.Name, entry.Parameter.ValuesOf(adapterName))),
+            .. tensors.OfTrainedBase(adapter),
         ];
-        AdapterFile.SaveFolder(folder, PissaConversion.Config(config) with { InferenceMode = true }, tensors);
+        AdapterFile.SaveFolder(folder, PissaConversion.Config(config) with { InferenceMode = true }, written);
     }
 
     /// <summary>Adds an adapter from a folder that PEFT or <see cref="SavePretrained"/> wrote. It is inactive until <see cref="SetAdapter"/> names it.</summary>
@@ -89,66 +89,30 @@ public sealed partial class AdaptedModel
         return Attach(model, source.Config with { InferenceMode = !isTrainable }, adapterName, source);
     }
 
-    /// <summary>Reads the tensors. All are read and checked before the first value is set.</summary>
-    private void Load(AttachedAdapter adapter, AdapterFolder folder)
+    /// <summary>
+    /// Writes the adapter's tensors, and its configuration where one says everything: with different settings on different targets the tensors alone,
+    /// which <see cref="LoadValues"/> puts back into the same adapter.
+    /// </summary>
+    internal void SaveValues(string folder, string adapterName)
     {
-        using var noGrad = no_grad();
+        using var entry = Enter(toSave: true);
+        var adapter = Find(adapterName);
+        if (adapter.HasOneConfig)
+        {
+            SavePretrained(folder, adapterName);
+            return;
+        }
+
         using var scope = NewDisposeScope();
-        var file = folder.Weights;
-        var tensors = TensorsOf(adapter).Select(entry => entry with { Name = file.NameOf(entry.Name, entry.RegisteredName) }).ToArray();
-        var bases = BaseTensorsOf(adapter).ToArray();
-        foreach (var (name, _, tensor, _, isOptional) in tensors)
-        {
-            if (!file.Contains(name))
-            {
-                if (isOptional) continue;
-                throw new AdapterFileException(file.Path, $"there is no tensor '{name}', which {adapter.Config.PeftType} with this configuration needs. Do the configuration and the tensors belong together?");
-            }
-
-            CheckFits(file, name, tensor);
-        }
-
-        foreach (var (name, layer) in bases)
-        {
-            if (file.Contains(name)) CheckFits(file, name, layer.Target.Weight);
-        }
-
-        if (file.Names.Except(tensors.Select(entry => entry.Name)).Except(bases.Select(entry => entry.Name)).ToArray() is { Length: > 0 } unknown)
-            throw new AdapterFileException(file.Path, $"the tensors {string.Join(", ", unknown.Take(5))}{(unknown.Length > 5 ? ", …" : string.Empty)} belong to no target of this model and configuration.");
-
-        var values = tensors.Where(entry => file.Contains(entry.Name)).Select(entry => (entry.Set, Values: file.Load(entry.Name))).ToArray();
-        var baseValues = bases.Where(entry => file.Contains(entry.Name)).Select(entry => (entry.Name, entry.Layer, Values: file.Load(entry.Name))).ToArray();
-        folder.Start?.Set(adapter.Layers);
-        foreach (var (set, value) in values) set(value);
-        foreach (var (name, layer, value) in baseValues)
-        {
-            if (LoadBase(adapter, layer, name, value, file)) ApplyState();
-        }
+        AtomicFile.Write(Path.Combine(folder, AdapterFile.FileName), stream => AdapterFile.Write(stream, tensors.ToWrite(adapter)));
     }
 
-    private static void CheckFits(AdapterFile file, AdapterTensorName name, Tensor tensor)
+    /// <summary>Reads the tensors that <see cref="SaveValues"/> wrote into the adapter's own parameters: all of them, or none.</summary>
+    internal void LoadValues(string folder, string adapterName)
     {
-        var info = file.GetInfo(name);
-        if (!info.Shape.SequenceEqual(tensor.shape))
-            throw new AdapterFileException(file.Path, $"'{name}' has shape ({string.Join(", ", info.Shape)}), but this model and configuration need ({string.Join(", ", tensor.shape)}).");
-        if (!info.Dtype.IsFloatingPoint())
-            throw new AdapterFileException(file.Path, $"'{name}' has dtype {info.Dtype}, which holds no trained values. A floating-point dtype is needed.");
-    }
-
-    /// <summary>What belongs into an adapter's file: the name, the one that it has in the model, the current tensor, how to set its values, and whether a file may lack it.</summary>
-    private IEnumerable<(AdapterTensorName Name, AdapterTensorName RegisteredName, Tensor Tensor, Action<Tensor> Set, bool IsOptional)> TensorsOf(AttachedAdapter adapter)
-    {
-        foreach (var layer in adapter.Layers)
-        {
-            foreach (var (name, parameter) in layer.Parameters())
-                yield return (layer.FileName(name), layer.RegisteredFileName(name), parameter, values => parameter.copy_(values), false);
-        }
-
-        foreach (var parameter in TrainedBaseOf(adapter))
-        {
-            var use = parameter.UseOf(adapter.Name);
-            foreach (var (i, tensor) in use.Tensors.Index())
-                yield return (tensor.FileName, tensor.RegisteredFileName, parameter.ValuesOf(adapter.Name), values => parameter.SetValues(adapter.Name, values), i > 0);
-        }
+        using var entry = Enter();
+        var adapter = Find(adapterName);
+        using var source = AdapterFolder.Open(folder, adapter.Config);
+        tensors.Read(adapter, source);
     }
 }

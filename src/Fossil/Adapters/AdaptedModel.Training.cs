@@ -1,5 +1,5 @@
 using System.Globalization;
-using System.Runtime.CompilerServices;
+using Fossil.Adapters;
 using Fossil.Concurrency;
 using Fossil.Training;
 using TorchSharp.Modules;
@@ -9,18 +9,11 @@ namespace Fossil;
 /// <content>What is trained.</content>
 public sealed partial class AdaptedModel
 {
-    private const int NamedAtMost = 20;
-
-    private static readonly ConditionalWeakTable<Parameter, AdaptedModel> Owners = [];
-
     /// <summary>The parameters that require a gradient, by their names in the model, as they are registered now: <c>.to</c> puts new ones in their place.</summary>
     public IReadOnlyList<(string Name, Parameter Parameter)> TrainableParameters()
     {
         using var entry = Enter();
-        RelinkTied();
-        var trainable = Model.named_parameters().Where(named => named.parameter.requires_grad).ToArray();
-        foreach (var (_, parameter) in trainable) Own(parameter);
-        return [.. trainable];
+        return parameters.Trainable();
     }
 
     /// <summary>How many numbers are trained, and how many the model has with its adapters (PEFT: <c>get_nb_trainable_parameters</c>).</summary>
@@ -54,43 +47,21 @@ public sealed partial class AdaptedModel
     /// <exception cref="AdapterStateException">Nothing is trainable: all adapters are frozen or merged.</exception>
     public FusedAdamW CreateOptimizer(double learningRate = 1e-3, double weightDecay = 0, double beta1 = 0.9, double beta2 = 0.999, double eps = 1e-8)
     {
-        var parameters = TrainableParameters();
-        if (parameters.Count == 0)
+        var trainable = TrainableParameters();
+        if (trainable.Count == 0)
         {
-            throw new AdapterStateException(mergedNames.Count > 0
-                ? $"Nothing is trainable while {string.Join(", ", mergedNames)} {(mergedNames.Count == 1 ? "is" : "are")} merged into the base. Call Unmerge() first."
+            throw new AdapterStateException(adapters.Merged.Count > 0
+                ? $"Nothing is trainable while {adapters.MergedText} merged into the base. Call Unmerge() first."
                 : "Nothing is trainable: the active adapters are frozen. Call Unfreeze(name), or load them with isTrainable: true.");
         }
 
-        return new FusedAdamW(parameters, learningRate, beta1, beta2, eps, weightDecay);
+        return new FusedAdamW(trainable, learningRate, beta1, beta2, eps, weightDecay);
     }
-
-    /// <summary>The models whose adapters these parameters belong to.</summary>
-    internal static IReadOnlyList<AdaptedModel> OwnersOf(IEnumerable<Parameter> parameters) =>
-        [.. parameters.Select(parameter => Owners.TryGetValue(parameter, out var owner) ? owner : null).OfType<AdaptedModel>().Distinct()];
 
     /// <summary>Keeps other threads out while an optimizer changes parameters.</summary>
     /// <exception cref="AdapterBackwardException">The backward pass that the gradients are of failed.</exception>
     internal ModelGuard.Entry EnterToStep() => guard.EnterToStep();
 
-    /// <summary>Says which parameters of active adapters took part in a forward pass and yet got no gradient: an optimizer leaves such out without a word.</summary>
-    /// <param name="without">The parameters of an optimizer that have no gradient.</param>
-    internal void ReportMissingGradients(IReadOnlySet<Parameter> without)
-    {
-        string[] names =
-        [
-            .. from adapter in adapters
-               from layer in adapter.Layers
-               where layer.HasRun
-               from entry in layer.Parameters()
-               where entry.Parameter.requires_grad && without.Contains(entry.Parameter)
-               select $"{layer.Target.Path}.{entry.Name.Registered(layer.AdapterName)}",
-        ];
-        if (names.Length == 0) return;
-        FossilWarnings.Report(
-            $"After the first backward pass {names.Length} adapter parameter{(names.Length == 1 ? " has" : "s have")} no gradient, although the layer ran: {string.Join(", ", names.Take(NamedAtMost))}{(names.Length > NamedAtMost ? ", …" : string.Empty)}. "
-            + "They are not trained. Does the loss depend on these layers, and is nothing between them and the loss detached or computed under no_grad()?");
-    }
-
-    private void Own(Parameter parameter) => Owners.AddOrUpdate(parameter, this);
+    /// <inheritdoc cref="AdapterParameters.ReportMissingGradients"/>
+    internal void ReportMissingGradients(IReadOnlySet<Parameter> without) => parameters.ReportMissingGradients(without);
 }

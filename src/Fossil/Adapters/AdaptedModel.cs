@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Fossil.Adapters;
 using Fossil.Concurrency;
+using Fossil.Merging;
 using Fossil.Targets;
 using static TorchSharp.torch;
 
@@ -24,11 +25,12 @@ public sealed partial class AdaptedModel : IDisposable
     private readonly TargetFinder finder;
     private readonly ModelGuard guard;
     private readonly List<string> trainableBefore;
-    // Replaced, not changed: another thread may be reading it.
-    private List<AttachedAdapter> adapters = [];
-    private List<string> active = [];
-    private int disabled;
-    private IReadOnlyList<string?>? rowAdapters;
+    private readonly AdapterSet adapters = new();
+    private readonly AdapterParameters parameters;
+    private readonly TrainedBase trainedBase;
+    private readonly MergedBase mergedBase;
+    private readonly TiedTargets tiedTargets;
+    private readonly AdapterTensors tensors;
     private bool disposed;
 
     private AdaptedModel(nn.Module model)
@@ -37,6 +39,11 @@ public sealed partial class AdaptedModel : IDisposable
         finder = TargetFinder.Walk(model);
         foreach (var target in finder.Targets) target.Guard = guard;
         trainableBefore = [.. model.named_parameters().Where(entry => entry.parameter.requires_grad).Select(entry => entry.name)];
+        parameters = new(adapters, this);
+        trainedBase = new(adapters, finder, Ties);
+        mergedBase = new(adapters, finder, Ties);
+        tiedTargets = new(finder, Ties, trainedBase);
+        tensors = new(trainedBase, mergedBase, Ties, ApplyState);
     }
 
     /// <summary>The model.</summary>
@@ -46,10 +53,10 @@ public sealed partial class AdaptedModel : IDisposable
     public IReadOnlyList<AdaptedTarget> Targets => finder.Targets;
 
     /// <summary>The names of all adapters, in the order in which they were added.</summary>
-    public IReadOnlyList<string> AdapterNames => [.. adapters.Select(adapter => adapter.Name)];
+    public IReadOnlyList<string> AdapterNames => [.. adapters.All.Select(adapter => adapter.Name)];
 
     /// <summary>The adapters that the forward pass uses, in order.</summary>
-    public IReadOnlyList<string> ActiveAdapters => [.. active];
+    public IReadOnlyList<string> ActiveAdapters => [.. adapters.Active];
 
     /// <summary>The configuration of an adapter.</summary>
     /// <exception cref="AdapterNameException">There is no such adapter.</exception>
@@ -96,9 +103,9 @@ public sealed partial class AdaptedModel : IDisposable
     {
         using var entry = Enter();
         var adapter = Find(adapterName);
-        if (IsMerged(adapterName)) throw new AdapterStateException($"The adapter '{adapterName}' is merged into the base. Call Unmerge() before deleting it, or MergeAndUnload() to keep it there.");
-        if (rowAdapters?.Contains(adapterName) == true) throw new AdapterStateException($"The adapter '{adapterName}' is used by rows of UseAdapters, which would go on with the base alone. End that scope first.");
-        if (adapter.ChangesBase) CheckNothingMerged($"delete '{adapterName}', which takes over a part of the base weights,");
+        if (adapters.IsMerged(adapterName)) throw new AdapterStateException($"The adapter '{adapterName}' is merged into the base. Call Unmerge() before deleting it, or MergeAndUnload() to keep it there.");
+        if (adapters.Rows?.Contains(adapterName) == true) throw new AdapterStateException($"The adapter '{adapterName}' is used by rows of UseAdapters, which would go on with the base alone. End that scope first.");
+        if (adapter.ChangesBase) adapters.CheckNothingMerged($"delete '{adapterName}', which takes over a part of the base weights,");
         Remove(adapter);
         ApplyState();
     }
@@ -112,10 +119,10 @@ public sealed partial class AdaptedModel : IDisposable
         if (adapterNames.Length == 0) throw new AdapterNameException("SetAdapter needs at least one name. To run the base model alone, use DisableAdapters().");
         foreach (var name in adapterNames) Find(name);
         if (adapterNames.Distinct().Count() != adapterNames.Length) throw new AdapterNameException($"SetAdapter({string.Join(", ", adapterNames)}) names an adapter twice.");
-        CheckNothingMerged("change the active adapters");
-        CheckTrainedBase(adapterNames);
-        CheckParameters();
-        active = [.. adapterNames];
+        adapters.CheckNothingMerged("change the active adapters");
+        trainedBase.CheckTogether(adapterNames);
+        parameters.Check();
+        adapters.Active = [.. adapterNames];
         ApplyState();
     }
 
@@ -123,17 +130,17 @@ public sealed partial class AdaptedModel : IDisposable
     public IDisposable DisableAdapters()
     {
         using var entry = Enter();
-        if (rowAdapters is not null) throw new AdapterStateException("Adapters cannot be disabled while UseAdapters gives each row its own. Name null for the rows that should use the base alone.");
-        CheckParameters();
-        SuspendMerge();
-        disabled++;
+        if (adapters.Rows is not null) throw new AdapterStateException("Adapters cannot be disabled while UseAdapters gives each row its own. Name null for the rows that should use the base alone.");
+        parameters.Check();
+        mergedBase.Suspend();
+        adapters.Disabled++;
         ApplyState();
         return guard.Lease(() =>
         {
-            disabled--;
+            adapters.Disabled--;
             if (disposed) return;
             ApplyState();
-            if (disabled == 0) ResumeMerge();
+            if (adapters.Disabled == 0) mergedBase.Resume();
         });
     }
 
@@ -147,18 +154,18 @@ public sealed partial class AdaptedModel : IDisposable
     public IDisposable UseAdapters(IReadOnlyList<string?> adapterNames)
     {
         using var entry = Enter();
-        CheckNothingMerged("give each row its own adapter");
-        if (disabled > 0 || rowAdapters is not null) throw new AdapterStateException("UseAdapters cannot be combined with DisableAdapters() or with another UseAdapters: end that scope first.");
+        adapters.CheckNothingMerged("give each row its own adapter");
+        if (!adapters.ActiveOnesAct) throw new AdapterStateException("UseAdapters cannot be combined with DisableAdapters() or with another UseAdapters: end that scope first.");
         string?[] rows = [.. adapterNames.Select(name => name == "__base__" ? null : name)];
         foreach (var name in rows.OfType<string>()) Find(name);
-        if (trainedBase.Find(parameter => rows.OfType<string>().Any(parameter.Adapters.Contains)) is { } whole)
+        if (trainedBase.FirstOf([.. rows.OfType<string>()]) is { } whole)
             throw new AdapterCombinationException($"UseAdapters cannot take an adapter that has its own '{whole.Name}' (modules_to_save or bias): all rows go through the same one.");
-        CheckParameters();
-        rowAdapters = rows;
+        parameters.Check();
+        adapters.Rows = rows;
         ApplyState();
         return guard.Lease(() =>
         {
-            rowAdapters = null;
+            adapters.Rows = null;
             if (!disposed) ApplyState();
         });
     }
@@ -176,8 +183,8 @@ public sealed partial class AdaptedModel : IDisposable
     {
         using var entry = guard.Enter();
         if (disposed) return;
-        foreach (var adapter in adapters) Remove(adapter);
-        ForgetMerge();
+        foreach (var adapter in adapters.All) Remove(adapter);
+        mergedBase.Forget();
         RestoreRequiresGrad();
         Attached.Remove(Model);
         disposed = true;
@@ -188,7 +195,7 @@ public sealed partial class AdaptedModel : IDisposable
     {
         // Without a configuration the attributes choose not only the targets but also their settings.
         Create(adapterName, config ?? new FossilConfig(), folder, fromAttributes: config is null);
-        active = [adapterName];
+        adapters.Active = [adapterName];
         foreach (var (_, parameter) in Model.named_parameters()) parameter.requires_grad = false;
         ApplyState();
     }
@@ -199,16 +206,16 @@ public sealed partial class AdaptedModel : IDisposable
     /// <param name="folder">Where its values are read from; null where it starts anew.</param>
     /// <param name="fromAttributes">Whether the targets' attributes say more than the configuration.</param>
     /// <param name="fill">Sets its values.</param>
-    private void Create(string adapterName, AdapterConfig config, AdapterFolder? folder = null, bool fromAttributes = false, Action<AttachedAdapter>? fill = null)
+    internal void Create(string adapterName, AdapterConfig config, AdapterFolder? folder = null, bool fromAttributes = false, Action<AttachedAdapter>? fill = null)
     {
         if (string.IsNullOrWhiteSpace(adapterName) || adapterName.Contains('.')) throw new AdapterNameException($"'{adapterName}' cannot name an adapter: a name is not empty and has no dot, because it becomes part of parameter names.");
-        if (adapters.Any(adapter => adapter.Name == adapterName)) throw new AdapterNameException($"There is an adapter '{adapterName}' already. Choose another name, or delete it first.");
+        if (adapters.All.Any(adapter => adapter.Name == adapterName)) throw new AdapterNameException($"There is an adapter '{adapterName}' already. Choose another name, or delete it first.");
         config = finder.Written(config);
         config.Validate();
-        CheckParameters();
+        parameters.Check();
 
         var method = AdapterMethods.For(config);
-        var targets = WithTied(config, TargetChoice.Select(finder, config));
+        var targets = tiedTargets.With(config, TargetChoice.Select(finder, config));
         if (!method.AdaptsEmbeddings && targets.FirstOrDefault(target => target.IsEmbedding) is { } embedding)
             throw new NotAdaptableException($"'{embedding.Path}' is an embedding, which only LoRA adapts, not {method.PeftType}. Leave it out of target_modules, or train it whole (modules_to_save).");
         var settings = targets.Select(target => fromAttributes ? AttributeSettings.Of(target, method, config) : config).ToArray();
@@ -216,18 +223,18 @@ public sealed partial class AdaptedModel : IDisposable
         // All layers are checked before the first parameter is created.
         for (var i = 0; i < settings.Length; i++) adapter.Layers.Add(method.CreateLayer(targets[i], adapterName, settings[i]));
 
-        LinkTied(adapter);
+        tiedTargets.Link(adapter);
         foreach (var layer in adapter.Layers) TargetTable.CheckFree(layer.Target);
-        if (adapter.ChangesBase) CheckNothingMerged($"attach '{adapterName}', which starts from a part of the base weights,");
+        if (adapter.ChangesBase) adapters.CheckNothingMerged($"attach '{adapterName}', which starts from a part of the base weights,");
         using var noGrad = no_grad();
-        adapters = [.. adapters, adapter];
+        adapters.Add(adapter);
         try
         {
-            AddTrainedBase(adapter);
-            WarnOfTies(adapter);
+            trainedBase.Add(adapter);
+            tiedTargets.Warn(adapter);
             folder?.Start?.Set(adapter.Layers);
-            CreateParameters(adapter);
-            if (folder is not null) Load(adapter, folder);
+            using (var basis = adapter.Layers.Exists(layer => layer.StartsFromBase) ? mergedBase.WithBase() : null) parameters.Create(adapter);
+            if (folder is not null) tensors.Read(adapter, folder);
             fill?.Invoke(adapter);
         }
         catch
@@ -237,60 +244,27 @@ public sealed partial class AdaptedModel : IDisposable
         }
     }
 
-    private void CreateParameters(AttachedAdapter adapter)
-    {
-        using var basis = adapter.Layers.Exists(layer => layer.StartsFromBase) ? WithBase() : null;
-
-        // Those that share another layer's parameters come after it.
-        foreach (var layer in adapter.Layers.OrderBy(layer => layer.TiedTo is not null))
-        {
-            layer.CreateParameters(trainable: false, layer.Target.Weight.device);
-            if (layer.Target.Layers.Count == 0) TargetTable.Add(layer.Target);
-            layer.Target.AddLayer(layer);
-        }
-    }
-
     private void Remove(AttachedAdapter adapter)
     {
-        ForgetTrainedBase(adapter);
-        foreach (var layer in adapter.Layers)
-        {
-            layer.RemoveParameters();
-            layer.Target.RemoveLayer(layer);
-            if (layer.Target.Layers.Count == 0) TargetTable.Remove(layer.Target);
-        }
-        adapters = [.. adapters.Where(other => other != adapter)];
-        active = [.. active.Where(name => name != adapter.Name)];
+        trainedBase.Forget(adapter);
+        parameters.Remove(adapter);
+        adapters.Remove(adapter);
     }
 
     /// <summary>Brings every target's forward pass and every parameter's requires_grad in line with the adapters' state.</summary>
-    private void ApplyState()
+    internal void ApplyState()
     {
-        foreach (var target in Targets) target.SetPlan(PlanFor(target));
-        ApplyTrainedBase();
-        foreach (var adapter in adapters)
-        {
-            var train = active.Contains(adapter.Name) && !adapter.IsFrozen && !IsMerged(adapter.Name);
-            foreach (var layer in adapter.Layers)
-            {
-                foreach (var (_, parameter) in layer.Parameters())
-                {
-                    parameter.requires_grad = train;
-                    Own(parameter);
-                }
-            }
-        }
+        foreach (var target in Targets) target.SetPlan(adapters.PlanFor(target));
+        trainedBase.Apply();
+        parameters.ApplyRequiresGrad();
     }
 
-    private ForwardPlan PlanFor(AdaptedTarget target)
-    {
-        if (disabled > 0) return ForwardPlan.Base;
-        if (rowAdapters is { } rows) return ForwardPlan.ForRows([.. rows.Select(name => name is null ? null : target.FindLayer(name))]);
-        return ForwardPlan.ForLayers([.. active.Where(name => !IsMerged(name)).Select(target.FindLayer).OfType<AdapterLayer>()]);
-    }
+    /// <summary>The named adapter.</summary>
+    /// <exception cref="AdapterNameException">There is none.</exception>
+    internal AttachedAdapter Find(string adapterName) => adapters.Find(adapterName);
 
-    private AttachedAdapter Find(string adapterName) => adapters.Find(adapter => adapter.Name == adapterName)
-        ?? throw new AdapterNameException($"There is no adapter '{adapterName}'. There are: {string.Join(", ", AdapterNames)}.");
+    /// <summary>What shares memory in the model now. What is separated at the moment counts as shared.</summary>
+    private WeightTies Ties() => new(finder.Modules, [.. trainedBase.Separations, .. mergedBase.Separations]);
 
     private void SetFrozen(string adapterName, bool frozen)
     {
@@ -308,19 +282,9 @@ public sealed partial class AdaptedModel : IDisposable
         }
     }
 
-    /// <summary>Finds every adapter's parameters, so that nothing is changed half where one was removed from outside.</summary>
-    /// <exception cref="AdapterStateException">One is gone.</exception>
-    private void CheckParameters()
-    {
-        foreach (var layer in adapters.SelectMany(adapter => adapter.Layers))
-        {
-            foreach (var name in layer.ParameterNames) layer.Parameter(name);
-        }
-    }
-
     /// <summary>Waits until no other thread is in the model, and keeps others out until the result is disposed.</summary>
     /// <param name="toSave">Whether adapters are saved, which a failed backward pass forbids.</param>
-    private ModelGuard.Entry Enter(bool toSave = false)
+    internal ModelGuard.Entry Enter(bool toSave = false)
     {
         var entry = toSave ? guard.EnterToSave() : guard.Enter();
         if (!disposed) return entry;

@@ -1,3 +1,4 @@
+using Fossil.Adapters;
 using Fossil.Autograd;
 using Fossil.Concurrency;
 using TorchSharp.Modules;
@@ -62,7 +63,7 @@ public sealed partial class FusedAdamW : OptimizerHelper
         _parameter_groups = [];
         newOptions = () => new Options { LearningRate = learningRate, InitialLearningRate = learningRate, Beta1 = beta1, Beta2 = beta2, Epsilon = epsilon };
         foreach (var (parameters, weightDecay) in groups) AddGroup(parameters.ToList(), weightDecay);
-        models = AdaptedModel.OwnersOf(entries.Select(entry => entry.Parameter));
+        models = AdapterParameters.OwnersOf(entries.Select(entry => entry.Parameter));
         if (entries.Count == 0) throw new ArgumentException("There is no parameter to optimize: attach adapters, or unfreeze one, first.", nameof(groups));
     }
 

@@ -1,10 +1,11 @@
+using Fossil.Adapters;
 using Fossil.Kernels;
 using Fossil.Targets;
 using static TorchSharp.torch;
 
-namespace Fossil.Adapters;
+namespace Fossil.Merging;
 
-/// <summary>What is merged into one target's weight, and what is needed to take it out again. The caller records no gradients.</summary>
+/// <summary>What is merged into one target's weight, and what is needed to take it out again: the only place where merging touches a weight. The caller records no gradients.</summary>
 internal sealed class MergedTarget : IDisposable
 {
     private readonly AdaptedTarget target;
@@ -41,6 +42,21 @@ internal sealed class MergedTarget : IDisposable
     public IEnumerable<AdapterLayer> Layers => merged.Select(entry => entry.Layer);
 
     private Tensor? Kept => original ?? Separation?.SharedValues;
+
+    /// <summary>Looks for NaN and infinity in what merging would give.</summary>
+    /// <exception cref="NonFiniteWeightException">There is some.</exception>
+    public static void CheckFinite(AdaptedTarget target, IReadOnlyList<AdapterLayer> layers)
+    {
+        using var scope = NewDisposeScope();
+        var weight = target.Weight.to(ShardOperations.Accumulator(target.Weight.dtype), copy: true);
+        foreach (var layer in layers)
+        {
+            using var values = layer.CopyValues(weight.dtype);
+            layer.MergeInto(weight, values);
+            if (!weight.to(target.Weight.dtype).isfinite().all().item<bool>())
+                throw new NonFiniteWeightException($"Merging '{layer.AdapterName}' into '{target.Path}' would give NaN or infinity. No weight was changed. The adapter has such values, or they overflow {target.Weight.dtype}.");
+        }
+    }
 
     /// <summary>Merges layers onto what is merged, all of them or none.</summary>
     public void Merge(IReadOnlyList<AdapterLayer> layers)
