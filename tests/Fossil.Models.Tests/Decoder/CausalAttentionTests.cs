@@ -63,7 +63,8 @@ public sealed class CausalAttentionTests
         return [output.detach(), .. inputs.Select(input => input.grad!)];
     }
 
-    private static Tensor Reference(Tensor[] inputs, Tensor cos, Tensor sin)
+    /// <summary>The same by libtorch's attention; the angles' tables have a row for each token.</summary>
+    internal static Tensor Reference(Tensor[] inputs, Tensor cos, Tensor sin)
     {
         var (q, k, v) = (inputs[0], inputs[1], inputs[2]);
         var (batch, tokens, heads, size) = (q.shape[0], q.shape[1], q.shape[2], q.shape[3]);

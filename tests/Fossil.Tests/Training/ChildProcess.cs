@@ -1,10 +1,14 @@
 using System.Diagnostics;
 using System.Globalization;
+using Fossil.TestData;
+using Fossil.Tests.Kernels;
 using Fossil.Training;
 
 namespace Fossil.Tests.Training;
 
-/// <summary>Training runs in a process of their own, which a test can kill or starve: this test assembly is also a program.</summary>
+/// <summary>
+/// Training runs in a process of their own, which a test can kill or starve, and kernels in one whose vectors are narrower: this test assembly is also a program.
+/// </summary>
 internal static class ChildProcess
 {
     private const string Command = "train";
@@ -13,6 +17,7 @@ internal static class ChildProcess
     /// <summary>The arguments are the command, the output folder, and the step after which the process kills itself (0: never).</summary>
     public static int Main(string[] arguments)
     {
+        if (arguments is [KernelCases.Command, var bits]) return ShardKernelCases.RunAll(bits);
         if (arguments is not [Command, var folder, var killAfter])
         {
             Console.Error.WriteLine($"usage: {Command} FOLDER STEP");

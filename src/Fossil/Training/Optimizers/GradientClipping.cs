@@ -47,7 +47,8 @@ public static class GradientClipping
         if (!FloatMemory.IsAvailable(gradient))
         {
             using var scope = NewDisposeScope();
-            return gradient.to(ScalarType.Float32).pow(Scalars.Two).sum(ScalarType.Float64).item<double>();
+            var wide = gradient.dtype == ScalarType.Float64 ? gradient : gradient.to(ScalarType.Float32);
+            return wide.pow(Scalars.Two).sum(ScalarType.Float64).item<double>();
         }
 
         var elements = FloatMemory.Span(gradient);
