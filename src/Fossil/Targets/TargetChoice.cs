@@ -27,6 +27,7 @@ internal static class TargetChoice
         {
             throw TargetRefusal.Unusable(chosen);
         }
+        WarnOfUnregistered(finder, config);
 
         var modules = finder.Modules.ToDictionary(entry => entry.Path, entry => entry.Module);
         var paths = TargetSelector.Select(config, Describe(finder));
@@ -36,6 +37,16 @@ internal static class TargetChoice
 
     /// <summary>The configuration with its targets as a list of names, which PEFT understands without attributes.</summary>
     public static AdapterConfig Resolve(TargetFinder finder, AdapterConfig config) => TargetSelector.Resolve(config, Describe(finder));
+
+    /// <summary>What TorchSharp does not know of the model may be left out on purpose: it is an error only where nothing else is chosen.</summary>
+    private static void WarnOfUnregistered(TargetFinder finder, AdapterConfig config)
+    {
+        var isOpen = config.TargetModules is null or { IsAllLinear: true };
+        var chosen = isOpen ? finder.Unregistered : [.. finder.Unregistered.Where(module => module.TargetPaths.Any(path => TargetSelector.IsChosen(config, path)))];
+        if (chosen.Count == 0) return;
+        if (!isOpen && !finder.Modules.Any(entry => TargetSelector.IsChosen(config, entry.Path))) throw TargetRefusal.Unregistered($"target_modules {config.TargetModules} chooses only modules that are not registered", chosen);
+        foreach (var problem in UnregisteredModule.Explain(chosen)) FossilWarnings.Report(problem);
+    }
 
     /// <summary>What is annotated counts as linear, as the user's own layers with a 2-D weight do.</summary>
     private static SelectableModule[] Describe(TargetFinder finder)

@@ -10,11 +10,13 @@ internal sealed class TargetFinder
     private readonly Dictionary<nn.Module, AdaptedTarget> targets = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<nn.Module, NamedModule> byModule = new(ReferenceEqualityComparer.Instance);
     private readonly List<UnusableTarget> unusable = [];
+    private readonly Lazy<IReadOnlyList<UnregisteredModule>> unregistered;
 
     private TargetFinder(nn.Module model)
     {
         Model = model;
         Modules = NamedModule.Of(model);
+        unregistered = new(() => UnregisteredModules.Of(Modules));
         foreach (var entry in Modules) byModule.Add(entry.Module, entry);
         foreach (var entry in Modules)
         {
@@ -34,6 +36,9 @@ internal sealed class TargetFinder
     /// <summary>What attributes name, and what cannot be adapted as it is.</summary>
     public IEnumerable<UnusableTarget> Unusable => unusable.Where(entry => entry.Module is null || !targets.ContainsKey(entry.Module));
 
+    /// <summary>The annotated modules that the model holds without having registered them.</summary>
+    public IReadOnlyList<UnregisteredModule> Unregistered => unregistered.Value;
+
     /// <summary>The annotated classes of the model's modules that lack their generated part.</summary>
     public IEnumerable<Type> NotGenerated =>
         Modules.Where(entry => entry.Module is not IFossilAdaptable).Select(entry => entry.Module.GetType()).Distinct().Where(IsAnnotated);
@@ -47,7 +52,8 @@ internal sealed class TargetFinder
     /// <summary>A configuration by the names in the source. Where a module keeps the name that a compiler made up, configurations may mean it by that.</summary>
     public AdapterConfig Written(AdapterConfig config) => Modules.Any(entry => MemberNames.Written(entry.Path) != entry.Path) ? config : MemberNames.Written(config);
 
-    private static bool IsAnnotated(Type type)
+    /// <summary>Whether a class, or one that it derives from, is marked.</summary>
+    public static bool IsAnnotated(Type type)
     {
         for (var level = type; level is not null; level = level.BaseType)
         {

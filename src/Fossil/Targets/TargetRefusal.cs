@@ -13,6 +13,7 @@ internal sealed class TargetRefusal(TargetFinder finder, AdapterConfig config)
     public NotAdaptableException NoTargets()
     {
         if (finder.NotGenerated.FirstOrDefault() is { } type) return NotGenerated(type);
+        if (finder.Unregistered.Count > 0) return Unregistered($"Nothing that is registered in {finder.Model.GetType().Name} can be adapted", finder.Unregistered);
         var model = finder.Model.GetType().Name;
         var problems = finder.Unusable.Select(entry => $"{entry.Problem}. {entry.Advice}").Distinct().ToList();
         return new NotAdaptableException(problems.Count > 0
@@ -30,6 +31,9 @@ internal sealed class TargetRefusal(TargetFinder finder, AdapterConfig config)
         var rest = others.Count == 0 ? string.Empty : $" The same configuration chooses {paths.Count - 1} more that cannot be adapted: {string.Join(", ", others)}{(paths.Count - 1 > Shown ? ", …" : string.Empty)}.";
         return new NotAdaptableException($"target_modules {config.TargetModules} chooses '{paths[0]}' {Why(paths[0])}{rest}");
     }
+
+    /// <summary>Only modules that TorchSharp does not know of could be adapted.</summary>
+    public static NotAdaptableException Unregistered(string what, IEnumerable<UnregisteredModule> modules) => new($"{what}: {string.Join(" ", UnregisteredModule.Explain(modules).Take(Shown))}");
 
     /// <summary>What an attribute names cannot be adapted.</summary>
     public static NotAdaptableException Unusable(UnusableTarget target) => new($"{target.Problem}. {target.Advice}");

@@ -32,7 +32,7 @@ internal sealed record UnusableTarget(string Owner, string Member, string Path, 
     /// <summary>What to do, where adapting it was meant.</summary>
     public string Advice => Reason switch
     {
-        UnusableReason.NotRegistered => "Assign it before RegisterComponents() is called, or call register_module.",
+        UnusableReason.NotRegistered => "Call RegisterComponents() at the end of the constructor, after it is assigned, or call register_module.",
         UnusableReason.Tied => "Adapt the module that holds the weight, or give this one a weight of its own and register it, or tie it as a TiedLinear.",
         _ => "Leave it out of target_modules (exclude_modules), or remove it from [FossilAdapt].",
     };
