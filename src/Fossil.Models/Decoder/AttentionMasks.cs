@@ -1,4 +1,5 @@
 using Fossil.Concurrency;
+using Fossil.Training;
 using static TorchSharp.torch;
 
 namespace Fossil.Models;
@@ -32,7 +33,7 @@ internal static class AttentionMasks
 
         var everything = padding is not null || (past > 0 && tokens > 1) ? Build(window: null) : null;
         var windowed = config.SlidingWindow is { } window && all > window ? Build(window) : everything;
-        return new AttentionContext(cos, sin, everything, windowed, cache);
+        return new AttentionContext(cos, sin, everything, windowed, Starts: null, cache);
 
         Tensor Build(int? window)
         {
@@ -44,6 +45,37 @@ internal static class AttentionMasks
             // Padding sees itself, because a row that sees nothing would become NaN.
             return padding is null ? seen : seen.logical_and(padding.view(x.shape[0], 1, 1, all)).logical_or(key.eq(query).view(1, 1, tokens, all));
         }
+    }
+
+    /// <summary>The context of packed examples: in each, positions count from 0 and attention stays inside.</summary>
+    /// <param name="config">The architecture.</param>
+    /// <param name="rotary">The angles.</param>
+    /// <param name="x">Embedded tokens (batch, tokens, hidden_size).</param>
+    /// <param name="starts">For each token the position of the first token of its example, (batch, tokens), int64.</param>
+    public static AttentionContext CreateContext(LlamaConfig config, RotaryEmbedding rotary, Tensor x, Tensor starts)
+    {
+        if (starts.dim() != 2 || starts.shape[0] != x.shape[0] || starts.shape[1] != x.shape[1])
+        {
+            throw new ArgumentException($"{nameof(TokenBatch.ExampleStarts)} has shape ({string.Join(", ", starts.shape)}), but {x.shape[0]} sequences of {x.shape[1]} tokens need ({x.shape[0]}, {x.shape[1]}).", nameof(starts));
+        }
+
+        var tokens = x.shape[1];
+        var positions = arange(Scalars.Zero, Scalars.Of(tokens), Scalars.One, dtype: int64, device: x.device).sub(starts);
+        var (cos, sin) = rotary.Get(tokens, x.device);
+        (cos, sin) = (cos.index_select(0, positions.flatten()), sin.index_select(0, positions.flatten()));
+        // A window that no example fills hides nothing.
+        var windowed = config.SlidingWindow is { } window && positions.max().item<long>() >= window ? OfExamples(starts, window) : null;
+        return new AttentionContext(cos, sin, Mask: null, windowed, starts, Cache: null);
+    }
+
+    /// <summary>Who sees whom among packed examples, (batch, 1, tokens, tokens).</summary>
+    public static Tensor OfExamples(Tensor starts, int? window = null)
+    {
+        var query = arange(Scalars.Zero, Scalars.Of(starts.shape[1]), Scalars.One, dtype: int64, device: starts.device).unsqueeze(1);
+        var key = query.view(1, 1, -1);
+        var seen = key.le(query).logical_and(key.ge(starts.unsqueeze(2)));
+        if (window is not null) seen = seen.logical_and(key.gt(query.sub(Scalars.Of(window.Value))));
+        return seen.unsqueeze(1);
     }
 
     private static void CheckMask(Tensor? mask, long batch, long all)

@@ -56,8 +56,9 @@ public sealed class TokenEmbedding : Module<Tensor, Tensor>, IEmbedding
 /// <param name="Sin">sin of the same.</param>
 /// <param name="Mask">Who sees whom, (batch or 1, 1, tokens, all tokens), true = seen; null: causal.</param>
 /// <param name="WindowMask">The same for layers with a sliding window.</param>
+/// <param name="Starts">Where packed examples begin (<see cref="TokenBatch.ExampleStarts"/>), (batch, tokens); null where nothing is packed. Heeded where there is no mask, which has it in it.</param>
 /// <param name="Cache">Keys and values of earlier tokens.</param>
-internal sealed record AttentionContext(Tensor Cos, Tensor Sin, Tensor? Mask, Tensor? WindowMask, KeyValueCache? Cache);
+internal sealed record AttentionContext(Tensor Cos, Tensor Sin, Tensor? Mask, Tensor? WindowMask, Tensor? Starts, KeyValueCache? Cache);
 
 /// <summary>Grouped-query attention with rotary positions.</summary>
 [FossilAdapt("q_proj", "k_proj", "v_proj", "o_proj")]
@@ -97,7 +98,8 @@ public sealed partial class LlamaAttention : Module
 
         var mask = windowed ? context.WindowMask : context.Mask;
         if (context.Cache is null && mask is null && CausalAttentionCall.Fits(q))
-            return o_proj.forward(CausalAttentionCall.Run(q, k, v, context.Cos, context.Sin)).MoveToOuterDisposeScope();
+            return o_proj.forward(CausalAttentionCall.Run(q, k, v, context.Cos, context.Sin, context.Starts)).MoveToOuterDisposeScope();
+        if (mask is null && context.Starts is not null) mask = AttentionMasks.OfExamples(context.Starts);
 
         // Each key-value head serves a group of query heads. The cache holds it once; without a cache it is repeated while it is rotated.
         var (group, cache) = (heads / keyValueHeads, context.Cache);
@@ -203,11 +205,11 @@ public sealed partial class LlamaModel : Module, ISupportsGradientCheckpointing
     /// <inheritdoc/>
     public bool GradientCheckpointing { get; set; }
 
-    internal Tensor forward(Tensor ids, Tensor? attentionMask, KeyValueCache? cache)
+    internal Tensor forward(Tensor ids, Tensor? attentionMask, KeyValueCache? cache, Tensor? exampleStarts = null)
     {
         using var scope = NewDisposeScope();
         var x = embed_tokens.forward(ids);
-        var context = AttentionMasks.CreateContext(config, rotary, x, attentionMask, cache);
+        var context = exampleStarts is null ? AttentionMasks.CreateContext(config, rotary, x, attentionMask, cache) : AttentionMasks.CreateContext(config, rotary, x, exampleStarts);
         foreach (var layer in layers)
         {
             var next = GradientCheckpointing && training && cache is null ? Recomputed(layer, x, context) : layer.forward(x, context);
@@ -220,8 +222,8 @@ public sealed partial class LlamaModel : Module, ISupportsGradientCheckpointing
 
     /// <summary>The layer without its activations: the backward pass computes them again.</summary>
     private static Tensor Recomputed(LlamaDecoderLayer layer, Tensor x, AttentionContext context) => ActivationCheckpoint.Run(
-        (input, shared) => layer.forward(input, new AttentionContext(shared[0]!, shared[1]!, shared[2], shared[3], Cache: null)),
-        x, context.Cos, context.Sin, context.Mask, context.WindowMask);
+        (input, shared) => layer.forward(input, new AttentionContext(shared[0]!, shared[1]!, shared[2], shared[3], shared[4], Cache: null)),
+        x, context.Cos, context.Sin, context.Mask, context.WindowMask, context.Starts);
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
@@ -312,7 +314,7 @@ public sealed partial class LlamaForCausalLM : Module<Tensor, Tensor>
         return CrossEntropyCall.Run(logits, labels.narrow(1, 1, last).reshape(-1)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Mean cross-entropy in nats over the positions that a batch of a <see cref="Trainer{TBatch}"/> marks; logits are computed for these alone. A float32 scalar.</summary>
+    /// <summary>Mean cross-entropy in nats over the positions that a batch of a <see cref="Trainer{TBatch}"/> marks; logits are computed for these alone, and packed examples do not see each other. A float32 scalar.</summary>
     /// <param name="batch">Sequences and what is learned of them, on any device.</param>
     /// <exception cref="NoLossItemsException">No token of the batch counts.</exception>
     public Tensor loss(TokenBatch batch)
@@ -321,7 +323,7 @@ public sealed partial class LlamaForCausalLM : Module<Tensor, Tensor>
         using var entry = ModelGuard.Of(this).Enter();
         using var scope = NewDisposeScope();
         var device = model.Embedding.Weight.device;
-        var hidden = model.forward(batch.InputIds.to(device), attentionMask: null, cache: null);
+        var hidden = model.forward(batch.InputIds.to(device), attentionMask: null, cache: null, batch.ExampleStarts?.to(device));
         var logits = Logits(hidden.view(-1, hidden.shape[2]).index_select(0, batch.LossPositions.to(device)));
         return CrossEntropyCall.Run(logits, batch.Targets.to(device)).MoveToOuterDisposeScope();
     }

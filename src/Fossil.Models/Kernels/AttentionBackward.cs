@@ -92,20 +92,22 @@ internal readonly unsafe struct AttentionBackward<T> : IRowKernel where T : unma
                             operands.Read<T>(dy, firstRow + start + i, head, outputs + (i * size));
                         }
 
-                        AttentionScores.Multiply(rows, (nint)shape.Size, queries, size, keyColumns, columns, tokens, scores);
-                        AttentionScores.Multiply(rows, (nint)shape.Size, outputs, size, valueColumns, columns, tokens, scoreGradients);
+                        var from = operands.FirstColumn(sequence, start, rows);
+                        AttentionScores.Multiply(rows, (nint)shape.Size, queries, size, keyColumns + from, columns - from, tokens, scores + from);
+                        AttentionScores.Multiply(rows, (nint)shape.Size, outputs, size, valueColumns + from, columns - from, tokens, scoreGradients + from);
                         for (nint i = 0; i < rows; i++)
                         {
-                            AttentionScores.Differentiate(scores + (i * tokens), scoreGradients + (i * tokens), Unsafe.Add(ref normalizers, start + i), start + i + 1, columns);
+                            var (seen, row) = (operands.FirstSeen(sequence, start + i) - from, (i * tokens) + from);
+                            AttentionScores.Differentiate(scores + row, scoreGradients + row, Unsafe.Add(ref normalizers, start + i), seen, start + i + 1 - from, columns - from);
                         }
 
                         for (nint panel = 0; panel < size; panel += PanelProduct.Width)
                         {
-                            PanelProduct.Multiply(start + rows, rows, scores, 1, tokens, outputs + panel, size, valueGradient + panel, size, accumulate: true);
-                            PanelProduct.Multiply(start + rows, rows, scoreGradients, 1, tokens, queries + panel, size, keyGradient + panel, size, accumulate: true);
+                            PanelProduct.Multiply(start + rows - from, rows, scores + from, 1, tokens, outputs + panel, size, valueGradient + (from * size) + panel, size, accumulate: true);
+                            PanelProduct.Multiply(start + rows - from, rows, scoreGradients + from, 1, tokens, queries + panel, size, keyGradient + (from * size) + panel, size, accumulate: true);
                         }
 
-                        AttentionScores.Multiply(rows, start + rows, scoreGradients, tokens, keys, size, size, queryGradients);
+                        AttentionScores.Multiply(rows, start + rows - from, scoreGradients + from, tokens, keys + (from * size), size, size, queryGradients);
                         for (nint i = 0; i < rows; i++) operands.WriteTurnedBack<T>(queryGradients + (i * size), operands.Scale, dq, firstRow + start + i, head);
                     }
                 }

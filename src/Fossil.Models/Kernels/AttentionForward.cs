@@ -40,7 +40,7 @@ internal readonly unsafe struct AttentionForward<T> : IRowKernel where T : unman
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Run(long first, long end, float* keys)
+    private void Run(long firstPiece, long endPiece, float* keys)
     {
         var shape = operands.Shape;
         var (tokens, size) = (shape.PaddedTokens, shape.PaddedSize);
@@ -50,7 +50,7 @@ internal readonly unsafe struct AttentionForward<T> : IRowKernel where T : unman
         var scores = outputs + (AttentionShape.RowsAtOnce * size);
         NativeMemory.Clear(keys, (nuint)((2 * tokens * size) + (2 * AttentionShape.RowsAtOnce * size)) * sizeof(float));
         var sums = stackalloc float[AttentionShape.RowsAtOnce];
-        for (var piece = first; piece < end; piece++)
+        for (var piece = firstPiece; piece < endPiece; piece++)
         {
             var (sequence, keyValueHead, firstHead) = shape.Piece(piece);
             var firstRow = sequence * shape.Tokens;
@@ -69,14 +69,16 @@ internal readonly unsafe struct AttentionForward<T> : IRowKernel where T : unman
                     var rows = Math.Min(AttentionShape.RowsAtOnce, (nint)shape.Tokens - start);
                     var columns = AttentionScores.Columns(start + rows);
                     for (nint i = 0; i < rows; i++) operands.ReadTurned<T>(operands.Queries, firstRow + start + i, head, operands.Scale, queries + (i * size));
-                    AttentionScores.Multiply(rows, (nint)shape.Size, queries, size, keys, columns, tokens, scores);
+                    var from = operands.FirstColumn(sequence, start, rows);
+                    AttentionScores.Multiply(rows, (nint)shape.Size, queries, size, keys + from, columns - from, tokens, scores + from);
                     for (nint i = 0; i < rows; i++)
                     {
-                        (sums[i], var largest) = AttentionScores.Exponentiate<T>(scores + (i * tokens), start + i + 1, columns);
+                        var (first, end) = (operands.FirstSeen(sequence, start + i) - from, start + i + 1 - from);
+                        (sums[i], var largest) = AttentionScores.Exponentiate<T>(scores + (i * tokens) + from, first, end, columns - from);
                         Unsafe.Add(ref normalizers, start + i) = largest + MathF.Log(sums[i]);
                     }
 
-                    AttentionScores.Multiply(rows, start + rows, scores, tokens, values, size, size, outputs);
+                    AttentionScores.Multiply(rows, start + rows - from, scores + from, tokens, values + (from * size), size, size, outputs);
                     for (nint i = 0; i < rows; i++) operands.Write<T>(outputs + (i * size), 1 / sums[i], y, firstRow + start + i, head);
                 }
             }

@@ -4,7 +4,7 @@ using Fossil.Kernels;
 
 namespace Fossil.Models.Kernels;
 
-/// <summary>Blocks of rows of the score matrix, in float32, and their softmax. Row i of a block that starts at row s sees columns 0 to s + i.</summary>
+/// <summary>Blocks of rows of the score matrix, in float32, and their softmax. Row i of a block that starts at row s sees columns up to s + i.</summary>
 internal static unsafe class AttentionScores
 {
     /// <summary>How many columns the rows up to <paramref name="end"/> need, in whole panels.</summary>
@@ -24,22 +24,22 @@ internal static unsafe class AttentionScores
     }
 
     /// <summary>
-    /// Replaces the first <paramref name="seen"/> scores by exp(score − largest), rounded to <typeparamref name="T"/> as libtorch's attention multiplies the values by
-    /// them, and the others up to <paramref name="columns"/> by 0.
+    /// Replaces the scores from <paramref name="first"/> to <paramref name="end"/> by exp(score − largest), rounded to <typeparamref name="T"/> as libtorch's attention multiplies the
+    /// values by them, and the others up to <paramref name="columns"/> by 0.
     /// </summary>
     /// <returns>Their sum before the rounding, and the largest.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static (float Sum, float Largest) Exponentiate<T>(float* scores, nint seen, nint columns) where T : unmanaged
+    public static (float Sum, float Largest) Exponentiate<T>(float* scores, nint first, nint end, nint columns) where T : unmanaged
     {
-        Hide(scores, seen, columns);
-        var most = Vector512.Load(scores);
-        for (nint i = Lanes.Count; i < seen; i += Lanes.Count) most = Vector512.Max(most, Vector512.Load(scores + i));
+        var start = Hide(scores, first, end, columns);
+        var most = Vector512.Load(scores + start);
+        for (var i = start + Lanes.Count; i < end; i += Lanes.Count) most = Vector512.Max(most, Vector512.Load(scores + i));
         var largest = Lanes.Max(most);
 
         var sums = Vector512<float>.Zero;
         var offset = Vector512.Create(largest);
-        nint column = 0;
-        for (; column < seen; column += Lanes.Count)
+        var column = start;
+        for (; column < end; column += Lanes.Count)
         {
             var e = Lanes.ExpOfScore<T>(Vector512.Load(scores + column) - offset);
             Lanes.Round<T>(e).Store(scores + column);
@@ -52,12 +52,13 @@ internal static unsafe class AttentionScores
 
     /// <summary>Replaces scores by the probabilities p = exp(score − normalizer), and the gradients of the probabilities by those of the scores, p (g − Σ p g).</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Differentiate(float* scores, float* gradients, float normalizer, nint seen, nint columns)
+    public static void Differentiate(float* scores, float* gradients, float normalizer, nint first, nint end, nint columns)
     {
-        Hide(scores, seen, columns);
+        var start = Hide(scores, first, end, columns);
+        for (nint i = 0; i < start; i += Lanes.Count) Vector512<float>.Zero.Store(gradients + i);
         var (offset, sums) = (Vector512.Create(normalizer), Vector512<float>.Zero);
-        nint column = 0;
-        for (; column < seen; column += Lanes.Count)
+        var column = start;
+        for (; column < end; column += Lanes.Count)
         {
             var p = Lanes.Exp(Vector512.Load(scores + column) - offset);
             p.Store(scores + column);
@@ -65,7 +66,7 @@ internal static unsafe class AttentionScores
         }
 
         var mean = Vector512.Create(Vector512.Sum(sums));
-        for (column = 0; column < seen; column += Lanes.Count)
+        for (column = start; column < end; column += Lanes.Count)
         {
             var p = Vector512.Load(scores + column);
             (p * (Vector512.Load(gradients + column) - mean)).Store(gradients + column);
@@ -78,9 +79,14 @@ internal static unsafe class AttentionScores
         }
     }
 
-    /// <summary>Takes columns that are not seen, up to the next whole vector, out of the softmax.</summary>
-    private static void Hide(float* scores, nint seen, nint columns)
+    /// <summary>Takes columns that are not seen out of the softmax: whole vectors before the first become 0, single ones beside the seen ones −∞.</summary>
+    /// <returns>The first vector with a column that is seen.</returns>
+    private static nint Hide(float* scores, nint first, nint end, nint columns)
     {
-        for (var i = seen; i < columns && i % Lanes.Count != 0; i++) scores[i] = float.NegativeInfinity;
+        for (var i = end; i < columns && i % Lanes.Count != 0; i++) scores[i] = float.NegativeInfinity;
+        var start = first / Lanes.Count * Lanes.Count;
+        for (nint i = 0; i < start; i += Lanes.Count) Vector512<float>.Zero.Store(scores + i);
+        for (var i = start; i < first; i++) scores[i] = float.NegativeInfinity;
+        return start;
     }
 }

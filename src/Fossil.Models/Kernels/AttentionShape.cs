@@ -66,8 +66,9 @@ internal readonly struct AttentionShape
 }
 
 /// <summary>What both passes of an attention read, and how they read it: heads of float32 or bfloat16 into rows of float32, padded with zeros.</summary>
-internal readonly unsafe struct AttentionOperands(AttentionShape shape, Tensor q, Tensor k, Tensor v, Tensor normalizers, Tensor cos, Tensor sin)
+internal readonly unsafe struct AttentionOperands(AttentionShape shape, Tensor q, Tensor k, Tensor v, Tensor normalizers, Tensor cos, Tensor sin, Tensor? starts)
 {
+    private readonly long* starts = starts is null ? null : (long*)NativeTensor.Data(starts);
     private readonly RotaryAngles angles = RotaryAngles.Open(cos, sin, shape.Size);
 
     public AttentionShape Shape => shape;
@@ -86,6 +87,19 @@ internal readonly unsafe struct AttentionOperands(AttentionShape shape, Tensor q
 
     /// <summary>1 / √head_dim.</summary>
     public float Scale { get; } = (float)(1 / Math.Sqrt(shape.Size));
+
+    /// <summary>The first column that a row of a sequence sees; never one behind the row itself, whatever the table says.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public nint FirstSeen(long sequence, nint row) => starts == null ? 0 : (nint)Math.Clamp(starts[(sequence * shape.Tokens) + row], 0, row);
+
+    /// <summary>The first column that any of the rows sees, rounded down to whole panels.</summary>
+    public nint FirstColumn(long sequence, nint start, nint rows)
+    {
+        if (starts == null) return 0;
+        var first = FirstSeen(sequence, start);
+        for (nint i = 1; i < rows; i++) first = Math.Min(first, FirstSeen(sequence, start + i));
+        return first / PanelProduct.Width * PanelProduct.Width;
+    }
 
     /// <summary>Declares the heads of a piece of work in <paramref name="target"/> (batch · tokens, heads · head_dim).</summary>
     public void DeclareHeads(KernelWrites writes, in KernelMatrix target, long piece)

@@ -19,8 +19,11 @@ internal static class TinyModels
 
     public static LlamaForCausalLM Create(LlamaConfig? config = null, int seed = 1, ScalarType dtype = ScalarType.Float32)
     {
-        random.manual_seed(seed);
+        // A generator of its own: other tests draw from the process's at the same time.
+        using var generator = new Generator((ulong)seed, CPU);
+        using var noGrad = no_grad();
         var model = new LlamaForCausalLM(config ?? Config, dtype);
+        foreach (var matrix in model.parameters().Where(parameter => parameter.dim() > 1)) matrix.normal_(0, model.Config.InitializerRange, generator);
         model.eval();
         return model;
     }

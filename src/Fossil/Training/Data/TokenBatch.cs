@@ -25,6 +25,12 @@ public sealed class TokenBatch(Tensor inputIds, Tensor lossPositions, Tensor tar
     /// <summary>The next tokens at these positions, int64.</summary>
     public Tensor Targets { get; } = targets;
 
+    /// <summary>
+    /// For each token the position in its row of the first token of its example, (batch, length), int64, at most its own position: it sees nothing before, and positions count from there.
+    /// Null where each row is one example. A model that does not heed it lets packed examples see each other.
+    /// </summary>
+    public Tensor? ExampleStarts { get; init; }
+
     /// <inheritdoc/>
     public long Tokens { get; } = tokens;
 
@@ -56,6 +62,7 @@ public sealed class TokenBatch(Tensor inputIds, Tensor lossPositions, Tensor tar
     public void Dispose()
     {
         InputIds.Dispose();
+        ExampleStarts?.Dispose();
         LossPositions.Dispose();
         Targets.Dispose();
     }

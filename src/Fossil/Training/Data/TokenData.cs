@@ -20,35 +20,42 @@ public sealed record TokenExample(int[] InputIds, bool[]? IsLearned = null);
 /// <param name="DroppedTokens">Tokens that were cut off or fill no window.</param>
 public sealed record TokenDataReport(int Examples, int Cut, int Dropped, int Sequences, int Padded, long Tokens, long LossTokens, long DroppedTokens)
 {
+    /// <summary>Tokens of padding that all sequences need to be as long as the longest: the most that batches can waste.</summary>
+    public long PaddingTokens { get; init; }
+
     /// <inheritdoc/>
     public override string ToString() =>
-        $"{Examples} examples, {Cut} cut, {Dropped} dropped: {Sequences} sequences, {Padded} of them shorter than the longest, {Tokens} tokens, {LossTokens} of them learned, {DroppedTokens} dropped";
+        $"{Examples} examples, {Cut} cut, {Dropped} dropped: {Sequences} sequences, {Padded} of them shorter than the longest, {Tokens} tokens, {LossTokens} of them learned, {DroppedTokens} dropped; {PaddingTokens / (double)Math.Max(1, Tokens + PaddingTokens):p1} of the longest sequences is padding";
 }
 
-/// <summary>Sequences of tokens in memory, for causal language models.</summary>
+/// <summary>Sequences of tokens in memory, for causal language models: one example each, or several that are packed and do not see each other.</summary>
 public sealed class TokenData : ITrainingData<TokenBatch>
 {
-    private readonly IReadOnlyList<TokenExample> sequences;
+    private readonly TokenStore store;
+    private readonly Packing packing;
+    private readonly int first;
     private readonly int paddingId;
 
-    private TokenData(IReadOnlyList<TokenExample> sequences, int paddingId, string description, TokenDataReport report)
+    private TokenData(TokenStore store, Packing packing, int first, int count, int paddingId, string description, TokenDataReport report)
     {
-        this.sequences = sequences;
-        this.paddingId = paddingId;
-        var longest = sequences.Max(sequence => sequence.InputIds.Length);
-        Description = description;
-        Report = report with
+        (this.store, this.packing, this.first, this.paddingId) = (store, packing, first, paddingId);
+        (Count, Description) = (count, description);
+        var (longest, padded, tokens, lossTokens) = (0, 0, 0L, 0L);
+        for (var sequence = 0; sequence < count; sequence++) longest = Math.Max(longest, Length(sequence));
+        for (var sequence = 0; sequence < count; sequence++)
         {
-            Sequences = sequences.Count,
-            Padded = sequences.Count(sequence => sequence.InputIds.Length < longest),
-            Tokens = sequences.Sum(sequence => (long)sequence.InputIds.Length),
-            LossTokens = sequences.Sum(LossTokens),
-        };
-        Fingerprint = Hash(sequences);
+            var length = Length(sequence);
+            if (length < longest) padded++;
+            tokens += length;
+            foreach (var example in ExamplesOf(sequence)) lossTokens += LossTokens(example);
+        }
+
+        Report = report with { Sequences = count, Padded = padded, Tokens = tokens, LossTokens = lossTokens, PaddingTokens = (count * (long)longest) - tokens };
+        Fingerprint = Hash();
     }
 
     /// <inheritdoc/>
-    public int Count => sequences.Count;
+    public int Count { get; }
 
     /// <inheritdoc/>
     public string Description { get; }
@@ -67,20 +74,20 @@ public sealed class TokenData : ITrainingData<TokenBatch>
     public static TokenData FromWindows(ReadOnlySpan<int> tokens, int length, string description)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(length, 2);
-        var windows = new List<TokenExample>();
-        for (var start = 0; start + length <= tokens.Length; start += length) windows.Add(new(tokens.Slice(start, length).ToArray()));
+        var windows = new TokenStore();
+        for (var start = 0; start + length <= tokens.Length; start += length) windows.Add(tokens.Slice(start, length), []);
         if (windows.Count == 0) throw new TrainingDataException(description, 0, $"has {tokens.Length} tokens, fewer than one window of {length}. Choose a shorter window or a longer text.");
-        return new(windows, 0, description, new(1, 0, 0, 0, 0, 0, 0, tokens.Length - windows.Count * (long)length));
+        return new(windows, Packing.Single(windows.Count), 0, windows.Count, 0, description, new(1, 0, 0, 0, 0, 0, 0, tokens.Length - (windows.Count * (long)length)));
     }
 
-    /// <summary>One sequence for each example, cut to a length and padded in batches, or several examples packed into windows.</summary>
-    /// <param name="examples">The examples.</param>
+    /// <summary>One sequence for each example, cut to a length and padded in batches, or several examples packed into one sequence.</summary>
+    /// <param name="examples">The examples; they are read once, one at a time.</param>
     /// <param name="maxLength">Tokens of the longest sequence, 2 or more.</param>
     /// <param name="paddingId">The token that fills up batches.</param>
     /// <param name="description">Where the examples come from, for messages.</param>
     /// <param name="pack">
-    /// Whether short examples are put one behind the other into windows of up to <paramref name="maxLength"/> tokens, first fit, in their order.
-    /// Less is padded then; an example sees the ones before it in its window.
+    /// Whether short examples share sequences of up to <paramref name="maxLength"/> tokens, so that little is padded: best fit, longest first.
+    /// Packed examples do not see each other: <see cref="TokenBatch.ExampleStarts"/> tells the model where each begins.
     /// </param>
     /// <exception cref="TrainingDataException">No example has a token to learn.</exception>
     public static TokenData FromExamples(IEnumerable<TokenExample> examples, int maxLength, int paddingId, string description, bool pack = false)
@@ -88,30 +95,22 @@ public sealed class TokenData : ITrainingData<TokenBatch>
         ArgumentOutOfRangeException.ThrowIfLessThan(maxLength, 2);
         int given = 0, cut = 0, dropped = 0;
         long droppedTokens = 0;
-        var kept = new List<TokenExample>();
-        foreach (var example in examples)
+        var kept = new TokenStore();
+        foreach (var (ids, isLearned) in examples)
         {
             given++;
-            var fitting = example;
-            if (example.InputIds.Length > maxLength)
-            {
-                cut++;
-                fitting = new(example.InputIds[..maxLength], example.IsLearned?[..maxLength]);
-            }
-
-            if (LossTokens(fitting) == 0)
-            {
-                dropped++;
-                droppedTokens += example.InputIds.Length;
-                continue;
-            }
-
-            droppedTokens += example.InputIds.Length - fitting.InputIds.Length;
-            kept.Add(fitting);
+            if (ids.Length > maxLength) cut++;
+            var length = Math.Min(ids.Length, maxLength);
+            var learned = isLearned.AsSpan(0, Math.Min(length, isLearned?.Length ?? 0));
+            var isKept = isLearned is null ? length > 1 : learned.Length > 1 && learned[1..].Contains(true);
+            if (isKept) kept.Add(ids.AsSpan(0, length), learned);
+            else dropped++;
+            droppedTokens += isKept ? ids.Length - length : ids.Length;
         }
 
         if (kept.Count == 0) throw new TrainingDataException(description, 0, $"none of the {given} examples has a token to learn within {maxLength} tokens.");
-        return new(pack ? Pack(kept, maxLength) : kept, paddingId, description, new(given, cut, dropped, 0, 0, 0, 0, droppedTokens));
+        var packing = pack ? Packing.BestFit([.. Enumerable.Range(0, kept.Count).Select(kept.Length)], maxLength) : Packing.Single(kept.Count);
+        return new(kept, packing, 0, packing.Ends.Length, paddingId, description, new(given, cut, dropped, 0, 0, 0, 0, droppedTokens));
     }
 
     /// <summary>The sequences but the last ones, to learn from, and the last ones, to evaluate on.</summary>
@@ -120,77 +119,82 @@ public sealed class TokenData : ITrainingData<TokenBatch>
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(heldOut, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(heldOut, Count);
-        TokenData Part(IEnumerable<TokenExample> part, string which) => new([.. part], paddingId, $"{Description} ({which} {heldOut})", Report);
-        return (Part(sequences.SkipLast(heldOut), "without the last"), Part(sequences.TakeLast(heldOut), "the last"));
+        TokenData Part(int start, int count, string which) => new(store, packing, first + start, count, paddingId, $"{Description} ({which} {heldOut})", Report);
+        return (Part(0, Count - heldOut, "without the last"), Part(Count - heldOut, heldOut, "the last"));
     }
 
     /// <inheritdoc/>
     public TokenBatch GetBatch(IReadOnlyList<int> indices)
     {
-        var length = indices.Max(index => sequences[index].InputIds.Length);
-        var ids = new long[indices.Count * length];
+        var length = indices.Max(Length);
+        var (ids, starts) = (new long[indices.Count * length], new long[indices.Count * length]);
         Array.Fill(ids, paddingId);
+        var isPacked = false;
         List<long> positions = [], targets = [];
         long tokens = 0;
         for (var row = 0; row < indices.Count; row++)
         {
-            var (input, learned) = sequences[indices[row]];
-            tokens += input.Length;
-            for (var i = 0; i < input.Length; i++)
+            var (at, end) = (row * length, (row + 1) * length);
+            foreach (var example in ExamplesOf(indices[row]))
             {
-                ids[row * length + i] = input[i];
-                if (i == 0 || learned?[i] == false) continue;
-                positions.Add(row * length + i - 1);
-                targets.Add(input[i]);
+                var start = at;
+                isPacked |= start > row * length;
+                for (var i = 0; i < store.Length(example); i++, at++)
+                {
+                    var (id, isLearned) = store[example, i];
+                    (ids[at], starts[at]) = (id, start - (row * length));
+                    // The first token of an example is predicted by nothing.
+                    if (i == 0 || !isLearned) continue;
+                    positions.Add(at - 1);
+                    targets.Add(id);
+                }
             }
+
+            tokens += at - (row * length);
+            for (var padding = at; padding < end; padding++) starts[padding] = at - (row * length);
         }
 
-        return new(tensor(ids, [indices.Count, length]), tensor(positions), tensor(targets), tokens);
+        return new(tensor(ids, [indices.Count, length]), tensor(positions), tensor(targets), tokens) { ExampleStarts = isPacked ? tensor(starts, [indices.Count, length]) : null };
     }
 
-    /// <summary>The first token of a sequence is predicted by nothing.</summary>
-    private static long LossTokens(TokenExample example) =>
-        example.IsLearned is null ? example.InputIds.Length - 1 : example.IsLearned.Skip(1).LongCount(learned => learned);
-
-    private static List<TokenExample> Pack(List<TokenExample> examples, int maxLength)
+    private int Length(int sequence)
     {
-        var windows = new List<List<TokenExample>>();
-        var room = new List<int>();
-        var firstOpen = 0;
-        foreach (var example in examples)
-        {
-            var window = firstOpen;
-            while (window < windows.Count && room[window] < example.InputIds.Length) window++;
-            if (window == windows.Count)
-            {
-                windows.Add([]);
-                room.Add(maxLength);
-            }
-
-            windows[window].Add(example);
-            room[window] -= example.InputIds.Length;
-            while (firstOpen < windows.Count && room[firstOpen] < 2) firstOpen++;
-        }
-
-        return windows.Select(Join).ToList();
+        var length = 0;
+        foreach (var example in ExamplesOf(sequence)) length += store.Length(example);
+        return length;
     }
 
-    /// <summary>The first token of a later example is not to be predicted from the example before it.</summary>
-    private static TokenExample Join(List<TokenExample> window) => new(
-        window.SelectMany(example => example.InputIds).ToArray(),
-        window.SelectMany(example => example.InputIds.Select((_, i) => i > 0 && example.IsLearned?[i] != false)).ToArray());
+    private ReadOnlySpan<int> ExamplesOf(int sequence)
+    {
+        var end = packing.Ends[first + sequence];
+        return packing.Examples.AsSpan((first + sequence == 0 ? 0 : packing.Ends[first + sequence - 1])..end);
+    }
 
-    private static string Hash(IEnumerable<TokenExample> sequences)
+    private long LossTokens(int example)
+    {
+        var count = 0;
+        for (var i = 1; i < store.Length(example); i++) count += store[example, i].IsLearned ? 1 : 0;
+        return count;
+    }
+
+    private string Hash()
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var (ids, learned) in sequences)
+        for (var sequence = 0; sequence < Count; sequence++)
         {
-            var bytes = new byte[sizeof(int) * (ids.Length + 1) + ids.Length];
-            BinaryPrimitives.WriteInt32LittleEndian(bytes, ids.Length);
-            for (var i = 0; i < ids.Length; i++)
+            var (length, at) = (Length(sequence), 0);
+            var bytes = new byte[sizeof(int) * (length + 1) + length];
+            BinaryPrimitives.WriteInt32LittleEndian(bytes, length);
+            foreach (var example in ExamplesOf(sequence))
             {
-                BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(sizeof(int) * (i + 1)), ids[i]);
-                bytes[sizeof(int) * (ids.Length + 1) + i] = learned?[i] == false ? (byte)0 : (byte)1;
+                // Where an example begins behind another is part of what is learned.
+                if (at > 0) hash.AppendData(BitConverter.GetBytes(at));
+                for (var i = 0; i < store.Length(example); i++, at++)
+                {
+                    var (id, isLearned) = store[example, i];
+                    BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(sizeof(int) * (at + 1)), id);
+                    bytes[sizeof(int) * (length + 1) + at] = isLearned ? (byte)1 : (byte)0;
+                }
             }
 
             hash.AppendData(bytes);
