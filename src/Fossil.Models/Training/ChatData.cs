@@ -17,7 +17,7 @@ public static class ChatData
     /// How conversations are written. Null: that of the tokenizer for lines with <c>messages</c>, while a prompt and its completion are text as they stand, with the
     /// end-of-text token behind. Where a template is given, a prompt is the user's turn.
     /// </param>
-    /// <param name="pack">Whether short examples share a sequence; otherwise batches are padded.</param>
+    /// <param name="pack">Whether short examples share a sequence, without seeing each other; otherwise batches are padded.</param>
     /// <exception cref="TrainingDataException">A line is malformed, or its conversation does not fit the template; it names file and line.</exception>
     /// <exception cref="ChatTemplateException">The tokenizer's template is missing or unknown, and is needed.</exception>
     public static TokenData FromJsonl(string path, PretrainedTokenizer tokenizer, int maxLength, ChatTemplate? template = null, bool pack = false)
