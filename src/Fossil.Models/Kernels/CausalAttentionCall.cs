@@ -9,16 +9,18 @@ namespace Fossil.Models.Kernels;
 /// number for each row of scores.
 /// </summary>
 /// <remarks>libtorch's fused attention computes bfloat16 products of small blocks one by one, each through the set-up of a whole matrix product.</remarks>
-internal sealed class CausalAttentionCall(Tensor q, Tensor k, Tensor v, Tensor cos, Tensor sin, Tensor? starts) : AdapterCall
+internal sealed class CausalAttentionCall : AdapterCall
 {
-    private Tensor? q = q;
-    private Tensor? k = k;
-    private Tensor? v = v;
-    private Tensor? cos = cos;
-    private Tensor? sin = sin;
-    private Tensor? starts = starts;
+    private readonly CallInput q;
+    private readonly CallInput k;
+    private readonly CallInput v;
+    private readonly CallTensor cos;
+    private readonly CallTensor sin;
+    private readonly CallTensor starts;
+    private CallTensor? normalizers;
 
-    public override IReadOnlyList<Tensor?> Inputs => [q, k, v];
+    private CausalAttentionCall(Tensor q, Tensor k, Tensor v, Tensor cos, Tensor sin, Tensor? starts) =>
+        (this.q, this.k, this.v, this.cos, this.sin, this.starts) = (Input(q), Input(k), Input(v), Constant(cos), Constant(sin), Constant(starts));
 
     /// <summary>Whether <see cref="Run"/> takes heads like <paramref name="q"/> (batch, tokens, heads, head_dim).</summary>
     public static bool Fits(Tensor q) => AttentionShape.IsSupported && Lanes.Fit(q, q.shape[3] / 2);
@@ -34,33 +36,29 @@ internal sealed class CausalAttentionCall(Tensor q, Tensor k, Tensor v, Tensor c
 
     public override Tensor Forward()
     {
-        var shape = new AttentionShape(q!.shape, k!.shape);
-        var y = empty([shape.Batch, shape.Tokens, shape.Heads * shape.Size], dtype: q.dtype);
-        var normalizers = empty(shape.Batch * shape.Heads, shape.Tokens, dtype: ScalarType.Float32);
-        var (queries, keys, values) = (q.contiguous(), k.contiguous(), v!.contiguous());
-        var operands = new AttentionOperands(shape, queries, keys, values, normalizers, cos!.contiguous(), sin!.contiguous(), starts?.contiguous());
-        if (q.dtype == ScalarType.Float32) AttentionForward<float>.Run(operands, y);
-        else AttentionForward<ushort>.Run(operands, y);
-        Save(q);
-        Save(k);
-        Save(v);
-        Save(cos);
-        Save(sin);
-        SaveOwned(normalizers);
-        Save(starts);
+        var shape = Shape;
+        var y = empty([shape.Batch, shape.Tokens, shape.Heads * shape.Size], dtype: q.Value.dtype);
+        normalizers = SaveOwned(empty(shape.Batch * shape.Heads, shape.Tokens, dtype: ScalarType.Float32));
+        if (y.dtype == ScalarType.Float32) AttentionForward<float>.Run(Operands(), y);
+        else AttentionForward<ushort>.Run(Operands(), y);
+        foreach (var tensor in (CallTensor[])[q, k, v, cos, sin, starts]) Save(tensor);
         return y;
     }
 
-    public override Tensor?[] Backward(Tensor gradOutput, IReadOnlyList<Tensor?> saved)
+    public override void Backward(Tensor gradOutput)
     {
-        var (queries, keys, values) = (saved[0]!.contiguous(), saved[1]!.contiguous(), saved[2]!.contiguous());
-        var shape = new AttentionShape(queries.shape, keys.shape);
-        var operands = new AttentionOperands(shape, queries, keys, values, saved[5]!, saved[3]!.contiguous(), saved[4]!.contiguous(), saved[6]?.contiguous());
+        var (queries, keys) = (q.Value, k.Value);
         var gradients = new[] { empty(queries.shape, dtype: queries.dtype), empty(keys.shape, dtype: queries.dtype), empty(keys.shape, dtype: queries.dtype) };
-        if (queries.dtype == ScalarType.Float32) AttentionBackward<float>.Run(operands, gradOutput.contiguous(), gradients);
-        else AttentionBackward<ushort>.Run(operands, gradOutput.contiguous(), gradients);
-        return [Needs[0] ? gradients[0] : null, Needs[1] ? gradients[1] : null, Needs[2] ? gradients[2] : null];
+        if (queries.dtype == ScalarType.Float32) AttentionBackward<float>.Run(Operands(), gradOutput.contiguous(), gradients);
+        else AttentionBackward<ushort>.Run(Operands(), gradOutput.contiguous(), gradients);
+        foreach (var (input, gradient) in ((CallInput[])[q, k, v]).Zip(gradients))
+        {
+            if (input.NeedsGradient) input.Gradient = gradient;
+        }
     }
 
-    internal override void ReleaseInputs() => (q, k, v, cos, sin, starts) = (null, null, null, null, null, null);
+    private AttentionShape Shape => new(q.Value.shape, k.Value.shape);
+
+    private AttentionOperands Operands() =>
+        new(Shape, q.Value.contiguous(), k.Value.contiguous(), v.Value.contiguous(), normalizers!.Value, cos.Value.contiguous(), sin.Value.contiguous(), starts.Optional?.contiguous());
 }

@@ -12,15 +12,17 @@ namespace Fossil.Models.Kernels;
 /// Mean cross-entropy of logits (rows, vocabulary), computed in float32 without a float32 copy of them. Where a backward pass may follow, the gradient
 /// (softmax − one-hot) / count replaces the logits in their own memory: they must be a temporary that nothing else reads.
 /// </summary>
-internal sealed class CrossEntropyCall(Tensor logits, long[] targets, long count) : AdapterCall
+internal sealed class CrossEntropyCall : AdapterCall
 {
     /// <summary>Marks a row that does not count.</summary>
     public const long Ignored = TokenBatch.IgnoredLabel;
 
-    private Tensor? logits = logits;
+    private readonly CallInput logits;
+    private readonly long[] targets;
+    private readonly long count;
     private bool spent;
 
-    public override IReadOnlyList<Tensor?> Inputs => [logits];
+    private CrossEntropyCall(Tensor logits, long[] targets, long count) => (this.logits, this.targets, this.count) = (Input(logits), targets, count);
 
     /// <summary>The mean over the rows whose target is not <see cref="Ignored"/>: a float32 scalar (float64 for such logits).</summary>
     /// <param name="logits">(rows, vocabulary); consumed.</param>
@@ -45,10 +47,11 @@ internal sealed class CrossEntropyCall(Tensor logits, long[] targets, long count
 
     public override Tensor Forward()
     {
-        var rows = Lanes.Open(logits!, logits!.shape[1]);
+        var x = logits.Value;
+        var rows = Lanes.Open(x, x.shape[1]);
         using var losses = zeros(rows.Rows, 1);
         var loss = Lanes.Open(losses, 1);
-        if (logits.dtype == ScalarType.Float32) KernelRows.Run(rows.Rows, rows.Columns, new Kernel<float>(rows, targets, loss, IsRecorded, 1f / count));
+        if (x.dtype == ScalarType.Float32) KernelRows.Run(rows.Rows, rows.Columns, new Kernel<float>(rows, targets, loss, IsRecorded, 1f / count));
         else KernelRows.Run(rows.Rows, rows.Columns, new Kernel<ushort>(rows, targets, loss, IsRecorded, 1f / count));
         Save(logits);
         var total = 0.0;
@@ -56,18 +59,16 @@ internal sealed class CrossEntropyCall(Tensor logits, long[] targets, long count
         return tensor((float)(total / count));
     }
 
-    public override Tensor?[] Backward(Tensor gradOutput, IReadOnlyList<Tensor?> saved)
+    public override void Backward(Tensor gradOutput)
     {
         if (spent) throw new InvalidOperationException("The gradient of a fused cross-entropy can be taken once.");
         spent = true;
-        var gradient = saved[0]!.detach();
+        var gradient = logits.Value.detach();
         var scale = gradOutput.item<float>();
         // Seldom anything but 1; and then a power of two as a rule, so that this rounds nothing.
         if (scale != 1) gradient.mul_(Scalars.Of(scale));
-        return [gradient];
+        logits.Gradient = gradient;
     }
-
-    internal override void ReleaseInputs() => logits = null;
 
     private static NoLossItemsException NoItems() =>
         new($"No token counts in the loss: every label behind the first token is {Ignored}, or there is none. The mean over nothing does not exist; leave such batches out.");

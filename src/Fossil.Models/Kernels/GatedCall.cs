@@ -7,12 +7,12 @@ using static TorchSharp.torch;
 namespace Fossil.Models.Kernels;
 
 /// <summary>y = silu(gate) · up in one pass. Backward: d up = dy silu(gate), d gate = dy up σ (1 + gate (1 − σ)), σ = sigmoid(gate).</summary>
-internal sealed class GatedCall(Tensor gate, Tensor up) : AdapterCall
+internal sealed class GatedCall : AdapterCall
 {
-    private Tensor? gate = gate;
-    private Tensor? up = up;
+    private readonly CallInput gate;
+    private readonly CallInput up;
 
-    public override IReadOnlyList<Tensor?> Inputs => [gate, up];
+    private GatedCall(Tensor gate, Tensor up) => (this.gate, this.up) = (Input(gate), Input(up));
 
     /// <summary>silu(<paramref name="gate"/>) · <paramref name="up"/>, both (…, n).</summary>
     public static Tensor Run(Tensor gate, Tensor up)
@@ -24,29 +24,27 @@ internal sealed class GatedCall(Tensor gate, Tensor up) : AdapterCall
 
     public override Tensor Forward()
     {
-        var y = empty(gate!.shape, dtype: gate.dtype);
-        var size = gate.shape[^1];
-        var (g, u, target) = (Lanes.Open(gate.contiguous(), size), Lanes.Open(up!.contiguous(), size), Lanes.Open(y, size));
-        if (gate.dtype == ScalarType.Float32) KernelRows.Run(g.Rows, size, new ForwardKernel<float>(g, u, target));
+        var (x, size) = (gate.Value, gate.Value.shape[^1]);
+        var y = empty(x.shape, dtype: x.dtype);
+        var (g, u, target) = (Lanes.Open(x.contiguous(), size), Lanes.Open(up.Value.contiguous(), size), Lanes.Open(y, size));
+        if (x.dtype == ScalarType.Float32) KernelRows.Run(g.Rows, size, new ForwardKernel<float>(g, u, target));
         else KernelRows.Run(g.Rows, size, new ForwardKernel<ushort>(g, u, target));
         Save(gate);
         Save(up);
         return y;
     }
 
-    public override Tensor?[] Backward(Tensor gradOutput, IReadOnlyList<Tensor?> saved)
+    public override void Backward(Tensor gradOutput)
     {
-        var (savedGate, savedUp) = (saved[0]!, saved[1]!);
-        var size = savedGate.shape[^1];
-        var (g, u, dy) = (Lanes.Open(savedGate.contiguous(), size), Lanes.Open(savedUp.contiguous(), size), Lanes.Open(gradOutput.contiguous(), size));
-        var (gradGate, gradUp) = (empty(savedGate.shape, dtype: savedGate.dtype), empty(savedUp.shape, dtype: savedUp.dtype));
+        var (x, size) = (gate.Value, gate.Value.shape[^1]);
+        var (g, u, dy) = (Lanes.Open(x.contiguous(), size), Lanes.Open(up.Value.contiguous(), size), Lanes.Open(gradOutput.contiguous(), size));
+        var (gradGate, gradUp) = (empty(x.shape, dtype: x.dtype), empty(x.shape, dtype: x.dtype));
         var (dg, du) = (Lanes.Open(gradGate, size), Lanes.Open(gradUp, size));
-        if (savedGate.dtype == ScalarType.Float32) KernelRows.Run(g.Rows, size, new BackwardKernel<float>(g, u, dy, dg, du));
+        if (x.dtype == ScalarType.Float32) KernelRows.Run(g.Rows, size, new BackwardKernel<float>(g, u, dy, dg, du));
         else KernelRows.Run(g.Rows, size, new BackwardKernel<ushort>(g, u, dy, dg, du));
-        return [Needs[0] ? gradGate : null, Needs[1] ? gradUp : null];
+        if (gate.NeedsGradient) gate.Gradient = gradGate;
+        if (up.NeedsGradient) up.Gradient = gradUp;
     }
-
-    internal override void ReleaseInputs() => (gate, up) = (null, null);
 
     private readonly struct ForwardKernel<T>(KernelMatrix gate, KernelMatrix up, KernelMatrix y) : IRowKernel where T : unmanaged
     {

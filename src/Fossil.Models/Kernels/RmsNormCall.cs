@@ -11,13 +11,15 @@ namespace Fossil.Models.Kernels;
 /// y = x · s · w with s = 1 / sqrt(mean(x²) + eps) for each row, in one pass; keeps x and s.
 /// Backward: dx = s (dy w − x s² mean(dy w x)), dw = Σ dy x s. In float32, forward pass and dx are those of PyTorch's separate operations bit for bit.
 /// </summary>
-internal sealed class RmsNormCall(Tensor x, Tensor weight, double eps) : AdapterCall
+internal sealed class RmsNormCall : AdapterCall
 {
-    private readonly long size = weight.shape[0];
-    private Tensor? x = x;
-    private Tensor? weight = weight;
+    private readonly CallInput x;
+    private readonly CallInput weight;
+    private readonly long size;
+    private readonly double eps;
+    private CallTensor? scales;
 
-    public override IReadOnlyList<Tensor?> Inputs => [x, weight];
+    private RmsNormCall(Tensor x, Tensor weight, double eps) => (this.x, this.weight, size, this.eps) = (Input(x), Input(weight), weight.shape[0], eps);
 
     /// <summary>The norm of each row of <paramref name="x"/> (…, n), weighted by <paramref name="weight"/> (n).</summary>
     public static Tensor Run(Tensor x, Tensor weight, double eps)
@@ -32,42 +34,43 @@ internal sealed class RmsNormCall(Tensor x, Tensor weight, double eps) : Adapter
 
     public override Tensor Forward()
     {
-        var rows = x!.contiguous();
-        var y = empty(x.shape, dtype: x.dtype);
-        var scales = empty(rows.numel() / size, 1, dtype: ScalarType.Float32);
-        var (source, target, weights) = (Lanes.Open(rows, size), Lanes.Open(y, size), Lanes.Open(weight!, size));
-        if (!KernelMatrix.TryOpen(scales, out var scale)) throw new InvalidOperationException("A new float32 tensor cannot be opened.");
-        if (x.dtype == ScalarType.Float32) KernelRows.Run(source.Rows, size, new ForwardKernel<float>(source, weights, target, scale, eps));
+        var input = x.Value;
+        var rows = input.contiguous();
+        var y = empty(input.shape, dtype: input.dtype);
+        scales = SaveOwned(empty(rows.numel() / size, 1, dtype: ScalarType.Float32));
+        var (source, target, weights) = (Lanes.Open(rows, size), Lanes.Open(y, size), Lanes.Open(weight.Value, size));
+        if (!KernelMatrix.TryOpen(scales.Value, out var scale)) throw new InvalidOperationException("A new float32 tensor cannot be opened.");
+        if (input.dtype == ScalarType.Float32) KernelRows.Run(source.Rows, size, new ForwardKernel<float>(source, weights, target, scale, eps));
         else KernelRows.Run(source.Rows, size, new ForwardKernel<ushort>(source, weights, target, scale, eps));
         Save(x);
         Save(weight);
-        SaveOwned(scales);
         return y;
     }
 
-    public override Tensor?[] Backward(Tensor gradOutput, IReadOnlyList<Tensor?> saved) =>
-        saved[0]!.dtype == ScalarType.Float32 ? Backward<float>(gradOutput, saved) : Backward<ushort>(gradOutput, saved);
-
-    private Tensor?[] Backward<T>(Tensor gradOutput, IReadOnlyList<Tensor?> saved) where T : unmanaged
+    public override void Backward(Tensor gradOutput)
     {
-        var (input, weights) = (saved[0]!, Lanes.Open(saved[1]!, size));
-        var (source, dy) = (Lanes.Open(input.contiguous(), size), Lanes.Open(gradOutput.contiguous(), size));
-        if (!KernelMatrix.TryOpen(saved[2]!, out var scale)) throw new InvalidOperationException("A saved float32 tensor cannot be opened.");
-        Tensor? gradX = null, gradWeight = null;
-        if (Needs[0])
-        {
-            gradX = empty(input.shape, dtype: input.dtype);
-            KernelRows.Run(source.Rows, size, new BackwardKernel<T>(source, weights, dy, Lanes.Open(gradX, size), scale));
-        }
-        if (Needs[1])
-        {
-            gradWeight = empty(size, dtype: input.dtype);
-            KernelRows.Run(size / Lanes.Count, source.Rows * Lanes.Count, new WeightKernel<T>(source, dy, Lanes.Open(gradWeight, size), scale));
-        }
-        return [gradX, gradWeight];
+        if (x.Value.dtype == ScalarType.Float32) Backward<float>(gradOutput);
+        else Backward<ushort>(gradOutput);
     }
 
-    internal override void ReleaseInputs() => (x, weight) = (null, null);
+    private void Backward<T>(Tensor gradOutput) where T : unmanaged
+    {
+        var (input, weights) = (x.Value, Lanes.Open(weight.Value, size));
+        var (source, dy) = (Lanes.Open(input.contiguous(), size), Lanes.Open(gradOutput.contiguous(), size));
+        if (!KernelMatrix.TryOpen(scales!.Value, out var scale)) throw new InvalidOperationException("A saved float32 tensor cannot be opened.");
+        if (x.NeedsGradient)
+        {
+            var gradient = empty(input.shape, dtype: input.dtype);
+            KernelRows.Run(source.Rows, size, new BackwardKernel<T>(source, weights, dy, Lanes.Open(gradient, size), scale));
+            x.Gradient = gradient;
+        }
+        if (weight.NeedsGradient)
+        {
+            var gradient = empty(size, dtype: input.dtype);
+            KernelRows.Run(size / Lanes.Count, source.Rows * Lanes.Count, new WeightKernel<T>(source, dy, Lanes.Open(gradient, size), scale));
+            weight.Gradient = gradient;
+        }
+    }
 
     private readonly struct ForwardKernel<T>(KernelMatrix x, KernelMatrix weight, KernelMatrix y, KernelMatrix scale, double eps) : IRowKernel where T : unmanaged
     {

@@ -11,13 +11,14 @@ namespace Fossil.Models.Kernels;
 /// Rotary positions, and the repetition of key-value heads for grouped queries, in one pass: pairs of dimensions (i, i + head_dim/2) are rotated by their
 /// position's angle, y = x cos + (−x₂, x₁) sin. Backward: the sum over the repetitions, rotated back.
 /// </summary>
-internal sealed class RotaryCall(Tensor x, Tensor? cos, Tensor? sin, int repeat) : AdapterCall
+internal sealed class RotaryCall : AdapterCall
 {
-    private Tensor? x = x;
-    private Tensor? cos = cos;
-    private Tensor? sin = sin;
+    private readonly CallInput x;
+    private readonly CallTensor cos;
+    private readonly CallTensor sin;
+    private readonly int repeat;
 
-    public override IReadOnlyList<Tensor?> Inputs => [x];
+    private RotaryCall(Tensor x, Tensor? cos, Tensor? sin, int repeat) => (this.x, this.cos, this.sin, this.repeat) = (Input(x), Constant(cos), Constant(sin), repeat);
 
     /// <summary>Heads (batch, tokens, heads, head_dim), rotated and each repeated: (batch, tokens, heads · repeat, head_dim).</summary>
     /// <param name="x">The heads.</param>
@@ -42,30 +43,28 @@ internal sealed class RotaryCall(Tensor x, Tensor? cos, Tensor? sin, int repeat)
 
     public override Tensor Forward()
     {
-        var (shape, size) = (x!.shape, x.shape[3]);
-        var y = empty([shape[0], shape[1], shape[2] * repeat, size], dtype: x.dtype);
-        var (source, target) = (Lanes.Open(x.contiguous(), shape[2] * size), Lanes.Open(y, shape[2] * size * repeat));
-        var angles = RotaryAngles.Open(cos?.contiguous(), sin?.contiguous(), size);
-        if (x.dtype == ScalarType.Float32) KernelRows.Run(source.Rows, target.Columns, new ForwardKernel<float>(source, target, angles, (int)size, repeat));
+        var (heads, shape, size) = (x.Value, x.Value.shape, x.Value.shape[3]);
+        var y = empty([shape[0], shape[1], shape[2] * repeat, size], dtype: heads.dtype);
+        var (source, target) = (Lanes.Open(heads.contiguous(), shape[2] * size), Lanes.Open(y, shape[2] * size * repeat));
+        var angles = RotaryAngles.Open(cos.Optional?.contiguous(), sin.Optional?.contiguous(), size);
+        if (y.dtype == ScalarType.Float32) KernelRows.Run(source.Rows, target.Columns, new ForwardKernel<float>(source, target, angles, (int)size, repeat));
         else KernelRows.Run(source.Rows, target.Columns, new ForwardKernel<ushort>(source, target, angles, (int)size, repeat));
         Save(cos);
         Save(sin);
         return y;
     }
 
-    public override Tensor?[] Backward(Tensor gradOutput, IReadOnlyList<Tensor?> saved)
+    public override void Backward(Tensor gradOutput)
     {
         var shape = gradOutput.shape;
         var (heads, size) = (shape[2] / repeat, shape[3]);
         var gradX = empty([shape[0], shape[1], heads, size], dtype: gradOutput.dtype);
         var (source, target) = (Lanes.Open(gradOutput.contiguous(), heads * size * repeat), Lanes.Open(gradX, heads * size));
-        var angles = RotaryAngles.Open(saved[0]?.contiguous(), saved[1]?.contiguous(), size);
+        var angles = RotaryAngles.Open(cos.Optional?.contiguous(), sin.Optional?.contiguous(), size);
         if (gradX.dtype == ScalarType.Float32) KernelRows.Run(source.Rows, source.Columns, new BackwardKernel<float>(source, target, angles, (int)size, repeat));
         else KernelRows.Run(source.Rows, source.Columns, new BackwardKernel<ushort>(source, target, angles, (int)size, repeat));
-        return [gradX];
+        x.Gradient = gradX;
     }
-
-    internal override void ReleaseInputs() => (x, cos, sin) = (null, null, null);
 
     private readonly struct ForwardKernel<T>(KernelMatrix x, KernelMatrix y, RotaryAngles angles, int size, int repeat) : IRowKernel where T : unmanaged
     {

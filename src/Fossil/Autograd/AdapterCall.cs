@@ -1,23 +1,21 @@
 using Fossil.Concurrency;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Fossil.Autograd;
 
 /// <summary>
-/// One forward pass of an adapted layer, with its backward pass written by hand. <see cref="AdapterFunction"/> puts it into the autograd graph.
+/// One forward pass of an adapted layer, with its backward pass written by hand. <see cref="AdapterFunction"/> puts it into the autograd graph. A call declares its tensors in its constructor
+/// (<see cref="Input"/>, <see cref="Constant"/>), saves in <see cref="Forward"/> what <see cref="Backward"/> reads, and sets there the gradients that are wanted.
 /// </summary>
 internal abstract class AdapterCall
 {
-    private readonly List<Tensor?> saved = [];
+    private readonly List<CallInput> inputs = [];
+    private readonly List<CallTensor> constants = [];
+    private readonly List<CallTensor> saved = [];
     private readonly List<Tensor> temporaries = [];
-    private (long[] Shape, ScalarType Dtype, Device Device)?[] leaves = [];
 
-    /// <summary>The tensors that a gradient may be wanted for; null where one is absent.</summary>
-    public abstract IReadOnlyList<Tensor?> Inputs { get; }
-
-    /// <summary>Which of <see cref="Inputs"/> want a gradient. Set before <see cref="Forward"/>.</summary>
-    public bool[] Needs { get; set; } = [];
+    /// <summary>The tensors that a gradient may be wanted for.</summary>
+    internal IReadOnlyList<CallInput> Inputs => inputs;
 
     /// <summary>The guard of the model that the call belongs to; null outside of any.</summary>
     internal ModelGuard? Guard { get; set; }
@@ -26,53 +24,86 @@ internal abstract class AdapterCall
     internal BackwardFailures Failures { get; set; } = BackwardFailures.OfThread;
 
     /// <summary>Whether a backward pass may follow.</summary>
-    public bool IsRecorded => Array.IndexOf(Needs, true) >= 0;
+    public bool IsRecorded { get; private set; }
 
-    /// <summary>What <see cref="Forward"/> kept.</summary>
-    internal List<Tensor?> Saved => saved;
+    /// <summary>What <see cref="Forward"/> saved.</summary>
+    internal IEnumerable<Tensor?> Saved => saved.Select(tensor => tensor.Optional);
 
     /// <summary>The output, not a view: a view could not be modified in place by the caller afterwards.</summary>
     public abstract Tensor Forward();
 
-    /// <summary>The gradient of each of <see cref="Inputs"/>; null where none is wanted.</summary>
+    /// <summary>Sets the gradient of each input that needs one, from what <see cref="Forward"/> saved.</summary>
     /// <param name="gradOutput">The gradient of the output.</param>
-    /// <param name="saved">What the forward pass kept, in the order in which it was kept.</param>
-    public abstract Tensor?[] Backward(Tensor gradOutput, IReadOnlyList<Tensor?> saved);
+    public abstract void Backward(Tensor gradOutput);
 
-    /// <summary>Keeps <paramref name="tensor"/>, which somebody else owns, for the backward pass; autograd notices if it is modified before.</summary>
-    protected void Save(Tensor? tensor)
+    /// <summary>Declares a tensor that a gradient may be wanted for; null where there is none.</summary>
+    protected CallInput Input(Tensor? tensor)
+    {
+        var input = new CallInput(tensor);
+        inputs.Add(input);
+        return input;
+    }
+
+    /// <summary>Declares a tensor that the call reads and that gets no gradient; null where there is none.</summary>
+    protected CallTensor Constant(Tensor? tensor)
+    {
+        var constant = new CallTensor(tensor);
+        constants.Add(constant);
+        return constant;
+    }
+
+    /// <summary>Keeps a tensor that somebody else owns for the backward pass; autograd notices if it is modified before.</summary>
+    protected void Save(CallTensor tensor)
     {
         if (IsRecorded) saved.Add(tensor);
     }
 
     /// <summary>Keeps a tensor that this call created, or disposes it after the forward pass where no backward pass can follow.</summary>
-    protected void SaveOwned(Tensor tensor)
+    protected CallTensor SaveOwned(Tensor tensor)
     {
         tensor.DetachFromDisposeScope();
         temporaries.Add(tensor);
-        Save(tensor);
+        var owned = Constant(tensor);
+        Save(owned);
+        return owned;
     }
 
-    /// <summary>Remembers which inputs are tensors that the caller made to see their gradient, so that one can be made whatever happens.</summary>
-    internal void Describe(IReadOnlyList<Tensor?> inputs) =>
-        leaves = [.. inputs.Select((input, i) => Needs[i] && input is { is_leaf: true } and not Parameter ? (input.shape, input.dtype, input.device) : ((long[], ScalarType, Device)?)null)];
+    /// <summary>Finds out which inputs need a gradient. Before <see cref="Forward"/>.</summary>
+    internal void Begin()
+    {
+        if (!is_grad_enabled()) return;
+        foreach (var input in inputs) input.NeedsGradient = input.Optional is { requires_grad: true };
+        IsRecorded = inputs.Exists(input => input.NeedsGradient);
+    }
 
-    /// <summary>
-    /// What an input gets after a failure: NaN where it is a tensor whose gradient the caller asked for, and nothing otherwise. An optimizer that knows nothing of this library must not
-    /// write NaN into parameters.
-    /// </summary>
-    internal Tensor? FailedGradient(int input) =>
-        leaves[input] is (var shape, var dtype, var device) ? full(shape, Scalars.Of(double.NaN), dtype: dtype, device: device) : null;
+    /// <summary>The gradients, by the inputs' order.</summary>
+    /// <param name="gradOutput">The gradient of the output.</param>
+    /// <param name="kept">What autograd kept of <see cref="Saved"/>.</param>
+    internal Tensor?[] Gradients(Tensor gradOutput, IReadOnlyList<Tensor?> kept)
+    {
+        for (var i = 0; i < saved.Count; i++) saved[i].Set(kept[i]);
+        try
+        {
+            Backward(gradOutput);
+            return [.. inputs.Select(input => input.TakeGradient())];
+        }
+        finally
+        {
+            ReleaseReferences();
+        }
+    }
 
-    /// <summary>Drops the references to the inputs: the graph node lives on, and must not keep them alive.</summary>
-    internal abstract void ReleaseInputs();
-
-    /// <summary>Lets go of the managed references; autograd holds its own.</summary>
-    internal void ReleaseTemporaries()
+    /// <summary>Lets go of the managed references: autograd holds its own, and the graph node, which lives on, must not keep the inputs alive.</summary>
+    internal void Release()
     {
         foreach (var tensor in temporaries) tensor.Dispose();
         temporaries.Clear();
-        saved.Clear();
-        ReleaseInputs();
+        ReleaseReferences();
+    }
+
+    private void ReleaseReferences()
+    {
+        foreach (var input in inputs) input.Set(null);
+        foreach (var constant in constants) constant.Set(null);
     }
 }

@@ -20,22 +20,16 @@ internal sealed class AdapterFunction : SingleTensorFunction<AdapterFunction>
     {
         ReleaseReturned();
         (call.Guard, call.Failures) = (ModelGuard.Current, BackwardFailures.Current);
-        var inputs = call.Inputs;
-        call.Needs = new bool[inputs.Count];
-        if (is_grad_enabled())
-        {
-            for (var i = 0; i < inputs.Count; i++) call.Needs[i] = inputs[i] is { requires_grad: true };
-        }
-
         try
         {
+            call.Begin();
             // What computes no gradient, such as another thread's text, has nothing to do with a failed step of training.
             if (call.IsRecorded) call.Failures.ThrowAndForget();
-            return call.IsRecorded ? Record(call, inputs) : Compute(call);
+            return call.IsRecorded ? Record(call) : Compute(call);
         }
         finally
         {
-            call.ReleaseTemporaries();
+            call.Release();
         }
     }
 
@@ -57,7 +51,7 @@ internal sealed class AdapterFunction : SingleTensorFunction<AdapterFunction>
     {
         ReleaseReturned();
         var call = (AdapterCall)ctx.get_data(CallKey);
-        var gradients = new Tensor?[call.Needs.Length];
+        var gradients = new Tensor?[call.Inputs.Count];
         if (grad_output is { IsInvalid: false })
         {
             using (grad_output) gradients = Gradients(ctx, call, grad_output);
@@ -78,7 +72,7 @@ internal sealed class AdapterFunction : SingleTensorFunction<AdapterFunction>
         {
             try
             {
-                gradients = call.Backward(gradOutput, ctx.get_saved_variables());
+                gradients = call.Gradients(gradOutput, ctx.get_saved_variables());
             }
             catch (Exception exception)
             {
@@ -87,18 +81,18 @@ internal sealed class AdapterFunction : SingleTensorFunction<AdapterFunction>
             }
         }
 
-        if (call.Failures.IsPending) gradients = [.. call.Needs.Select((needed, i) => needed ? call.FailedGradient(i) : null)];
+        if (call.Failures.IsPending) gradients = [.. call.Inputs.Select(input => input.FailedGradient())];
         foreach (var gradient in gradients) gradient?.DetachFromDisposeScope();
         return gradients;
     }
 
-    private static Tensor Record(AdapterCall call, IReadOnlyList<Tensor?> inputs)
+    private static Tensor Record(AdapterCall call)
     {
-        call.Describe(inputs);
+        foreach (var input in call.Inputs) input.Describe();
         var recording = new Recording(call);
         try
         {
-            var output = apply([recording, .. inputs.Select(input => (object)input!)]);
+            var output = apply([recording, .. call.Inputs.Select(input => (object)input.Optional!)]);
             OutputCache.Drop(recording.Context!);
             return output;
         }

@@ -18,45 +18,49 @@ public static class ActivationCheckpoint
     public static Tensor Run(Func<Tensor, IReadOnlyList<Tensor?>, Tensor> segment, Tensor input, params Tensor?[] context) =>
         is_grad_enabled() ? AdapterFunction.Run(new RecomputedCall(segment, input, context)) : segment(input, context);
 
-    private sealed class RecomputedCall(Func<Tensor, IReadOnlyList<Tensor?>, Tensor> segment, Tensor input, Tensor?[] context) : AdapterCall
+    private sealed class RecomputedCall : AdapterCall
     {
         // The output must require a gradient for the segment's own parameters, even where the input does not.
         private static readonly Parameter Anchor = CreateAnchor();
-        private Tensor? input = input;
-        private Tensor?[] context = context;
-        private Tensor? randomState;
+        private readonly Func<Tensor, IReadOnlyList<Tensor?>, Tensor> segment;
+        private readonly CallInput input;
+        private readonly CallTensor[] context;
+        private CallTensor? randomState;
 
-        public override IReadOnlyList<Tensor?> Inputs => [input, Anchor];
+        public RecomputedCall(Func<Tensor, IReadOnlyList<Tensor?>, Tensor> segment, Tensor input, Tensor?[] context)
+        {
+            (this.segment, this.input, this.context) = (segment, Input(input), [.. context.Select(Constant)]);
+            Input(Anchor);
+        }
+
+        private Tensor?[] Context => [.. context.Select(tensor => tensor.Optional)];
 
         public override Tensor Forward()
         {
             Save(input);
             foreach (var tensor in context) Save(tensor);
-            randomState = random.get_rng_state();
-            SaveOwned(randomState);
+            randomState = SaveOwned(random.get_rng_state());
             _ = ModelGuard.TakeLastEntered();
-            var output = segment(input!, context);
+            var output = segment(input.Value, Context);
             // In a model whose own forward pass calls this, the adapted layers of the segment tell which model it is.
             if (Guard is null && ModelGuard.TakeLastEntered() is { } guard) (Guard, Failures) = (guard, guard.Failures);
             return output;
         }
 
-        public override Tensor?[] Backward(Tensor gradOutput, IReadOnlyList<Tensor?> saved)
+        public override void Backward(Tensor gradOutput)
         {
             using var grad = enable_grad();
-            var again = saved[0]!.detach().requires_grad_(Needs[0]);
+            var again = input.Value.detach().requires_grad_(input.NeedsGradient);
             Tensor output;
             using (RandomState.Keep())
             {
-                random.set_rng_state(saved[^1]!);
-                output = segment(again, [.. saved.Skip(1).SkipLast(1)]);
+                random.set_rng_state(randomState!.Value);
+                output = segment(again, Context);
             }
 
             autograd.backward(output, gradOutput);
-            return [Needs[0] ? again.grad : null, null];
+            if (input.NeedsGradient) input.Gradient = again.grad;
         }
-
-        internal override void ReleaseInputs() => (input, context, randomState) = (null, [], null);
 
         private static Parameter CreateAnchor()
         {

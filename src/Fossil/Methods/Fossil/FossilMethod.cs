@@ -53,7 +53,7 @@ internal sealed class FossilMethod : AdapterMethod
         if (ShardInference.TryRun(target, input, layers) is { } inferred) return inferred;
 
         var chained = layers.OfType<BatLayer>().ToArray();
-        if (chained.Length == 0) return ShardCall.Run(target, input, ShardCall.Terms(layers, input));
+        if (chained.Length == 0) return ShardCall.Run(TargetPass.Of(target, input, layers));
 
         var output = BatCall.Run(target, input, chained);
         if (chained.Length == layers.Count) return output;
@@ -61,11 +61,11 @@ internal sealed class FossilMethod : AdapterMethod
     }
 
     public override Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, IReadOnlyList<AdapterLayer> layers) =>
-        ShardCall.AddTo(output, input, ShardCall.Terms(layers, input));
+        ShardCall.Run(TargetPass.Of(target, input, layers, output));
 
     /// <summary>One shard sum serves all rows, whichever adapter each uses.</summary>
     public override Tensor ForwardRows(AdaptedTarget target, Tensor input, IReadOnlyList<RowRun> runs) =>
-        runs.Any(run => run.Layer is BatLayer) ? base.ForwardRows(target, input, runs) : ShardCall.Run(target, input, ShardCall.Terms(runs, input));
+        runs.Any(run => run.Layer is BatLayer) ? base.ForwardRows(target, input, runs) : ShardCall.Run(TargetPass.Of(target, input, runs));
 
     /// <summary>The values that a shard starts with: zeros, or Kaiming uniform as PEFT where the configuration says so.</summary>
     public static Tensor InitialShard(long[] shape, FossilConfig config, Device device)

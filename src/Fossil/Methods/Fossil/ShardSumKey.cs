@@ -1,3 +1,4 @@
+using Fossil.Adapters;
 using Fossil.Concurrency;
 using Fossil.Kernels;
 using static TorchSharp.torch;
@@ -6,10 +7,9 @@ namespace Fossil.Methods.Fossil;
 
 /// <summary>A shard sum that one or more terms of a call use.</summary>
 /// <param name="ShardSize">r.</param>
-/// <param name="Start">The first row of the flattened input.</param>
-/// <param name="Count">How many rows.</param>
+/// <param name="Range">The rows of the flattened input.</param>
 /// <param name="Dropout">What is dropped of the input before the sum.</param>
-internal readonly record struct ShardSumKey(int ShardSize, long Start, long Count, DropoutMask Dropout)
+internal readonly record struct ShardSumKey(int ShardSize, RowRange Range, DropoutMask Dropout)
 {
     /// <summary>S (rows, r) of <paramref name="input"/> (rows, in).</summary>
     public Tensor Compute(Tensor input)
@@ -18,20 +18,20 @@ internal readonly record struct ShardSumKey(int ShardSize, long Start, long Coun
 
         // The factor 1/(1-p) goes to the sum: there it is in float32, and cheaper.
         using var scope = NewDisposeScope();
-        var part = input.narrow(0, Start, Count);
+        var part = Range.Of(input);
         var sum = ShardOperations.ShardSum(part * Dropout.For(part), ShardSize);
         return sum.mul_(Scalars.Of(Dropout.Scale)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The rows of the sum that <paramref name="term"/> uses.</summary>
-    public Tensor Rows(Tensor sum, ShardTerm term) => term.Count == Count ? sum : sum.narrow(0, term.Start - Start, term.Count);
+    public Tensor Rows(Tensor sum, ShardTerm term) => Within(term).Of(sum);
 
     /// <summary>Adds the gradient of a term's rows.</summary>
     public Tensor Accumulate(Tensor? total, Tensor gradient, ShardTerm term)
     {
-        if (term.Count == Count) return total?.add_(gradient, Scalars.One) ?? gradient;
-        total ??= zeros(Count, ShardSize, dtype: gradient.dtype, device: gradient.device);
-        using var rows = total.narrow(0, term.Start - Start, term.Count);
+        if (term.Rows == Range) return total?.add_(gradient, Scalars.One) ?? gradient;
+        total ??= zeros(Range.Count, ShardSize, dtype: gradient.dtype, device: gradient.device);
+        using var rows = Within(term).Of(total);
         rows.add_(gradient, Scalars.One);
         return total;
     }
@@ -46,9 +46,11 @@ internal readonly record struct ShardSumKey(int ShardSize, long Start, long Coun
         }
 
         using var scope = NewDisposeScope();
-        var part = inputGradient.narrow(0, Start, Count);
+        var part = Range.Of(inputGradient);
         var tiled = zeros(part.shape, dtype: sumGradient.dtype, device: part.device);
         ShardOperations.AddTiled(tiled, sumGradient.mul(Scalars.Of(Dropout.Scale)), ShardSize);
         part.add_(tiled.mul_(Dropout.For(part)), Scalars.One);
     }
+
+    private RowRange Within(ShardTerm term) => new(term.Rows.Start - Range.Start, term.Rows.Count);
 }

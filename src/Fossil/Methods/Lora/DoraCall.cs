@@ -11,39 +11,33 @@ namespace Fossil.Methods.Lora;
 /// function; otherwise what the adapter adds to a given output, (g − 1) ⊙ u + g ⊙ l. The norm is a constant in the backward pass. With PiSSA's start B A − B₀ A₀ =
 /// [B, −B₀] [A; A₀] takes the place of B A.
 /// </summary>
-internal sealed class DoraCall : AdapterCall
+internal sealed class DoraCall : TargetCall
 {
-    private readonly long[] inputShape;
-    private readonly long rows;
+    private readonly CallInput weight;
+    private readonly CallInput bias;
+    private readonly CallInput addend;
+    private readonly CallInput a;
+    private readonly CallInput b;
+    private readonly CallInput magnitude;
+    private readonly CallTensor initialA;
+    private readonly CallTensor initialB;
     private readonly double scale;
     private readonly DropoutMask dropout;
     private readonly bool isWhole;
-    private readonly ScalarType accumulator;
 
-    // Set for the forward pass only: autograd keeps what the backward pass needs.
-    private Tensor? input;
-    private Tensor? weight;
-    private Tensor? bias;
-    private Tensor? addend;
-    private Tensor? factorA;
-    private Tensor? factorB;
-    private Tensor? magnitude;
-    private (Tensor A, Tensor B)? initial;
+    // What the forward pass keeps: u, H = s·drop(x) Aᵀ, ‖V‖.
+    private CallTensor? direct;
+    private CallTensor? hidden;
+    private CallTensor? norm;
 
     private DoraCall(Tensor input, Tensor weight, Tensor? bias, Tensor? addend, DoraLayer layer, DropoutMask dropout)
+        : base(input)
     {
-        (this.input, this.weight, this.bias, this.addend) = (input, weight, bias, addend);
-        (factorA, factorB, magnitude) = (layer.A, layer.B, layer.Magnitude);
-        initial = layer.IsPissa ? (layer.InitialA, layer.InitialB) : null;
-        this.dropout = dropout;
-        isWhole = addend is null;
-        scale = layer.Scale;
-        inputShape = input.shape;
-        rows = ShardOperations.Rows(inputShape);
-        accumulator = ShardOperations.Accumulator(input.dtype);
+        (this.weight, this.bias, this.addend) = (Input(weight), Input(bias), Input(addend));
+        (a, b, magnitude) = (Input(layer.A), Input(layer.B), Input(layer.Magnitude));
+        (initialA, initialB) = (Constant(layer.IsPissa ? layer.InitialA : null), Constant(layer.IsPissa ? layer.InitialB : null));
+        (this.dropout, isWhole, scale) = (dropout, addend is null, layer.Scale);
     }
-
-    public override IReadOnlyList<Tensor?> Inputs => [input, weight, bias, addend, factorA, factorB, magnitude];
 
     /// <summary>The target's output with <paramref name="layer"/>.</summary>
     public static Tensor Run(AdaptedTarget target, Tensor input, DoraLayer layer)
@@ -65,101 +59,84 @@ internal sealed class DoraCall : AdapterCall
         if (!layer.IsPissa || dropout.IsNone) return AdapterFunction.Run(new DoraCall(input, target.Weight, null, output, layer, dropout));
 
         // In the given output PiSSA's part is still the weight's, which sees x without dropout.
-        var rows = ShardOperations.Rows(input.shape);
-        using var residual = LoraCall.AddTo(output, input, [LoraTerm.Initial(layer, -layer.Scale, 0, rows, DropoutMask.None), LoraTerm.Initial(layer, layer.Scale, 0, rows, dropout)]);
+        var rows = RowRange.All(input);
+        using var residual = LoraCall.AddTo(output, input, [LoraTerm.Initial(layer, -layer.Scale, rows, DropoutMask.None), LoraTerm.Initial(layer, layer.Scale, rows, dropout)]);
         return AdapterFunction.Run(new DoraCall(input, target.Weight, null, residual, layer, dropout));
     }
 
     public override Tensor Forward()
     {
-        var flatInput = Flat(input!);
-        var (a, b) = Change(factorA!, factorB!, initial?.A, initial?.B);
-        var norm = DoraNorm.Compute(weight!, a, b, scale);
-        var direct = nn.functional.linear(Kept(flatInput), weight!);
-        var hidden = LoraFactor.Hidden(flatInput, [FactorOf(a)])[0];
-        var output = empty([.. inputShape[..^1], weight!.shape[0]], dtype: flatInput.dtype, device: flatInput.device);
-        var (flatOutput, flatAddend) = (Flat(output), addend is null ? null : Flat(addend));
-        var gain = magnitude!.to(accumulator) / norm;
-        var (directGain, offset) = (isWhole ? gain : gain.sub(Scalars.One), bias?.to(accumulator));
-        var transposed = b.t();
-        foreach (var (start, count) in ShardOperations.Blocks(flatOutput, accumulator))
+        var flatInput = Flat(X.Value);
+        var (wideA, wideB) = Change();
+        norm = SaveOwned(DoraNorm.Compute(weight.Value, wideA, wideB, scale));
+        direct = SaveOwned(nn.functional.linear(Kept(flatInput), weight.Value));
+        hidden = SaveOwned(LoraFactor.Hidden(flatInput, [FactorOf(wideA)])[0]);
+        var output = empty(ShapeWith(weight.Value.shape[0]), dtype: InputDtype, device: flatInput.device);
+        var (flatOutput, flatAddend) = (Flat(output), addend.Optional is { } given ? Flat(given) : null);
+        var (gain, directGain) = Gains();
+        var (offset, transposed) = (bias.Optional?.to(Accumulator), wideB.t());
+        foreach (var (start, count) in ShardOperations.Blocks(flatOutput, Accumulator))
         {
             using var block = NewDisposeScope();
-            var sum = hidden.narrow(0, start, count).mm(transposed).mul_(gain);
-            sum.add_(direct.narrow(0, start, count) * directGain.mul(Scalars.Of(dropout.Scale)), Scalars.One);
+            var sum = hidden.Value.narrow(0, start, count).mm(transposed).mul_(gain);
+            sum.add_(direct.Value.narrow(0, start, count) * directGain, Scalars.One);
             if (offset is not null) sum.add_(offset, Scalars.One);
             if (flatAddend is not null) sum.add_(flatAddend.narrow(0, start, count), Scalars.One);
             flatOutput.narrow(0, start, count).copy_(sum);
         }
 
-        Save(input);
-        Save(weight);
-        SaveOwned(direct);
-        SaveOwned(hidden);
-        SaveOwned(norm);
-        Save(factorA);
-        Save(factorB);
-        Save(magnitude);
-        Save(initial?.A);
-        Save(initial?.B);
+        foreach (var tensor in (CallTensor[])[X, weight, a, b, magnitude, initialA, initialB]) Save(tensor);
         return output;
     }
 
-    public override Tensor?[] Backward(Tensor gradOutput, IReadOnlyList<Tensor?> saved)
+    public override void Backward(Tensor gradOutput)
     {
-        var (flatInput, baseWeight, direct, hidden, norm) = (Flat(saved[0]!), saved[1]!, saved[2]!, saved[3]!, saved[4]!);
-        var (a, b, m) = (saved[5]!, saved[6]!, saved[7]!);
-        var (wideA, wideB) = Change(a, b, saved[8], saved[9]);
-        var (rank, grad) = (a.shape[0], Flat(gradOutput));
-        var gain = m.to(accumulator) / norm;
-        var directGain = (isWhole ? gain : gain.sub(Scalars.One)).mul(Scalars.Of(dropout.Scale));
+        var (flatInput, grad) = (Flat(X.Value), Flat(gradOutput));
+        var (wideA, wideB) = Change();
+        var (gain, directGain) = Gains();
 
-        var directGradient = empty_like(direct);
-        var hiddenGradient = empty_like(hidden);
-        var (gradB, gradMagnitude) = (zeros_like(wideB), zeros_like(norm));
-        foreach (var (start, count) in ShardOperations.Blocks(grad, accumulator))
+        var directGradient = empty_like(direct!.Value);
+        var hiddenGradient = empty_like(hidden!.Value);
+        var (gradB, gradMagnitude) = (zeros_like(wideB), zeros_like(norm!.Value));
+        foreach (var (start, count) in ShardOperations.Blocks(grad, Accumulator))
         {
             using var block = NewDisposeScope();
-            var (outer, inner) = (grad.narrow(0, start, count).to(accumulator), hidden.narrow(0, start, count));
-            var combined = inner.mm(wideB.t()).add_(direct.narrow(0, start, count).mul(Scalars.Of(dropout.Scale)), Scalars.One);
-            gradMagnitude.add_(combined.mul_(outer).sum(dim: 0).div_(norm), Scalars.One);
+            var (outer, inner) = (grad.narrow(0, start, count).to(Accumulator), hidden.Value.narrow(0, start, count));
+            var combined = inner.mm(wideB.t()).add_(direct.Value.narrow(0, start, count).mul(Scalars.Of(dropout.Scale)), Scalars.One);
+            gradMagnitude.add_(combined.mul_(outer).sum(dim: 0).div_(norm.Value), Scalars.One);
             var scaled = outer * gain;
             gradB.addmm_(scaled.t(), inner);
             hiddenGradient.narrow(0, start, count).addmm_(scaled, wideB, beta: 0);
             directGradient.narrow(0, start, count).copy_(outer * directGain);
         }
 
-        var inputGradient = Needs[0] ? directGradient.mm(baseWeight) : null;
+        var inputGradient = X.NeedsGradient ? directGradient.mm(weight.Value) : null;
         if (inputGradient is not null && !dropout.IsNone) inputGradient.mul_(dropout.For(flatInput));
-        var gradA = LoraFactor.Gradients(flatInput, [FactorOf(wideA)], [hiddenGradient], inputGradient, [Needs[4]])[0];
-        return
-        [
-            inputGradient?.view(inputShape),
-            Needs[1] ? directGradient.t().mm(Kept(flatInput)) : null,
-            Needs[2] ? grad.sum(dim: 0) : null,
-            Needs[3] ? gradOutput.alias() : null,
-            gradA?.narrow(0, 0, rank).to(a.dtype).contiguous(),
-            Needs[5] ? gradB.narrow(1, 0, rank).to(b.dtype).contiguous() : null,
-            Needs[6] ? gradMagnitude.to(m.dtype) : null,
-        ];
-    }
-
-    internal override void ReleaseInputs()
-    {
-        input = weight = bias = addend = factorA = factorB = magnitude = null;
-        initial = null;
+        var (rank, gradA) = (a.Value.shape[0], LoraFactor.Gradients(flatInput, [FactorOf(wideA)], [hiddenGradient], inputGradient, [a.NeedsGradient])[0]);
+        X.Gradient = inputGradient?.view(InputShape);
+        if (weight.NeedsGradient) weight.Gradient = directGradient.t().mm(Kept(flatInput));
+        if (bias.NeedsGradient) bias.Gradient = grad.sum(dim: 0);
+        if (addend.NeedsGradient) addend.Gradient = gradOutput.alias();
+        a.Gradient = gradA?.narrow(0, 0, rank).contiguous();
+        if (b.NeedsGradient) b.Gradient = gradB.narrow(1, 0, rank).contiguous();
+        if (magnitude.NeedsGradient) magnitude.Gradient = gradMagnitude;
     }
 
     /// <summary>The factors of the change of the weight, in the accumulator's dtype: A and B, with PiSSA's start below and beside them.</summary>
-    private (Tensor A, Tensor B) Change(Tensor a, Tensor b, Tensor? initialA, Tensor? initialB)
+    private (Tensor A, Tensor B) Change()
     {
-        var (wideA, wideB) = (a.to(accumulator), b.to(accumulator));
-        return initialA is null || initialB is null ? (wideA, wideB) : (cat([wideA, initialA.to(accumulator)], 0), cat([wideB, initialB.to(accumulator).neg()], 1));
+        var (wideA, wideB) = (a.Value.to(Accumulator), b.Value.to(Accumulator));
+        return initialA.Optional is null ? (wideA, wideB) : (cat([wideA, initialA.Value.to(Accumulator)], 0), cat([wideB, initialB.Value.to(Accumulator).neg()], 1));
+    }
+
+    /// <summary>g = m / ‖V‖, and what multiplies u as it was computed, whose x lacks the factor of the dropout.</summary>
+    private (Tensor Gain, Tensor DirectGain) Gains()
+    {
+        var gain = magnitude.Value.to(Accumulator) / norm!.Value;
+        return (gain, (isWhole ? gain : gain.sub(Scalars.One)).mul(Scalars.Of(dropout.Scale)));
     }
 
     private LoraFactor FactorOf(Tensor a) => new(a, scale, dropout);
-
-    private Tensor Flat(Tensor tensor) => tensor.reshape(rows, tensor.shape[^1]).contiguous();
 
     private Tensor Kept(Tensor flatInput) => dropout.IsNone ? flatInput : flatInput * dropout.For(flatInput);
 }

@@ -33,7 +33,7 @@ internal sealed class LoraMethod : AdapterMethod
 
         // DoRA scales the base's output, so it comes while that is still by itself; the others add to what there is.
         var first = layers.OfType<DoraLayer>().FirstOrDefault();
-        if (first is null) return LoraCall.Run(target, input, LoraCall.Terms(layers, input));
+        if (first is null) return LoraCall.Run(TargetPass.Of(target, input, layers));
         var output = DoraCall.Run(target, input, first);
         if (layers.Count == 1) return output;
         using (output) return AddTo(output, target, input, [.. layers.Where(layer => layer != first)]);
@@ -43,7 +43,7 @@ internal sealed class LoraMethod : AdapterMethod
     {
         if (target.IsEmbedding) return LoraEmbeddingLayer.AddTo(output, input, layers.Cast<LoraLayer>());
         AdapterLayer[] plain = [.. layers.Where(layer => layer is not DoraLayer)];
-        var result = plain.Length > 0 ? LoraCall.AddTo(output, input, LoraCall.Terms(plain, input)) : output;
+        var result = plain.Length > 0 ? LoraCall.Run(TargetPass.Of(target, input, plain, output)) : output;
         foreach (var layer in layers.OfType<DoraLayer>())
         {
             var previous = result;
@@ -54,5 +54,5 @@ internal sealed class LoraMethod : AdapterMethod
     }
 
     public override Tensor ForwardRows(AdaptedTarget target, Tensor input, IReadOnlyList<RowRun> runs) =>
-        target.IsEmbedding || runs.Any(run => run.Layer is DoraLayer) ? base.ForwardRows(target, input, runs) : LoraCall.Run(target, input, LoraCall.Terms(runs, input));
+        target.IsEmbedding || runs.Any(run => run.Layer is DoraLayer) ? base.ForwardRows(target, input, runs) : LoraCall.Run(TargetPass.Of(target, input, runs));
 }

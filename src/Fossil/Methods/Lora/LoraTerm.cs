@@ -1,3 +1,4 @@
+using Fossil.Adapters;
 using Fossil.Kernels;
 using static TorchSharp.torch;
 
@@ -18,20 +19,20 @@ internal readonly record struct LoraProduct(LoraLayer Layer, bool IsInitial)
 /// <summary>One part in a call: for some rows of the flattened input, y += s·(x Aᵀ) Bᵀ.</summary>
 /// <param name="Product">A and B.</param>
 /// <param name="Scale">s.</param>
-/// <param name="Start">The first row.</param>
-/// <param name="Count">How many rows.</param>
+/// <param name="Rows">The rows.</param>
 /// <param name="Dropout">What is dropped of the input before A.</param>
-internal readonly record struct LoraTerm(LoraProduct Product, double Scale, long Start, long Count, DropoutMask Dropout)
+internal readonly record struct LoraTerm(LoraProduct Product, double Scale, RowRange Rows, DropoutMask Dropout) : ICallTerm
 {
-    /// <summary>The terms of <paramref name="layer"/>, with a new dropout mask where it is training.</summary>
-    public static LoraTerm[] Of(LoraLayer layer, long start, long count)
+    /// <summary>The terms of a layer, with a new dropout mask where it is training.</summary>
+    public static LoraTerm[] Of(LayerRows part)
     {
-        var trained = new LoraTerm(new(layer, IsInitial: false), layer.Scale, start, count, DropoutMask.Draw(layer.Config.Dropout, layer.Target.Module));
+        var layer = (LoraLayer)part.Layer;
+        var trained = new LoraTerm(new(layer, IsInitial: false), layer.Scale, part.Rows, DropoutMask.Draw(layer.Config.Dropout, layer.Target.Module));
 
         // What PiSSA takes over from the weight goes without dropout, as the weight does.
-        return layer.IsPissa ? [trained, Initial(layer, -layer.Scale, start, count, DropoutMask.None)] : [trained];
+        return layer.IsPissa ? [trained, Initial(layer, -layer.Scale, part.Rows, DropoutMask.None)] : [trained];
     }
 
     /// <summary>A term of what a PiSSA adapter started from.</summary>
-    public static LoraTerm Initial(LoraLayer layer, double scale, long start, long count, DropoutMask dropout) => new(new(layer, IsInitial: true), scale, start, count, dropout);
+    public static LoraTerm Initial(LoraLayer layer, double scale, RowRange rows, DropoutMask dropout) => new(new(layer, IsInitial: true), scale, rows, dropout);
 }

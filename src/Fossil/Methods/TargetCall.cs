@@ -1,0 +1,52 @@
+using Fossil.Autograd;
+using Fossil.Kernels;
+using static TorchSharp.torch;
+
+namespace Fossil.Methods;
+
+/// <summary>
+/// One forward pass of a target with the adapters of one method: x (…, in) to y (…, out), computed on rows. What a method says beside this is its mathematics. A method whose adapters add to the
+/// base's output derives from <see cref="AdditiveCall{TTerm}"/>; one that scales it (IA3) or changes the weight (Bat, DoRA) from this class.
+/// </summary>
+/// <remarks>
+/// A method's <c>Apply(TargetPass pass)</c> makes its terms (and draws their dropout), opens the <see cref="BaseOutput"/> and runs the call:
+/// <code>
+/// var terms = pass.Layers.Select(VeraTerm.Of).ToArray();
+/// using var start = BaseOutput.Of(pass);
+/// return AdapterFunction.Run(new VeraCall(pass.Input, start, terms));
+/// </code>
+/// </remarks>
+internal abstract class TargetCall : AdapterCall
+{
+    /// <summary>Declares the input.</summary>
+    /// <param name="input">x (…, in).</param>
+    protected TargetCall(Tensor input)
+    {
+        X = Input(input);
+        InputShape = input.shape;
+        InputDtype = input.dtype;
+        Accumulator = ShardOperations.Accumulator(InputDtype);
+        Rows = ShardOperations.Rows(InputShape);
+    }
+
+    /// <summary>x (…, in).</summary>
+    protected CallInput X { get; }
+
+    /// <summary>The shape of x.</summary>
+    protected long[] InputShape { get; }
+
+    /// <summary>The dtype of x.</summary>
+    protected ScalarType InputDtype { get; }
+
+    /// <summary>The dtype that sums over x are made in.</summary>
+    protected ScalarType Accumulator { get; }
+
+    /// <summary>How many rows x has when it is flattened.</summary>
+    protected long Rows { get; }
+
+    /// <summary><paramref name="tensor"/>, which has the rows of x, as (rows, width), contiguous.</summary>
+    protected Tensor Flat(Tensor tensor) => tensor.reshape(Rows, tensor.shape[^1]).contiguous();
+
+    /// <summary>The shape of x with another last dimension.</summary>
+    protected long[] ShapeWith(long width) => [.. InputShape[..^1], width];
+}
