@@ -1,6 +1,5 @@
 using Fossil.Adapters;
 using Fossil.Concurrency;
-using Fossil.Methods.Lora;
 using Fossil.Models.Gguf;
 using Fossil.Models.Tokenizers;
 using Fossil.Serialization;
@@ -29,9 +28,9 @@ public static class AdaptedModelExport
         ArgumentNullException.ThrowIfNull(adapted);
         ArgumentException.ThrowIfNullOrEmpty(path);
         var config = ModelOf(adapted).Config;
-        using var conversion = adapted.OpenLoraConversion(adapterName, rank, energy);
-        CheckUntied(adapterName, config, conversion);
-        var ranks = conversion.Tensors.Where(entry => LoraConversion.IsA(entry.Name)).Select(entry => entry.Tensor.shape[0]).Distinct().ToArray();
+        using var changes = adapted.OpenChanges(adapterName, rank, energy);
+        CheckUntied(adapterName, config, changes);
+        var ranks = changes.Changes.Select(change => change.A.shape[0]).Distinct().ToArray();
 
         // llama.cpp scales by alpha / rank, and by nothing where alpha is 0: the only value that fits several ranks.
         var alpha = ranks.Length == 1 ? ranks[0] : 0f;
@@ -43,7 +42,7 @@ public static class AdaptedModelExport
             ["adapter.lora.alpha"] = GgufValue.Of(alpha),
             ["general.name"] = GgufValue.Of(name ?? NameOf(path)),
         };
-        GgufWriter.Save(path, metadata, [.. conversion.Tensors.OrderBy(entry => entry.Name.Module, StringComparer.Ordinal).ThenBy(entry => entry.Name.Name, StringComparer.Ordinal).Select(entry => Source(entry.Name, entry.Tensor, config))]);
+        GgufWriter.Save(path, metadata, [.. changes.Changes.OrderBy(change => change.Target.Path, StringComparer.Ordinal).SelectMany(change => Sources(change, config))]);
     }
 
     /// <summary>Writes the model with its merged and its active adapters merged into it as a Hugging Face folder: as it computes. The model itself stays as it is, to the bit.</summary>
@@ -83,22 +82,25 @@ public static class AdaptedModelExport
     // "miss-r16.lora.gguf" is miss-r16.
     private static string NameOf(string path) => Path.GetFileName(path).Split('.')[0];
 
-    private static GgufTensorSource Source(AdapterTensorName name, Tensor factor, LlamaConfig config)
+    private static GgufTensorSource[] Sources(LowRankChange change, LlamaConfig config)
     {
-        var weight = name.Module + ".weight";
-        var gguf = GgufNames.ToGguf(weight) ?? throw new ExportException($"GGUF has no name for the adapted module '{name.Module}'.");
-        if (!LoraConversion.IsA(name)) return new GgufTensorSource(gguf + ".lora_b", GgufTensorType.F32, factor.shape, () => GgufModelWriter.Interleave(factor, GgufNames.InterleavedHeads(weight, config)));
+        var weight = change.Target.Path + ".weight";
+        var gguf = GgufNames.ToGguf(weight) ?? throw new ExportException($"GGUF has no name for the adapted module '{change.Target.Path}'.");
 
         // llama.cpp looks the rows of an embedding's A up by token.
-        return name.Name == LoraEmbeddingLayer.EmbeddingA.FileSuffix
-            ? new GgufTensorSource(gguf + ".lora_a", GgufTensorType.F32, [factor.shape[1], factor.shape[0]], factor.t)
-            : new GgufTensorSource(gguf + ".lora_a", GgufTensorType.F32, factor.shape, factor.alias);
+        return
+        [
+            change.Target.IsEmbedding
+                ? new GgufTensorSource(gguf + ".lora_a", GgufTensorType.F32, [change.A.shape[1], change.A.shape[0]], change.A.t)
+                : new GgufTensorSource(gguf + ".lora_a", GgufTensorType.F32, change.A.shape, change.A.alias),
+            new GgufTensorSource(gguf + ".lora_b", GgufTensorType.F32, change.B.shape, () => GgufModelWriter.Interleave(change.B, GgufNames.InterleavedHeads(weight, config))),
+        ];
     }
 
     /// <summary>A GGUF file of a tied model has one matrix for both ends, to which llama.cpp would apply an adapter of either end twice, or not at all.</summary>
-    private static void CheckUntied(string adapterName, LlamaConfig config, LoraConversion conversion)
+    private static void CheckUntied(string adapterName, LlamaConfig config, LowRankChanges changes)
     {
-        if (config.TieWordEmbeddings && conversion.Tensors.FirstOrDefault(entry => entry.Name.Module is "lm_head" or "model.embed_tokens") is { Tensor: not null } tied)
-            throw new ExportException($"'{adapterName}' adapts '{tied.Name.Module}', which in a GGUF file of this model is one matrix with the other end of it (tie_word_embeddings), so a GGUF LoRA cannot say that. Use SaveMergedGguf.");
+        if (config.TieWordEmbeddings && changes.Changes.FirstOrDefault(change => change.Target.Path is "lm_head" or "model.embed_tokens") is { } tied)
+            throw new ExportException($"'{adapterName}' adapts '{tied.Target.Path}', which in a GGUF file of this model is one matrix with the other end of it (tie_word_embeddings), so a GGUF LoRA cannot say that. Use SaveMergedGguf.");
     }
 }

@@ -1,6 +1,5 @@
 using Fossil.Adapters;
 using Fossil.Concurrency;
-using Fossil.Methods.Lora;
 using Fossil.Serialization;
 using static TorchSharp.torch;
 
@@ -23,47 +22,19 @@ public sealed partial class AdaptedModel
         if (!adapter.HasOneConfig)
         {
             throw new AdapterCombinationException(
-                $"The attributes give the targets of '{adapterName}' different settings, but adapter_config.json has one shard size and variant for all. Use one setting, or attach an adapter for each group of targets: AddAdapter(name, new FossilConfig {{ TargetModules = …, ShardSize = … }}).");
+                $"The attributes give the targets of '{adapterName}' different settings, but adapter_config.json has one shard size and variant for all. Use one setting, or attach an adapter for each group of targets: AddAdapter(name, new {adapter.Config.GetType().Name} {{ TargetModules = …, ShardSize = … }}).");
         }
 
-        if (adapter.Config is LoraConfig { InitLoraWeights.Iterations: not null } config && !adapter.IsPeftWarned)
+        if (!adapter.IsPeftWarned && adapter.Method.PeftWarning(adapterName, adapter.Config) is { } warning)
         {
             adapter.IsPeftWarned = true;
-            FossilWarnings.Report(
-                $"'{adapterName}' starts from a randomised decomposition ({config.InitLoraWeights.Name}). Its folders and checkpoints load here as they are, but PEFT decomposes the weights again, to another start, and computes something else. For PEFT, write it with SavePissaAsLora, of this model or of one that LoadPretrained gave the folder to.");
+            FossilWarnings.Report(warning);
         }
 
         using var scope = NewDisposeScope();
 
         // As PEFT: what is saved is for use, until somebody loads it to train on.
-        AdapterFile.SaveFolder(folder, adapter.Config with { InferenceMode = true }, tensors.ToWrite(adapter), PissaStart.Files(adapter.Layers));
-    }
-
-    /// <summary>
-    /// Writes a PiSSA adapter as a plain LoRA adapter of twice the rank (PEFT: <c>save_pretrained</c> with <c>path_initial_model_for_weight_conversion</c>).
-    /// <see cref="SavePretrained"/> writes it as it is, with what it started from beside it; PEFT decomposes the weights again instead.
-    /// </summary>
-    /// <param name="folder">The folder, made where it is missing.</param>
-    /// <param name="adapterName">Which adapter.</param>
-    /// <param name="pathInitialModelForWeightConversion">The folder that it was saved to before it was trained, as PEFT wants it; null to use what the adapter remembers.</param>
-    /// <exception cref="AdapterNameException">There is no such adapter.</exception>
-    /// <exception cref="AdapterCombinationException">It is no PiSSA adapter.</exception>
-    /// <exception cref="AdapterBackwardException">The last backward pass failed.</exception>
-    /// <exception cref="AtomicWriteException">The files could not be written; what was there before still is.</exception>
-    public void SavePissaAsLora(string folder, string adapterName = DefaultAdapterName, string? pathInitialModelForWeightConversion = null)
-    {
-        using var entry = Enter(toSave: true);
-        var adapter = Find(adapterName);
-        if (adapter.Config is not LoraConfig config) throw new AdapterCombinationException($"'{adapterName}' is of the method {adapter.Config.PeftType}, not a PiSSA adapter. Use SaveAsLora.");
-        using var noGrad = no_grad();
-        using var scope = NewDisposeScope();
-        using var initial = pathInitialModelForWeightConversion is null ? null : AdapterFile.Open(pathInitialModelForWeightConversion);
-        (AdapterTensorName, Tensor)[] written =
-        [
-            .. adapter.Layers.SelectMany(layer => PissaConversion.Tensors(layer, initial)),
-            .. tensors.OfTrainedBase(adapter),
-        ];
-        AdapterFile.SaveFolder(folder, PissaConversion.Config(config) with { InferenceMode = true }, written);
+        AdapterFile.SaveFolder(folder, adapter.Config with { InferenceMode = true }, tensors.ToWrite(adapter), adapter.Method.Files(adapter.Layers));
     }
 
     /// <summary>Adds an adapter from a folder that PEFT or <see cref="SavePretrained"/> wrote. It is inactive until <see cref="SetAdapter"/> names it.</summary>

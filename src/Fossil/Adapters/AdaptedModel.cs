@@ -110,14 +110,19 @@ public sealed partial class AdaptedModel : IDisposable
         ApplyState();
     }
 
-    /// <summary>Makes these adapters the active ones, in this order: their changes add up, and Bat adapters act one after the other. The others do not require gradients any more.</summary>
+    /// <summary>Makes these adapters the active ones, in this order: their changes add up, and those that change the weight itself (Bat) act one after the other. The others do not require gradients any more.</summary>
     /// <exception cref="AdapterNameException">There is no such adapter, or a name is given twice.</exception>
     /// <exception cref="AdapterStateException">Adapters are merged.</exception>
     public void SetAdapter(params string[] adapterNames)
     {
         using var entry = Enter();
         if (adapterNames.Length == 0) throw new AdapterNameException("SetAdapter needs at least one name. To run the base model alone, use DisableAdapters().");
-        foreach (var name in adapterNames) Find(name);
+        foreach (var name in adapterNames)
+        {
+            var adapter = Find(name);
+            if (adapterNames.Length > 1) adapter.Method.Require(AdapterAbilities.SeveralActive, name, "be active together with others");
+        }
+
         if (adapterNames.Distinct().Count() != adapterNames.Length) throw new AdapterNameException($"SetAdapter({string.Join(", ", adapterNames)}) names an adapter twice.");
         adapters.CheckNothingMerged("change the active adapters");
         trainedBase.CheckTogether(adapterNames);
@@ -157,7 +162,7 @@ public sealed partial class AdaptedModel : IDisposable
         adapters.CheckNothingMerged("give each row its own adapter");
         if (!adapters.ActiveOnesAct) throw new AdapterStateException("UseAdapters cannot be combined with DisableAdapters() or with another UseAdapters: end that scope first.");
         string?[] rows = [.. adapterNames.Select(name => name == "__base__" ? null : name)];
-        foreach (var name in rows.OfType<string>()) Find(name);
+        foreach (var name in rows.OfType<string>()) Find(name).Method.Require(AdapterAbilities.MixedBatches, name, "be that of some rows of a batch");
         if (trainedBase.FirstOf([.. rows.OfType<string>()]) is { } whole)
             throw new AdapterCombinationException($"UseAdapters cannot take an adapter that has its own '{whole.Name}' (modules_to_save or bias): all rows go through the same one.");
         parameters.Check();
@@ -194,7 +199,7 @@ public sealed partial class AdaptedModel : IDisposable
     private void AddFirst(AdapterConfig? config, string adapterName, AdapterFolder? folder)
     {
         // Without a configuration the attributes choose not only the targets but also their settings.
-        Create(adapterName, config ?? new FossilConfig(), folder, fromAttributes: config is null);
+        Create(adapterName, config ?? AdapterMethods.OfAttributes, folder, fromAttributes: config is null);
         adapters.Active = [adapterName];
         foreach (var (_, parameter) in Model.named_parameters()) parameter.requires_grad = false;
         ApplyState();
@@ -216,8 +221,8 @@ public sealed partial class AdaptedModel : IDisposable
 
         var method = AdapterMethods.For(config);
         var targets = tiedTargets.With(config, TargetChoice.Select(finder, config));
-        if (!method.AdaptsEmbeddings && targets.FirstOrDefault(target => target.IsEmbedding) is { } embedding)
-            throw new NotAdaptableException($"'{embedding.Path}' is an embedding, which only LoRA adapts, not {method.PeftType}. Leave it out of target_modules, or train it whole (modules_to_save).");
+        if (!method.Abilities.HasFlag(AdapterAbilities.Embeddings) && targets.FirstOrDefault(target => target.IsEmbedding) is { } embedding)
+            throw new NotAdaptableException($"'{embedding.Path}' is an embedding, which only {AdapterMethods.WithAbility(AdapterAbilities.Embeddings)} adapts, not {method.PeftType}. Leave it out of target_modules, or train it whole (modules_to_save).");
         var settings = targets.Select(target => fromAttributes ? AttributeSettings.Of(target, method, config) : config).ToArray();
         var adapter = new AttachedAdapter(adapterName, TargetChoice.Resolve(finder, settings[0])) { IsFrozen = config.InferenceMode, HasOneConfig = settings.All(settings[0].Equals) };
         // All layers are checked before the first parameter is created.

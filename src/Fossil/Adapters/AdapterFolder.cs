@@ -1,4 +1,3 @@
-using Fossil.Methods.Lora;
 using Fossil.Serialization;
 
 namespace Fossil.Adapters;
@@ -6,7 +5,7 @@ namespace Fossil.Adapters;
 /// <summary>An adapter's folder that is being read: configuration, weights, and what a method keeps beside them.</summary>
 internal sealed class AdapterFolder : IDisposable
 {
-    private AdapterFolder(AdapterConfig config, AdapterFile weights, PissaStart? start) => (Config, Weights, Start) = (config, weights, start);
+    private AdapterFolder(AdapterConfig config, AdapterFile weights, AdapterStart? start) => (Config, Weights, Start) = (config, weights, start);
 
     /// <summary>The configuration.</summary>
     public AdapterConfig Config { get; }
@@ -14,8 +13,8 @@ internal sealed class AdapterFolder : IDisposable
     /// <summary>The trained values.</summary>
     public AdapterFile Weights { get; }
 
-    /// <summary>What a PiSSA adapter started from; null for other adapters, and where the folder does not have it.</summary>
-    public PissaStart? Start { get; }
+    /// <summary>What the adapter started from; null where its method keeps nothing of it, and where the folder does not have it.</summary>
+    public AdapterStart? Start { get; }
 
     /// <summary>Opens a folder that holds a configuration.</summary>
     /// <exception cref="ConfigurationException">The configuration has a value that cannot be used.</exception>
@@ -43,7 +42,7 @@ internal sealed class AdapterFolder : IDisposable
     {
         try
         {
-            return new AdapterFolder(config, weights, PissaStart.Open(folder, config));
+            return new AdapterFolder(config, weights, AdapterMethods.For(config).OpenStart(folder, config));
         }
         catch
         {

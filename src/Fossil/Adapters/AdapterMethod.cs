@@ -4,16 +4,32 @@ using static TorchSharp.torch;
 namespace Fossil.Adapters;
 
 /// <summary>
-/// A PEFT method: FOSSIL, LoRA, … One folder under Methods holds one of these with its layers and functions, and one line in
-/// <see cref="AdapterMethods"/> makes it known.
+/// A PEFT method: FOSSIL, LoRA, … One folder under Methods holds one of these with its configuration, layers and functions, and one line in
+/// <see cref="AdapterMethods"/> makes it known. Nothing else names a method: what the library must know of it is declared here.
 /// </summary>
 public abstract class AdapterMethod
 {
     /// <summary>PEFT's name of the method (<c>peft_type</c>), e.g. <c>MISS</c>.</summary>
     public abstract string PeftType { get; }
 
-    /// <summary>Whether the method adapts embeddings, not only layers that multiply by a matrix.</summary>
-    internal virtual bool AdaptsEmbeddings => false;
+    /// <summary>What the method is called in messages.</summary>
+    internal virtual string Name => PeftType;
+
+    /// <summary>The values of <c>peft_type</c> that a file may have: <see cref="PeftType"/>, and what earlier versions of PEFT wrote.</summary>
+    internal virtual IReadOnlyList<string> PeftTypes => [PeftType];
+
+    /// <summary>What it can do.</summary>
+    internal abstract AdapterAbilities Abilities { get; }
+
+    /// <summary>Every kind of parameter that a layer of it can have.</summary>
+    internal abstract IReadOnlyList<AdapterParameterName> ParameterNames { get; }
+
+    /// <summary>The configuration whose settings the attributes on the classes have; null where they describe another method.</summary>
+    internal virtual AdapterConfig? OfAttributes => null;
+
+    /// <summary>Reads the configuration of an adapter of this method.</summary>
+    /// <exception cref="ConfigurationException">A field has a value that cannot be used.</exception>
+    internal abstract AdapterConfig ReadConfig(ConfigReader reader);
 
     /// <summary>Whether <paramref name="config"/> is of this method.</summary>
     public abstract bool Accepts(AdapterConfig config);
@@ -22,6 +38,9 @@ public abstract class AdapterMethod
     /// <param name="config">The adapter's configuration.</param>
     /// <param name="defaults">The attribute's settings.</param>
     public virtual AdapterConfig FromDefaults(AdapterConfig config, AdapterDefaults defaults) => config;
+
+    /// <summary>The attribute's name of a field of the configuration.</summary>
+    internal virtual string AttributeName(string field) => field;
 
     /// <summary>Makes the layer of an adapter on a target. It must check all sizes; it creates no parameter yet.</summary>
     /// <exception cref="ShardSizeException">The settings do not fit the target's shape.</exception>
@@ -33,19 +52,17 @@ public abstract class AdapterMethod
     public virtual AdapterConfig CombinedConfig(IReadOnlyList<AdapterConfig> configs) =>
         throw new AdapterCombinationException($"Adapters of the method {PeftType} do not add up when their parameters do.");
 
+    /// <summary>The output of a target with layers of this method: what it does to the input, to the output without them, or to the base's product, which can be part of its own.</summary>
+    /// <param name="pass">The target, its input, and at least one layer.</param>
+    /// <returns>(…, out), in the base weight's dtype.</returns>
+    internal abstract Tensor Apply(TargetPass pass);
+
     /// <summary>The output of the target with its base and <paramref name="layers"/>, which are all of this method.</summary>
     /// <param name="target">The target.</param>
     /// <param name="input">(…, in), in the base weight's dtype.</param>
     /// <param name="layers">The layers to apply, in order; at least one.</param>
     /// <returns>(…, out), in the base weight's dtype.</returns>
-    public virtual Tensor Forward(AdaptedTarget target, Tensor input, IReadOnlyList<AdapterLayer> layers)
-    {
-        using var baseOutput = target.Module.forward(input);
-        return AddTo(baseOutput, target, input, layers);
-    }
-
-    /// <summary><paramref name="output"/> plus what <paramref name="layers"/> add to it. None of them acts on the weight (<see cref="AdapterLayer.Chains"/>).</summary>
-    public abstract Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, IReadOnlyList<AdapterLayer> layers);
+    public Tensor Forward(AdaptedTarget target, Tensor input, IReadOnlyList<AdapterLayer> layers) => Apply(TargetPass.Of(target, input, layers));
 
     /// <summary>
     /// A batch of which each row uses its own adapter. Here each run of rows with the same adapter passes through by itself;
@@ -55,30 +72,25 @@ public abstract class AdapterMethod
     /// <param name="input">(batch, …, in).</param>
     /// <param name="runs">The runs, which cover the batch from the first row to the last.</param>
     public virtual Tensor ForwardRows(AdaptedTarget target, Tensor input, IReadOnlyList<RowRun> runs) => RowRun.ForwardEach(target, input, runs);
-}
 
-/// <summary>Consecutive rows of a mixed batch that use the same adapter.</summary>
-/// <param name="Layer">The layer to use; null for the base alone.</param>
-/// <param name="Start">The first row.</param>
-/// <param name="Count">How many rows.</param>
-public readonly record struct RowRun(AdapterLayer? Layer, long Start, long Count)
-{
-    /// <summary>Passes each run through the target by itself, with whatever method its layer is of.</summary>
-    internal static Tensor ForwardEach(AdaptedTarget target, Tensor input, IReadOnlyList<RowRun> runs)
+    /// <summary>What PEFT makes of the files of such an adapter, where that is another adapter than here; null where it is the same.</summary>
+    internal virtual string? PeftWarning(string adapterName, AdapterConfig config) => null;
+
+    /// <summary>The files that go with the configuration and the tensors in the folder of an adapter.</summary>
+    internal virtual IEnumerable<(string Name, Action<Stream> Write)> Files(IReadOnlyList<AdapterLayer> layers) => [];
+
+    /// <summary>Opens those of <see cref="Files"/> in a folder that is read; null where there are none.</summary>
+    /// <exception cref="Serialization.SafetensorsException">A file is damaged.</exception>
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    internal virtual AdapterStart? OpenStart(string folder, AdapterConfig config) => null;
+
+    /// <summary>Refuses what the method cannot do.</summary>
+    /// <param name="ability">What is asked for.</param>
+    /// <param name="adapterName">Of which adapter.</param>
+    /// <param name="operation">What it cannot, as in "which cannot be merged".</param>
+    /// <exception cref="AdapterCombinationException">It cannot.</exception>
+    internal void Require(AdapterAbilities ability, string adapterName, string operation)
     {
-        var outputs = new List<Tensor>(runs.Count);
-        try
-        {
-            foreach (var run in runs)
-            {
-                using var rows = input.narrow(0, run.Start, run.Count);
-                outputs.Add(run.Layer is { } layer ? layer.Method.Forward(target, rows, [layer]) : target.Module.forward(rows));
-            }
-            return cat(outputs, 0);
-        }
-        finally
-        {
-            foreach (var output in outputs) output.Dispose();
-        }
+        if (!Abilities.HasFlag(ability)) throw new AdapterCombinationException($"'{adapterName}' is an adapter of the method {PeftType}, which cannot {operation}.");
     }
 }

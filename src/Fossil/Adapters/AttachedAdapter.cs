@@ -11,6 +11,9 @@ internal sealed class AttachedAdapter(string name, AdapterConfig config)
     /// <summary>The configuration it was made from, with its targets as names.</summary>
     public AdapterConfig Config { get; } = config;
 
+    /// <summary>Its method.</summary>
+    public AdapterMethod Method { get; } = AdapterMethods.For(config);
+
     /// <summary>Its layers, in the order of the model's modules.</summary>
     public List<AdapterLayer> Layers { get; } = [];
 

@@ -51,15 +51,13 @@ internal abstract class ForwardPlan
 
         protected override IEnumerable<AdapterLayer> Layers => groups.SelectMany(group => group.Layers);
 
-        public override Tensor Run(AdaptedTarget target, Tensor input)
+        public override Tensor Run(AdaptedTarget target, Tensor input) => Run(target, input, groups.Length);
+
+        /// <summary>The output with the first <paramref name="count"/> groups, each on those before it.</summary>
+        private Tensor Run(AdaptedTarget target, Tensor input, int count)
         {
-            var output = groups[0].Method.Forward(target, input, groups[0].Layers);
-            for (var i = 1; i < groups.Length; i++)
-            {
-                using var previous = output;
-                output = groups[i].Method.AddTo(previous, target, input, groups[i].Layers);
-            }
-            return output;
+            var (method, layers) = groups[count - 1];
+            return method.Apply(TargetPass.Of(target, input, layers, count == 1 ? null : earlier => Run(target, earlier, count - 1)));
         }
     }
 

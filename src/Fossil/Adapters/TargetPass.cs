@@ -7,15 +7,21 @@ namespace Fossil.Adapters;
 /// <param name="Target">The target.</param>
 /// <param name="Input">(…, in), in the base weight's dtype; of an embedding the indices.</param>
 /// <param name="Layers">The layers, each with the rows of the flattened input that it acts on, in order. In a mixed batch the rows of different layers do not overlap; otherwise all act on all.</param>
-/// <param name="Output">The output (…, out) so far, which the layers change, where other adapters came first; null for the base's.</param>
-internal sealed record TargetPass(AdaptedTarget Target, Tensor Input, IReadOnlyList<LayerRows> Layers, Tensor? Output = null)
+/// <param name="Before">The output (…, out) for an input without these layers, where layers of other methods act before them; null where the base alone does.</param>
+internal sealed record TargetPass(AdaptedTarget Target, Tensor Input, IReadOnlyList<LayerRows> Layers, Func<Tensor, Tensor>? Before = null)
 {
     /// <summary>Layers that act on all rows.</summary>
-    public static TargetPass Of(AdaptedTarget target, Tensor input, IEnumerable<AdapterLayer> layers, Tensor? output = null)
+    public static TargetPass Of(AdaptedTarget target, Tensor input, IEnumerable<AdapterLayer> layers, Func<Tensor, Tensor>? before = null)
     {
         var rows = RowRange.All(input);
-        return new TargetPass(target, input, [.. layers.Select(layer => new LayerRows(layer, rows))], output);
+        return new TargetPass(target, input, [.. layers.Select(layer => new LayerRows(layer, rows))], before);
     }
+
+    /// <summary>The output without the layers. The caller owns it.</summary>
+    public Tensor WithoutLayers() => Before?.Invoke(Input) ?? Target.Module.forward(Input);
+
+    /// <summary>The same pass with some of its layers, on an output that is there already and stays the caller's.</summary>
+    public TargetPass On(Tensor output, Func<AdapterLayer, bool> choose) => this with { Layers = [.. Layers.Where(entry => choose(entry.Layer))], Before = _ => output.alias() };
 
     /// <summary>A mixed batch, whose rows are counted by the first dimension; those of the base alone have no layer.</summary>
     public static TargetPass Of(AdaptedTarget target, Tensor input, IReadOnlyList<RowRun> runs)

@@ -47,7 +47,7 @@ internal sealed class TiedTargets(TargetFinder finder, Func<WeightTies> ties, Tr
         {
             if (now.Sharing(place) is not [var other, ..]) continue;
             FossilWarnings.Report(
-                $"'{place.FullName}' shares its memory with '{other.FullName}', and '{adapter.Name}' changes it alone: the two are the same only while the adapter is off. Merged or saved with the model, each has a weight of its own. (ensure_weight_tying in LoraConfig changes both together.)");
+                $"'{place.FullName}' shares its memory with '{other.FullName}', and '{adapter.Name}' changes it alone: the two are the same only while the adapter is off. Merged or saved with the model, each has a weight of its own. (ensure_weight_tying, where the method's configuration has it, changes both together.)");
         }
     }
 

@@ -1,6 +1,8 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Fossil.Adapters;
 using Fossil.Serialization;
+using Fossil.Targets;
 
 namespace Fossil;
 
@@ -115,7 +117,7 @@ public abstract record AdapterConfig
     internal static AdapterConfig Parse(ReadOnlySpan<byte> json, string? path)
     {
         var reader = new ConfigReader(json, path);
-        var config = AdapterMethodConfigs.Create(reader);
+        var config = AdapterMethods.ReadConfig(reader);
         config.Validate();
         return config with { AsRead = config.Fields() };
     }
@@ -178,6 +180,15 @@ public abstract record AdapterConfig
         fields["inference_mode"] = InferenceMode;
     }
 
+    /// <summary>The configuration, in which earlier versions wrote the names of compilers' fields, with the names as they are written in the source.</summary>
+    internal virtual AdapterConfig WithWrittenNames() => this with
+    {
+        TargetModules = MemberNames.Written(TargetModules),
+        ExcludeModules = MemberNames.Written(ExcludeModules),
+        ModulesToSave = MemberNames.Written(ModulesToSave),
+        LayersPattern = MemberNames.Written(LayersPattern),
+    };
+
     /// <summary>An error in a field of this configuration.</summary>
     private protected ConfigurationException Invalid(string field, string message) => new(field, Path, message);
 
@@ -215,7 +226,7 @@ public abstract record AdapterConfig
 
         foreach (var (name, value) in source)
         {
-            // peft_type alone is written as it is now: BONE files become MISS files.
+            // peft_type alone is written as it is now: files of a method's earlier name get its present one.
             var known = fields.Remove(name, out var now);
             var changed = known && (name == "peft_type" || !JsonNode.DeepEquals(now, AsRead[name]));
             json[name] = changed ? now : value?.DeepClone();

@@ -110,6 +110,7 @@ internal sealed class MergedBase(AdapterSet adapters, TargetFinder finder, Func<
     private (string[] Names, (AdaptedTarget Target, List<AdapterLayer> Layers)[] Plans) Plan(IEnumerable<string> adapterNames)
     {
         string[] names = [.. adapterNames.Where(name => !adapters.IsMerged(adapters.Find(name).Name)).Distinct()];
+        foreach (var name in names) adapters.Find(name).Method.Require(AdapterAbilities.Merging, name, "be merged");
         return (names, [.. finder.Targets.Select(target => (target, MergeOrder.Of(target, names, targets.GetValueOrDefault(target), adapters.Active))).Where(plan => plan.Item2.Count > 0)]);
     }
 

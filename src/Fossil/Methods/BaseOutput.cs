@@ -24,11 +24,8 @@ internal readonly struct BaseOutput : IDisposable
     public Tensor? Given { get; }
 
     /// <summary>What the layers of <paramref name="pass"/> start from. Of a layer that is no frozen linear one this is its own forward pass, so random numbers of the call are drawn before.</summary>
-    public static BaseOutput Of(TargetPass pass)
-    {
-        if (pass.Output is not null) return new(null, null, pass.Output, owns: false);
-        return pass.Target.FrozenLinear is (var weight, var bias) ? new(weight, bias, null, owns: false) : new(null, null, pass.Target.Module.forward(pass.Input), owns: true);
-    }
+    public static BaseOutput Of(TargetPass pass) =>
+        pass.Before is null && pass.Target.FrozenLinear is (var weight, var bias) ? new(weight, bias, null, owns: false) : new(null, null, pass.WithoutLayers(), owns: true);
 
     /// <summary>An output that is there already.</summary>
     public static BaseOutput Of(Tensor output) => new(null, null, output, owns: false);

@@ -1,3 +1,4 @@
+using Fossil.Adapters;
 using Fossil.Targets;
 
 namespace Fossil.Serialization;
@@ -30,9 +31,15 @@ public readonly record struct AdapterTensorName(AdapterTensorKind Kind, string M
     private const string Prefix = "base_model.model.";
     private const string BaseLayer = "base_layer";
 
-    // The parameters of the methods; a module of the model may well be called lora_something.
-    private static readonly string[] AdapterSuffixes = [".miss_block", ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector", ".lora_embedding_A", ".lora_embedding_B"];
-    private const string LegacySuffix = ".bone_block";
+    // What ends a key, and what it is called today. A module of the model may well be called like a part of it.
+    private static readonly (string Ending, string Name)[] Endings =
+    [
+        .. from method in AdapterMethods.All
+           from parameter in method.ParameterNames
+           from suffix in (string?[])[parameter.FileSuffix, parameter.EarlierFileSuffix]
+           where suffix is not null
+           select ("." + suffix, parameter.FileSuffix),
+    ];
 
     /// <summary>The path and name of the parameter as the model has it, where <see cref="Kind"/> is not <see cref="AdapterTensorKind.Adapter"/>.</summary>
     public string ParameterPath => NamedModule.Join(Module, Name);
@@ -40,15 +47,12 @@ public readonly record struct AdapterTensorName(AdapterTensorKind Kind, string M
     /// <summary>The key in the file.</summary>
     public string ToKey() => Kind is AdapterTensorKind.AdaptedBias or AdapterTensorKind.AdaptedWeight ? $"{Prefix}{Module}.{BaseLayer}.{Name}" : Prefix + ParameterPath;
 
-    /// <summary>Takes a key of a file apart. The names of BONE files become those of MISS.</summary>
+    /// <summary>Takes a key of a file apart. The names of a method's earlier files become those of today.</summary>
     public static AdapterTensorName Parse(string key)
     {
         var path = key.StartsWith(Prefix, StringComparison.Ordinal) ? key[Prefix.Length..] : key;
-        if (path.EndsWith(LegacySuffix, StringComparison.Ordinal)) path = path[..^LegacySuffix.Length] + AdapterSuffixes[0];
-        if (Array.Find(AdapterSuffixes, suffix => path.EndsWith(suffix, StringComparison.Ordinal)) is { } suffix)
-        {
-            return new AdapterTensorName(AdapterTensorKind.Adapter, path[..^suffix.Length], suffix[1..]);
-        }
+        if (Array.Find(Endings, entry => path.EndsWith(entry.Ending, StringComparison.Ordinal)) is { Ending: { } ending, Name: var adapters })
+            return new AdapterTensorName(AdapterTensorKind.Adapter, path[..^ending.Length], adapters);
 
         if (Adapted("bias", AdapterTensorKind.AdaptedBias) is { } bias) return bias;
         if (Adapted("weight", AdapterTensorKind.AdaptedWeight) is { } weight) return weight;

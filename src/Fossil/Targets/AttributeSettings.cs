@@ -16,18 +16,8 @@ internal static class AttributeSettings
         }
         catch (ConfigurationException exception)
         {
-            throw new ConfigurationException(NameOf(exception.Field), null, $"[FossilAdapt] of {target.Owner.GetType().Name} on '{target.Member}': {exception.Problem}", exception);
+            throw new ConfigurationException(method.AttributeName(exception.Field), null, $"[FossilAdapt] of {target.Owner.GetType().Name} on '{target.Member}': {exception.Problem}", exception);
         }
         return settings;
     }
-
-    /// <summary>PEFT's name of a field as the attribute has it.</summary>
-    private static string NameOf(string field) => field switch
-    {
-        "r" => nameof(FossilAdaptAttribute.ShardSize),
-        "mini_r" => nameof(FossilAdaptAttribute.MiniSize),
-        "miss_dropout" => nameof(FossilAdaptAttribute.Dropout),
-        "init_weights" => nameof(FossilAdaptAttribute.Variant),
-        _ => field,
-    };
 }

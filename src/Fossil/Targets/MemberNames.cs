@@ -11,29 +11,19 @@ internal static partial class MemberNames
     /// <summary>A path, with each of its names as it is written in the source: <c>layers.0.&lt;Gate&gt;k__BackingField</c> is <c>layers.0.Gate</c>.</summary>
     public static string Written(string path) => CompilersName().Replace(path, "${name}");
 
-    /// <summary>The configuration, in which earlier versions wrote the fields' names, with the names as they are written in the source.</summary>
-    public static AdapterConfig Written(AdapterConfig config)
-    {
-        config = config with
-        {
-            TargetModules = Written(config.TargetModules),
-            ExcludeModules = Written(config.ExcludeModules),
-            ModulesToSave = Written(config.ModulesToSave),
-            LayersPattern = Written(config.LayersPattern),
-        };
-        return config is LoraConfig lora ? lora with { RankPattern = Written(lora.RankPattern), AlphaPattern = Written(lora.AlphaPattern) } : config;
-    }
-
-    private static ModuleSelector? Written(ModuleSelector? selector) => selector switch
+    /// <summary>A selector whose names or expression may hold such names.</summary>
+    public static ModuleSelector? Written(ModuleSelector? selector) => selector switch
     {
         { Pattern: { } pattern } => WrittenExpression(pattern) is var written && written == pattern ? selector : ModuleSelector.FromPattern(written),
         { Names: var names } when Written(names) is var written && !ReferenceEquals(written, names) => ModuleSelector.Create([.. written!]),
         _ => selector,
     };
 
-    private static IReadOnlyList<string>? Written(IReadOnlyList<string>? names) => names?.Any(HasCompilersName) == true ? [.. names.Select(WrittenExpression)] : names;
+    /// <summary>Names or expressions.</summary>
+    public static IReadOnlyList<string>? Written(IReadOnlyList<string>? names) => names?.Any(HasCompilersName) == true ? [.. names.Select(WrittenExpression)] : names;
 
-    private static IReadOnlyDictionary<string, T> Written<T>(IReadOnlyDictionary<string, T> patterns) => patterns.Keys.Any(HasCompilersName)
+    /// <summary>Values by expression.</summary>
+    public static IReadOnlyDictionary<string, T> Written<T>(IReadOnlyDictionary<string, T> patterns) => patterns.Keys.Any(HasCompilersName)
         ? new OrderedDictionary<string, T>(patterns.Select(pair => KeyValuePair.Create(WrittenExpression(pair.Key), pair.Value)))
         : patterns;
 

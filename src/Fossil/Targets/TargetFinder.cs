@@ -50,7 +50,7 @@ internal sealed class TargetFinder
     public AdaptedTarget? Find(nn.Module module) => targets.GetValueOrDefault(module);
 
     /// <summary>A configuration by the names in the source. Where a module keeps the name that a compiler made up, configurations may mean it by that.</summary>
-    public AdapterConfig Written(AdapterConfig config) => Modules.Any(entry => MemberNames.Written(entry.Path) != entry.Path) ? config : MemberNames.Written(config);
+    public AdapterConfig Written(AdapterConfig config) => Modules.Any(entry => MemberNames.Written(entry.Path) != entry.Path) ? config : config.WithWrittenNames();
 
     /// <summary>Whether a class, or one that it derives from, is marked.</summary>
     public static bool IsAnnotated(Type type)

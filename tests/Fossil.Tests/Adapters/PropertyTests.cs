@@ -47,11 +47,11 @@ public class PropertyTests
             AssertClose(basis, layer.proj.weight, 1e-4);
             AssertClose(expected, layer.forward(x), 1e-4);
 
-            using var conversion = Fossil.Adapters.LoraConversion.Of(
+            using var conversion = Fossil.Adapters.LowRankChanges.Of(
                 new Fossil.Adapters.AttachedAdapter("default", adapted.GetConfig()) { Layers = { adapted.Targets[0].Layers[0] } },
                 shape.Variant == FossilVariant.Bat ? (int)Math.Min(shape.InFeatures, shape.OutFeatures) : null,
                 null);
-            AssertClose(change, conversion.Tensors[1].Tensor.mm(conversion.Tensors[0].Tensor), 1e-4);
+            AssertClose(change, conversion.Changes[0].B.mm(conversion.Changes[0].A), 1e-4);
         },
         iter: 60,
         threads: 1);

@@ -26,7 +26,7 @@ internal sealed class BatLayer : AdapterLayer
 
     public override AdapterMethod Method => FossilMethod.Instance;
 
-    public override IReadOnlyList<AdapterParameterName> ParameterNames => FossilMethod.ParameterNames;
+    public override IReadOnlyList<AdapterParameterName> ParameterNames => FossilMethod.Instance.ParameterNames;
 
     public override bool DependsOnWeight => true;
 

@@ -7,7 +7,6 @@ namespace Fossil;
 public sealed record FossilConfig : AdapterConfig
 {
     internal const string PeftTypeName = "MISS";
-    internal const string LegacyPeftTypeName = "BONE";
 
     /// <summary>A configuration with PEFT's defaults.</summary>
     public FossilConfig()

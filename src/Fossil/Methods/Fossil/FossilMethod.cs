@@ -7,14 +7,21 @@ namespace Fossil.Methods.Fossil;
 internal sealed class FossilMethod : AdapterMethod
 {
     /// <summary>The shard D.</summary>
-    public static readonly AdapterParameterName MissBlock = new("miss_block", "miss_block");
-
-    /// <summary>All parameters of a FOSSIL layer.</summary>
-    public static readonly IReadOnlyList<AdapterParameterName> ParameterNames = [MissBlock];
+    public static readonly AdapterParameterName MissBlock = new("miss_block", "miss_block") { EarlierFileSuffix = "bone_block" };
 
     public static readonly FossilMethod Instance = new();
 
-    public override string PeftType => "MISS";
+    public override string PeftType => FossilConfig.PeftTypeName;
+
+    internal override IReadOnlyList<string> PeftTypes { get; } = [FossilConfig.PeftTypeName, "BONE"];
+
+    internal override AdapterAbilities Abilities => AdapterAbilities.Merging | AdapterAbilities.SeveralActive | AdapterAbilities.MixedBatches | AdapterAbilities.LowRankConversion;
+
+    internal override IReadOnlyList<AdapterParameterName> ParameterNames { get; } = [MissBlock];
+
+    internal override AdapterConfig OfAttributes { get; } = new FossilConfig();
+
+    internal override AdapterConfig ReadConfig(ConfigReader reader) => new FossilConfig(reader);
 
     public override bool Accepts(AdapterConfig config) => config is FossilConfig;
 
@@ -25,6 +32,15 @@ internal sealed class FossilMethod : AdapterMethod
         MiniSize = defaults.MiniSize,
         Dropout = defaults.Dropout,
         AllowPadding = defaults.AllowPadding,
+    };
+
+    internal override string AttributeName(string field) => field switch
+    {
+        "r" => nameof(FossilAdaptAttribute.ShardSize),
+        "mini_r" => nameof(FossilAdaptAttribute.MiniSize),
+        "miss_dropout" => nameof(FossilAdaptAttribute.Dropout),
+        "init_weights" => nameof(FossilAdaptAttribute.Variant),
+        _ => field,
     };
 
     public override AdapterLayer CreateLayer(AdaptedTarget target, string adapterName, AdapterConfig config)
@@ -48,20 +64,17 @@ internal sealed class FossilMethod : AdapterMethod
         return first;
     }
 
-    public override Tensor Forward(AdaptedTarget target, Tensor input, IReadOnlyList<AdapterLayer> layers)
+    internal override Tensor Apply(TargetPass pass)
     {
-        if (ShardInference.TryRun(target, input, layers) is { } inferred) return inferred;
-
+        AdapterLayer[] layers = [.. pass.Layers.Select(entry => entry.Layer)];
         var chained = layers.OfType<BatLayer>().ToArray();
-        if (chained.Length == 0) return ShardCall.Run(TargetPass.Of(target, input, layers));
+        if (chained.Length == 0 && pass.Before is null) return ShardInference.TryRun(pass.Target, pass.Input, layers) ?? ShardCall.Run(pass);
 
-        var output = BatCall.Run(target, input, chained);
-        if (chained.Length == layers.Count) return output;
-        using (output) return AddTo(output, target, input, [.. layers.OfType<ShardLayer>()]);
+        // Bat acts on the weight, so nothing acts before it.
+        var output = chained.Length > 0 ? BatCall.Run(pass.Target, pass.Input, chained) : pass.WithoutLayers();
+        if (chained.Length == layers.Length) return output;
+        using (output) return ShardCall.Run(pass.On(output, layer => layer is ShardLayer));
     }
-
-    public override Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, IReadOnlyList<AdapterLayer> layers) =>
-        ShardCall.Run(TargetPass.Of(target, input, layers, output));
 
     /// <summary>One shard sum serves all rows, whichever adapter each uses.</summary>
     public override Tensor ForwardRows(AdaptedTarget target, Tensor input, IReadOnlyList<RowRun> runs) =>

@@ -39,7 +39,7 @@ internal sealed class ShardLayer : AdapterLayer
 
     public override AdapterMethod Method => FossilMethod.Instance;
 
-    public override IReadOnlyList<AdapterParameterName> ParameterNames => FossilMethod.ParameterNames;
+    public override IReadOnlyList<AdapterParameterName> ParameterNames => FossilMethod.Instance.ParameterNames;
 
     /// <summary>D as it is now.</summary>
     public Tensor Shard => Parameter(FossilMethod.MissBlock);

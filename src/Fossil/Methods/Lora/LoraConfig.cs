@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Fossil.Targets;
 
 namespace Fossil;
 
@@ -83,6 +84,9 @@ public sealed record LoraConfig : AdapterConfig
     public IReadOnlyDictionary<string, double> AlphaPattern { get; init; } = new OrderedDictionary<string, double>();
 
     internal override bool TiesWeights => EnsureWeightTying;
+
+    internal override AdapterConfig WithWrittenNames() =>
+        (LoraConfig)base.WithWrittenNames() with { RankPattern = MemberNames.Written(RankPattern), AlphaPattern = MemberNames.Written(AlphaPattern) };
 
     private protected override string AdapterOnlyBias => "lora_only";
 

@@ -10,7 +10,15 @@ internal sealed class LoraMethod : AdapterMethod
 
     public override string PeftType => LoraConfig.PeftTypeName;
 
-    internal override bool AdaptsEmbeddings => true;
+    internal override string Name => "LoRA";
+
+    internal override AdapterAbilities Abilities =>
+        AdapterAbilities.Merging | AdapterAbilities.SeveralActive | AdapterAbilities.MixedBatches | AdapterAbilities.LowRankConversion | AdapterAbilities.Embeddings;
+
+    internal override IReadOnlyList<AdapterParameterName> ParameterNames { get; } =
+        [LoraLayer.FactorA, LoraLayer.FactorB, DoraLayer.MagnitudeVector, LoraEmbeddingLayer.EmbeddingA, LoraEmbeddingLayer.EmbeddingB];
+
+    internal override AdapterConfig ReadConfig(ConfigReader reader) => new LoraConfig(reader);
 
     public override bool Accepts(AdapterConfig config) => config is LoraConfig;
 
@@ -27,27 +35,27 @@ internal sealed class LoraMethod : AdapterMethod
         return lora.UseDora ? new DoraLayer(target, adapterName, lora) : new LoraLayer(target, adapterName, lora);
     }
 
-    public override Tensor Forward(AdaptedTarget target, Tensor input, IReadOnlyList<AdapterLayer> layers)
+    internal override Tensor Apply(TargetPass pass)
     {
-        if (target.IsEmbedding) return base.Forward(target, input, layers);
+        var first = pass.Layers.Select(entry => entry.Layer).OfType<DoraLayer>().FirstOrDefault();
+        if (first is null && pass.Before is null && !pass.Target.IsEmbedding) return LoraCall.Run(pass);
 
         // DoRA scales the base's output, so it comes while that is still by itself; the others add to what there is.
-        var first = layers.OfType<DoraLayer>().FirstOrDefault();
-        if (first is null) return LoraCall.Run(TargetPass.Of(target, input, layers));
-        var output = DoraCall.Run(target, input, first);
-        if (layers.Count == 1) return output;
-        using (output) return AddTo(output, target, input, [.. layers.Where(layer => layer != first)]);
+        var scalesBase = first is not null && pass.Before is null;
+        var output = scalesBase ? DoraCall.Run(pass.Target, pass.Input, first!) : pass.WithoutLayers();
+        if (scalesBase && pass.Layers.Count == 1) return output;
+        using (output) return AddTo(output, pass.On(output, layer => !scalesBase || layer != first));
     }
 
-    public override Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, IReadOnlyList<AdapterLayer> layers)
+    private static Tensor AddTo(Tensor output, TargetPass pass)
     {
-        if (target.IsEmbedding) return LoraEmbeddingLayer.AddTo(output, input, layers.Cast<LoraLayer>());
-        AdapterLayer[] plain = [.. layers.Where(layer => layer is not DoraLayer)];
-        var result = plain.Length > 0 ? LoraCall.Run(TargetPass.Of(target, input, plain, output)) : output;
+        var layers = pass.Layers.Select(entry => (LoraLayer)entry.Layer).ToArray();
+        if (pass.Target.IsEmbedding) return LoraEmbeddingLayer.AddTo(output, pass.Input, layers);
+        var result = layers.Any(layer => layer is not DoraLayer) ? LoraCall.Run(pass.On(output, layer => layer is not DoraLayer)) : output;
         foreach (var layer in layers.OfType<DoraLayer>())
         {
             var previous = result;
-            result = DoraCall.AddTo(previous, target, input, layer);
+            result = DoraCall.AddTo(previous, pass.Target, pass.Input, layer);
             if (!ReferenceEquals(previous, output)) previous.Dispose();
         }
         return result;
@@ -55,4 +63,12 @@ internal sealed class LoraMethod : AdapterMethod
 
     public override Tensor ForwardRows(AdaptedTarget target, Tensor input, IReadOnlyList<RowRun> runs) =>
         target.IsEmbedding || runs.Any(run => run.Layer is DoraLayer) ? base.ForwardRows(target, input, runs) : LoraCall.Run(TargetPass.Of(target, input, runs));
+
+    internal override string? PeftWarning(string adapterName, AdapterConfig config) => ((LoraConfig)config).InitLoraWeights is { Iterations: not null, Name: var name }
+        ? $"'{adapterName}' starts from a randomised decomposition ({name}). Its folders and checkpoints load here as they are, but PEFT decomposes the weights again, to another start, and computes something else. For PEFT, write it with SavePissaAsLora, of this model or of one that LoadPretrained gave the folder to."
+        : null;
+
+    internal override IEnumerable<(string Name, Action<Stream> Write)> Files(IReadOnlyList<AdapterLayer> layers) => PissaStart.Files(layers);
+
+    internal override AdapterStart? OpenStart(string folder, AdapterConfig config) => PissaStart.Open(folder, (LoraConfig)config);
 }

@@ -8,7 +8,7 @@ namespace Fossil.Methods.Lora;
 /// <c>pissa_init.safetensors</c> in an adapter's folder: A₀ and B₀, which a PiSSA adapter started from, under the names of A and B. With it the adapter is the same one
 /// wherever it is loaded, and nothing is decomposed. PEFT, which writes no such file and reads none, decomposes the weight each time.
 /// </summary>
-internal sealed class PissaStart : IDisposable
+internal sealed class PissaStart : AdapterStart
 {
     /// <summary>The name of the file in an adapter's folder.</summary>
     public const string FileName = "pissa_init.safetensors";
@@ -20,9 +20,9 @@ internal sealed class PissaStart : IDisposable
     /// <summary>Opens the file of a folder; null where the adapter is no PiSSA adapter, and where PEFT or an earlier version wrote the folder.</summary>
     /// <exception cref="SafetensorsException">The file is damaged.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static PissaStart? Open(string folder, AdapterConfig config)
+    public static PissaStart? Open(string folder, LoraConfig config)
     {
-        if (config is not LoraConfig { InitLoraWeights: { IsPissa: true } initialization }) return null;
+        if (config.InitLoraWeights is not { IsPissa: true } initialization) return null;
         var path = Path.Combine(folder, FileName);
         if (File.Exists(path)) return new PissaStart(AdapterFile.Open(path));
         if (initialization.Iterations is not null)
@@ -43,7 +43,7 @@ internal sealed class PissaStart : IDisposable
 
     /// <summary>Sets A₀ and B₀ of <paramref name="layers"/>, after all of them are read and checked.</summary>
     /// <exception cref="AdapterFileException">The tensors do not fit the layers.</exception>
-    public void Set(IReadOnlyList<AdapterLayer> layers)
+    public override void Set(IReadOnlyList<AdapterLayer> layers)
     {
         using var scope = NewDisposeScope();
         var values = layers.OfType<LoraLayer>().Where(layer => layer.IsPissa).Select(layer => (Layer: layer, A: Read(layer, LoraLayer.InitialFactorA, [layer.Rank, layer.Target.InFeatures]), B: Read(layer, LoraLayer.InitialFactorB, [layer.Target.OutFeatures, layer.Rank]))).ToArray();
@@ -51,7 +51,7 @@ internal sealed class PissaStart : IDisposable
     }
 
     /// <summary>Closes the file.</summary>
-    public void Dispose() => file.Dispose();
+    public override void Dispose() => file.Dispose();
 
     private Tensor Read(AdapterLayer layer, AdapterParameterName parameter, long[] shape)
     {
