@@ -9,6 +9,9 @@ namespace Fossil.CodeFixes;
 /// <param name="Change">The changed root, from the root and the node as both stand when the change is made: other changes may have come before it.</param>
 internal sealed record Fix(string Title, string Key, SyntaxNode Node, Func<SyntaxNode, SyntaxNode, SyntaxNode> Change)
 {
+    /// <summary>Other nodes that the change looks for in the changed root, by <c>GetCurrentNode</c>.</summary>
+    public IReadOnlyList<SyntaxNode> Others { get; init; } = [];
+
     /// <summary>A change that puts another node in the place of <paramref name="node"/>.</summary>
     public static Fix Replace<TNode>(string title, string key, TNode node, Func<TNode, SyntaxNode> change)
         where TNode : SyntaxNode =>
@@ -21,7 +24,7 @@ internal sealed record Fix(string Title, string Key, SyntaxNode Node, Func<Synta
         {
             if (solution.GetDocument(file.Key) is not { } document) continue;
             var root = await file.Key.GetRootAsync(cancellationToken).ConfigureAwait(false);
-            root = root.TrackNodes(file.Select(fix => fix.Node).Distinct());
+            root = root.TrackNodes(file.SelectMany(fix => fix.Others.Prepend(fix.Node)).Distinct());
             foreach (var fix in file)
             {
                 // A change before it may have taken the node away.

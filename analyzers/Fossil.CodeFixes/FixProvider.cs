@@ -30,6 +30,8 @@ public abstract class FixProvider : CodeFixProvider
 
     private async Task<IEnumerable<Fix>> FixesAsync(Solution solution, Diagnostic diagnostic, CancellationToken cancellationToken)
     {
+        // Some clients offer each report of an analyzer to each fix.
+        if (!FixableDiagnosticIds.Contains(diagnostic.Id)) return [];
         // The attribute may stand in another file than the report.
         var location = diagnostic.AdditionalLocations.FirstOrDefault() ?? diagnostic.Location;
         if (location.SourceTree is not { } tree || solution.GetDocument(tree) is null) return [];
@@ -38,7 +40,7 @@ public abstract class FixProvider : CodeFixProvider
     }
 
     /// <summary>
-    /// Makes the same change for all reports of a document, project or solution. Roslyn's batch fixer would merge texts, and lose one of two changes that
+    /// Makes the chosen change for all reports of a document, project or solution. Roslyn's batch fixer would merge texts, and lose one of two changes that
     /// touch each other, as two arguments of one attribute do.
     /// </summary>
     private sealed class EveryFix(FixProvider provider) : FixAllProvider
@@ -48,13 +50,23 @@ public abstract class FixProvider : CodeFixProvider
 
         private async Task<Solution> ApplyAsync(FixAllContext context)
         {
-            var fixes = new List<Fix>();
+            var offers = new List<List<Fix>>();
             foreach (var diagnostic in await ReportsAsync(context).ConfigureAwait(false))
             {
-                var offered = await provider.FixesAsync(context.Solution, diagnostic, context.CancellationToken).ConfigureAwait(false);
-                fixes.AddRange(offered.Where(fix => fix.Key == context.CodeActionEquivalenceKey));
+                var offered = (await provider.FixesAsync(context.Solution, diagnostic, context.CancellationToken).ConfigureAwait(false)).ToList();
+                if (offered.Count > 0) offers.Add(offered);
             }
-            return await Fix.ApplyAsync(context.Solution, fixes, context.CancellationToken).ConfigureAwait(false);
+            return await Fix.ApplyAsync(context.Solution, Choose(offers, context.CodeActionEquivalenceKey), context.CancellationToken).ConfigureAwait(false);
+        }
+
+        /// <summary>
+        /// The change of each report that was chosen for one. Who takes the first that is offered takes the first for each report, another size for another width;
+        /// and `dotnet format` has no choice to make: it takes what is offered for the first report of the analyzer, which may be one of another rule.
+        /// </summary>
+        private static IEnumerable<Fix> Choose(List<List<Fix>> offers, string? key)
+        {
+            var isFirst = offers.Any(offered => offered[0].Key == key) || !offers.Any(offered => offered.Any(fix => fix.Key == key));
+            return offers.Select(offered => offered.FirstOrDefault(fix => fix.Key == key) ?? (isFirst ? offered[0] : null)).OfType<Fix>();
         }
 
         private static async Task<IEnumerable<Diagnostic>> ReportsAsync(FixAllContext context)

@@ -18,16 +18,20 @@ public sealed class KeepAdaptedModelFix : FixProvider
 
     private protected override IEnumerable<Fix> FixesOf(Diagnostic diagnostic, SyntaxNode reported)
     {
-        // A declaration stands in a block or at the top of a file, not behind an `if` or in the section of a switch.
-        if (reported.FirstAncestorOrSelf<ExpressionStatementSyntax>() is not { ContainsDirectives: false, Parent: BlockSyntax or GlobalStatementSyntax } discarding) yield break;
-        if (ValueOf(discarding).Span != diagnostic.Location.SourceSpan) yield break;
+        if (StatementOf(reported, diagnostic.Location) is not { } discarding) yield break;
         yield return Fix.Replace("Keep it: using var adapted = …", nameof(KeepAdaptedModelFix), discarding, Keeping);
     }
 
-    private static StatementSyntax Keeping(ExpressionStatementSyntax statement)
+    /// <summary>The statement that discards the adapted model which the call at a place returns, where a declaration could take its place; null elsewhere.</summary>
+    internal static ExpressionStatementSyntax? StatementOf(SyntaxNode call, Location place) =>
+        // A declaration stands in a block or at the top of a file, not behind an `if` or in the section of a switch.
+        call.FirstAncestorOrSelf<ExpressionStatementSyntax>() is { ContainsDirectives: false, Parent: BlockSyntax or GlobalStatementSyntax } discarding && ValueOf(discarding).Span == place.SourceSpan ? discarding : null;
+
+    /// <summary>The declaration that takes the place of a statement.</summary>
+    internal static LocalDeclarationStatementSyntax Keeping(ExpressionStatementSyntax statement)
     {
         var name = SyntaxEdits.FreeName(statement, "adapted", "adaptedModel");
-        return SyntaxFactory.ParseStatement($"using var {name} = {ValueOf(statement).WithoutTrivia()};").InPlaceOf(statement);
+        return (LocalDeclarationStatementSyntax)SyntaxFactory.ParseStatement($"using var {name} = {ValueOf(statement).WithoutTrivia()};").InPlaceOf(statement);
     }
 
     private static ExpressionSyntax ValueOf(ExpressionStatementSyntax statement) =>

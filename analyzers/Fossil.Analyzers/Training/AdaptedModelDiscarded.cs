@@ -20,9 +20,11 @@ internal static class AdaptedModelDiscarded
     {
         foreach (var attach in events.Of(EventKind.Attach))
         {
-            if (attach.Operation.Parent is not (IExpressionStatementOperation or ISimpleAssignmentOperation { Target: IDiscardOperation })) continue;
-            if (attach.Operation is not IInvocationOperation { TargetMethod.Name: "AttachAdapters" }) continue;
-            report(Diagnostic.Create(Descriptor, attach.Operation.Syntax.GetLocation()));
+            if (IsDiscarded(attach)) report(Diagnostic.Create(Descriptor, attach.Operation.Syntax.GetLocation()));
         }
     }
+
+    /// <summary>Whether nothing takes what <c>AttachAdapters</c> returns.</summary>
+    public static bool IsDiscarded(BlockEvent attach) =>
+        attach.Operation is IInvocationOperation { TargetMethod.Name: "AttachAdapters", Parent: IExpressionStatementOperation or ISimpleAssignmentOperation { Target: IDiscardOperation } };
 }

@@ -27,7 +27,9 @@ internal static class OptimizerOverAllParameters
             var properties = attach.Result is { Symbol: ILocalSymbol adapted } && parameters.TakesNames
                 ? ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.Replacement, adapted.Name)
                 : null;
-            report(Diagnostic.Create(Descriptor, parameters.Syntax.GetLocation(), properties, model.Name, attach.Result is { } named ? named.Name + "." : ""));
+            // The fix can keep the adapted model that it needs.
+            Location[] discarded = parameters.TakesNames && AdaptedModelDiscarded.IsDiscarded(attach) ? [parameters.Syntax.GetLocation(), attach.Operation.Syntax.GetLocation()] : [];
+            report(Diagnostic.Create(Descriptor, parameters.Syntax.GetLocation(), discarded, properties, model.Name, attach.Result is { } named ? named.Name + "." : ""));
         }
     }
 }

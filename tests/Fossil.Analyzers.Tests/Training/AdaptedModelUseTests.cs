@@ -94,6 +94,11 @@ public class AdaptedModelUseTests
         Program("using var adapted = model.AttachAdapters(); using var optimizer = optim.SGD(/* kept */ adapted.TrainableParameters(), 0.1);"));
 
     [Fact]
+    public Task The_fix_gives_optimizers_the_parameters_of_an_adapted_model_that_was_discarded() => Verify.Fixes<AdaptedModelUseAnalyzer, TrainableParametersFix>(
+        Program("/* kept */ {|FOSSIL034:model.AttachAdapters()|}; // kept\nusing var first = optim.AdamW({|FOSSIL028:model.parameters()|}); { using var second = optim.SGD(/* kept */ {|FOSSIL028:model.parameters()|}, 0.1); }"),
+        Program("/* kept */ using var adapted = model.AttachAdapters(); // kept\nusing var first = optim.AdamW(adapted.TrainableParameters()); { using var second = optim.SGD(/* kept */ adapted.TrainableParameters(), 0.1); }"));
+
+    [Fact]
     public Task The_fix_keeps_the_adapted_model() => Verify.Fixes<AdaptedModelUseAnalyzer, KeepAdaptedModelFix>(
         Program("/* kept */ {|FOSSIL034:model.AttachAdapters()|}; // kept"),
         Program("/* kept */ using var adapted = model.AttachAdapters(); // kept"));
