@@ -41,7 +41,7 @@ public sealed partial class AdaptedModel : IDisposable
         trainableBefore = [.. model.named_parameters().Where(entry => entry.parameter.requires_grad).Select(entry => entry.name)];
         parameters = new(adapters, this);
         trainedBase = new(adapters, finder, Ties);
-        mergedBase = new(adapters, finder, Ties);
+        mergedBase = new(adapters, finder, trainedBase, Ties);
         tiedTargets = new(finder, Ties, trainedBase);
         tensors = new(trainedBase, mergedBase, Ties, ApplyState);
     }
@@ -236,6 +236,7 @@ public sealed partial class AdaptedModel : IDisposable
         try
         {
             trainedBase.Add(adapter);
+            if (trainedBase.Of(adapter).Any(parameter => mergedBase.ChangesBias(parameter.Place))) adapters.CheckNothingMerged($"attach '{adapterName}', which trains a bias that they changed,");
             tiedTargets.Warn(adapter);
             folder?.Start?.Set(adapter.Layers);
             using (var basis = adapter.Layers.Exists(layer => layer.StartsFromBase) ? mergedBase.WithBase() : null) parameters.Create(adapter);

@@ -69,6 +69,9 @@ public sealed class AdaptedTarget
     /// <summary>Where the weight is.</summary>
     internal WeightPlace WeightPlace => new(new NamedModule(Path, RegisteredPath, Module), BaseWeight.Name);
 
+    /// <summary>Where the bias is, where there is one.</summary>
+    internal WeightPlace BiasPlace => WeightPlace with { Name = BaseWeight.BiasName };
+
     /// <summary>The layer of the named adapter, if this target has one.</summary>
     public AdapterLayer? FindLayer(string adapterName) => layers.Find(layer => layer.AdapterName == adapterName);
 

@@ -30,8 +30,17 @@ public abstract class AdapterLayer(AdaptedTarget target, string adapterName)
     /// </summary>
     public virtual bool DependsOnWeight => false;
 
-    /// <summary>Whether several layers of this kind act one after the other on the weight (Bat), instead of adding up.</summary>
+    /// <summary>Whether several layers of this kind act one after the other on the weight (Bat) or on what it computes (IA3), instead of adding up.</summary>
     public virtual bool Chains => false;
+
+    /// <summary>Whether the layer multiplies the input or the output (IA3), so that it acts after those that change the weight itself. It chains.</summary>
+    internal virtual bool Scales => false;
+
+    /// <summary>Whether the layer changes the bias too (IA3), where the target has one.</summary>
+    internal virtual bool ChangesBias => false;
+
+    /// <summary>When it acts among a target's layers: those that change the weight first, then those that scale, those that add what depends on the weight, and those that add.</summary>
+    internal int Order => Chains ? (Scales ? 1 : 0) : DependsOnWeight ? 2 : 3;
 
     /// <summary>
     /// Whether the adapter takes over a part of the base weight (PiSSA). The weight itself stays as it is for all others; what the adapter adds counts from that part.
@@ -66,6 +75,16 @@ public abstract class AdapterLayer(AdaptedTarget target, string adapterName)
 
     /// <summary>The inverse of <see cref="MergeInto"/> with the same values.</summary>
     public abstract void UnmergeFrom(Tensor weight, AdapterValues values);
+
+    /// <summary>As <see cref="MergeInto"/>, for the bias (out), where the layer <see cref="ChangesBias"/>.</summary>
+    internal virtual void MergeIntoBias(Tensor bias, AdapterValues values)
+    {
+    }
+
+    /// <summary>The inverse of <see cref="MergeIntoBias"/> with the same values.</summary>
+    internal virtual void UnmergeFromBias(Tensor bias, AdapterValues values)
+    {
+    }
 
     /// <summary>A (k, in) and B (out, k) with B A the exact change of the weight; null where the change has no such form.</summary>
     public virtual (Tensor A, Tensor B)? LoraFactors(AdapterValues values) => null;

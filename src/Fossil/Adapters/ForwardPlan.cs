@@ -45,9 +45,16 @@ internal abstract class ForwardPlan
     {
         private readonly (AdapterMethod Method, AdapterLayer[] Layers)[] groups;
 
-        // The method whose layers act on the weight itself goes first: the others add to its output.
-        public LayersPlan(IReadOnlyList<AdapterLayer> layers) =>
-            groups = [.. layers.GroupBy(layer => layer.Method).Select(group => (group.Key, group.ToArray())).OrderByDescending(group => group.Item2.Any(layer => layer.Chains))];
+        // The method whose layers act on the weight itself goes first, then one that scales; the others add to its output. What a method adds is apart where another one scales before it.
+        public LayersPlan(IReadOnlyList<AdapterLayer> layers)
+        {
+            var scales = layers.Any(layer => layer.Scales);
+            groups =
+            [
+                .. layers.GroupBy(layer => (layer.Method, IsEarly: scales && layer.Chains)).Select(group => (group.Key.Method, group.ToArray()))
+                    .OrderBy(group => group.Item2.Min(layer => layer.Chains ? layer.Order : int.MaxValue)),
+            ];
+        }
 
         protected override IEnumerable<AdapterLayer> Layers => groups.SelectMany(group => group.Layers);
 

@@ -20,6 +20,9 @@ internal sealed class TrainedBase(AdapterSet adapters, TargetFinder finder, Func
     /// <summary>The first parameter that one of these adapters has values of its own for; null where there is none.</summary>
     public TrainedBaseParameter? FirstOf(IEnumerable<string> adapterNames) => parameters.Find(parameter => adapterNames.Any(parameter.Adapters.Contains));
 
+    /// <summary>The adapter whose own values are at this place now; null where the base's are.</summary>
+    public string? OwnerAt(WeightPlace place) => parameters.Find(parameter => parameter.Current is { } owner && parameter.UseOf(owner).Tensors.Any(tensor => tensor.Place == place))?.Current;
+
     /// <summary>The base's tensors in an adapter's file.</summary>
     public IEnumerable<(AdapterTensorName Name, TrainedBaseParameter Parameter)> FileTensorsOf(AttachedAdapter adapter) =>
         Of(adapter).SelectMany(parameter => parameter.UseOf(adapter.Name).Tensors.Select(tensor => (tensor.FileName, parameter)));

@@ -13,11 +13,11 @@ internal static class MergeOrder
     /// <exception cref="AdapterCombinationException">The result would differ from the forward pass.</exception>
     public static List<AdapterLayer> Of(AdaptedTarget target, IReadOnlyList<string> names, MergedTarget? merged, IReadOnlyList<string> active)
     {
-        List<AdapterLayer> layers = [.. names.Select(target.FindLayer).OfType<AdapterLayer>().OrderBy(layer => layer.Chains ? 0 : layer.DependsOnWeight ? 1 : 2)];
+        List<AdapterLayer> layers = [.. names.Select(target.FindLayer).OfType<AdapterLayer>().OrderBy(layer => layer.Order)];
         IEnumerable<AdapterLayer> below = merged is null ? [] : merged.Layers;
         foreach (var layer in layers)
         {
-            if (layer.DependsOnWeight && below.FirstOrDefault(other => !(layer.Chains && other.Chains)) is { } obstacle)
+            if (layer.DependsOnWeight && below.FirstOrDefault(other => !(layer.Chains && other.Chains && other.Order <= layer.Order)) is { } obstacle)
             {
                 throw new AdapterCombinationException(
                     $"The change that '{layer.AdapterName}' makes to '{target.Path}' depends on the weight, so it cannot be merged onto '{obstacle.AdapterName}', which is merged before it: the result would differ from the forward pass. Unmerge first, or merge it alone.");
@@ -36,9 +36,11 @@ internal static class MergeOrder
         var staying = active.Select(target.FindLayer).OfType<AdapterLayer>().Where(layer => layer.DependsOnWeight && !merged.Contains(layer));
         foreach (var layer in staying)
         {
-            if (merged.FirstOrDefault(other => !(layer.Chains && other.Chains) || active.IndexOf(other.AdapterName) > active.IndexOf(layer.AdapterName)) is not { } early) continue;
+            if (merged.FirstOrDefault(other => !(layer.Chains && other.Chains) || Place(other).CompareTo(Place(layer)) > 0) is not { } early) continue;
             throw new AdapterCombinationException(
                 $"The change that '{layer.AdapterName}' makes to '{target.Path}' depends on the weight, and it is active: with '{early.AdapterName}' merged it would act on another weight than now. Merge '{layer.AdapterName}' too, or deactivate it first.");
         }
+
+        (int Order, int Active) Place(AdapterLayer layer) => (layer.Order, active.IndexOf(layer.AdapterName));
     }
 }

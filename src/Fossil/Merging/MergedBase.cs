@@ -7,14 +7,15 @@ namespace Fossil.Merging;
 /// <summary>The base weights of a model with adapters merged into them. Each weight is changed and restored by its <see cref="MergedTarget"/>.</summary>
 /// <param name="adapters">The adapters, of which it notes which are merged.</param>
 /// <param name="finder">The model's targets.</param>
+/// <param name="trainedBase">The parameters of the base that adapters train.</param>
 /// <param name="ties">What shares memory in the model now.</param>
-internal sealed class MergedBase(AdapterSet adapters, TargetFinder finder, Func<WeightTies> ties)
+internal sealed class MergedBase(AdapterSet adapters, TargetFinder finder, TrainedBase trainedBase, Func<WeightTies> ties)
 {
     private readonly Dictionary<AdaptedTarget, MergedTarget> targets = [];
     private bool isSuspended;
 
     /// <summary>Which weights have memory of their own, although others share it.</summary>
-    public IEnumerable<Separation> Separations => targets.Values.Select(merged => merged.Separation).OfType<Separation>();
+    public IEnumerable<Separation> Separations => targets.Values.SelectMany(merged => merged.Separations);
 
     /// <summary>Whether <see cref="MergeActive"/> is open.</summary>
     public bool IsActiveMerged { get; private set; }
@@ -98,6 +99,9 @@ internal sealed class MergedBase(AdapterSet adapters, TargetFinder finder, Func<
     /// <summary>A target's weight as it would be unmerged. The caller's dispose scope owns it.</summary>
     public Tensor Unmerged(AdaptedTarget target) => targets.TryGetValue(target, out var merged) ? merged.Unmerged() : target.Weight.detach();
 
+    /// <summary>Whether layers are merged into the bias at this place.</summary>
+    public bool ChangesBias(WeightPlace place) => targets.Any(entry => entry.Value.ChangesBias && entry.Key.BiasPlace == place);
+
     /// <summary>Forgets what is merged; the weights stay as they are.</summary>
     public void Forget()
     {
@@ -118,7 +122,15 @@ internal sealed class MergedBase(AdapterSet adapters, TargetFinder finder, Func<
     private void MergeAll(IReadOnlyList<(AdaptedTarget Target, List<AdapterLayer> Layers)> plans, Dictionary<AdaptedTarget, MergedTarget> into, bool keepBase)
     {
         var now = ties();
-        foreach (var (target, _) in plans) now.CheckSeparable(target.WeightPlace);
+        foreach (var (target, layers) in plans)
+        {
+            now.CheckSeparable(target.WeightPlace);
+            if (target.Bias is null || !layers.Any(layer => layer.ChangesBias)) continue;
+            now.CheckSeparable(target.BiasPlace);
+            if (trainedBase.OwnerAt(target.BiasPlace) is { } owner)
+                throw new AdapterCombinationException($"'{layers.First(layer => layer.ChangesBias).AdapterName}' changes the bias of '{target.Path}', which '{owner}' has values of its own for: merged, those could not be told from what is merged into them. Deactivate '{owner}', or merge without it.");
+        }
+
         var done = new List<(AdaptedTarget Target, int Count)>();
         try
         {

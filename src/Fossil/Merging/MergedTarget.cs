@@ -5,55 +5,38 @@ using static TorchSharp.torch;
 
 namespace Fossil.Merging;
 
-/// <summary>What is merged into one target's weight, and what is needed to take it out again: the only place where merging touches a weight. The caller records no gradients.</summary>
-internal sealed class MergedTarget : IDisposable
+/// <summary>The layers that are merged into one target: into its weight, and into its bias where a layer changes that too. The caller records no gradients.</summary>
+/// <param name="target">The target.</param>
+/// <param name="ties">What shares memory with its weight and bias.</param>
+/// <param name="keepBase">Whether the base's own bits are kept; otherwise they are computed back, within rounding.</param>
+internal sealed class MergedTarget(AdaptedTarget target, WeightTies ties, bool keepBase) : IDisposable
 {
-    private readonly AdaptedTarget target;
-    private readonly bool keepBase;
     private readonly List<(AdapterLayer Layer, AdapterValues Values)> merged = [];
+    private readonly MergedTensor weight = new(target.WeightPlace, ties, keepBase);
+    private MergedTensor? bias;
 
-    // That of the values that were merged, whatever the weight is cast to meanwhile.
-    private readonly ScalarType accumulator;
-
-    // The base's bits, where they are kept and not in place.
-    private Tensor? original;
-
-    // The merged weight's bits while the base is in place.
-    private Tensor? suspended;
-
-    /// <summary>A weight that others share gets memory of its own, and is the others' again when it is unmerged.</summary>
-    /// <param name="target">The target.</param>
-    /// <param name="ties">What shares memory with its weight.</param>
-    /// <param name="keepBase">Whether the weight's own bits are kept; otherwise it is computed back, within rounding.</param>
-    public MergedTarget(AdaptedTarget target, WeightTies ties, bool keepBase)
-    {
-        (this.target, this.keepBase) = (target, keepBase);
-        accumulator = ShardOperations.Accumulator(target.Weight.dtype);
-        Separation = ties.Separate(target.WeightPlace);
-        if (Separation?.Others is [var other, ..])
-            FossilWarnings.Report($"'{target.WeightPlace.FullName}' shared its memory with '{other.FullName}', which the adapter does not change: merged, each has its own until Unmerge().");
-        original = keepBase ? Copy(target.Weight) : null;
-    }
-
-    /// <summary>Its own memory, where others share it.</summary>
-    public Separation? Separation { get; }
+    /// <summary>The memory of their own, where others share it.</summary>
+    public IEnumerable<Separation> Separations => new[] { weight.Separation, bias?.Separation }.OfType<Separation>();
 
     /// <summary>The layers that are merged, in order.</summary>
     public IEnumerable<AdapterLayer> Layers => merged.Select(entry => entry.Layer);
 
-    private Tensor? Kept => original ?? Separation?.SharedValues;
+    /// <summary>Whether a layer is merged into the bias too.</summary>
+    public bool ChangesBias => bias is not null;
 
     /// <summary>Looks for NaN and infinity in what merging would give.</summary>
     /// <exception cref="NonFiniteWeightException">There is some.</exception>
     public static void CheckFinite(AdaptedTarget target, IReadOnlyList<AdapterLayer> layers)
     {
         using var scope = NewDisposeScope();
-        var weight = target.Weight.to(ShardOperations.Accumulator(target.Weight.dtype), copy: true);
+        var accumulator = ShardOperations.Accumulator(target.Weight.dtype);
+        var (weight, bias) = (target.Weight.to(accumulator, copy: true), target.Bias?.to(accumulator, copy: true));
         foreach (var layer in layers)
         {
-            using var values = layer.CopyValues(weight.dtype);
+            using var values = layer.CopyValues(accumulator);
             layer.MergeInto(weight, values);
-            if (!weight.to(target.Weight.dtype).isfinite().all().item<bool>())
+            if (bias is not null) layer.MergeIntoBias(bias, values);
+            if (!IsFinite(weight, target.Weight.dtype) || (layer.ChangesBias && bias is not null && !IsFinite(bias, target.Bias!.dtype)))
                 throw new NonFiniteWeightException($"Merging '{layer.AdapterName}' into '{target.Path}' would give NaN or infinity. No weight was changed. The adapter has such values, or they overflow {target.Weight.dtype}.");
         }
     }
@@ -64,14 +47,17 @@ internal sealed class MergedTarget : IDisposable
         var added = new List<(AdapterLayer Layer, AdapterValues Values)>();
         try
         {
-            Change(weight =>
+            weight.Change(full =>
             {
                 foreach (var layer in layers)
                 {
-                    var values = layer.CopyValues(weight.dtype);
+                    var values = layer.CopyValues(full.dtype);
                     added.Add((layer, values));
-                    layer.MergeInto(weight, values);
+                    layer.MergeInto(full, values);
                 }
+
+                // Before the weight itself is changed: both change, or neither.
+                MergeIntoBias(added);
             });
         }
         catch
@@ -91,85 +77,79 @@ internal sealed class MergedTarget : IDisposable
     public bool TakeOut(int count)
     {
         var isLast = count == merged.Count;
-        if (isLast && suspended is null && original is not null) target.Weight.copy_(original);
-        else if (count > 0 && suspended is null && !(isLast && Separation?.SharedValues is not null)) Change(weight => TakeOut(weight, count));
+        if (isLast)
+        {
+            weight.End(TakeAllOut);
+            bias?.End(TakeAllOutOfBias);
+        }
+        else if (count > 0)
+        {
+            weight.TakeOut(full => TakeOut(full, count));
+            bias?.TakeOut(full => TakeOutOfBias(full, count));
+        }
 
         foreach (var (_, values) in merged.TakeLast(count)) values.Dispose();
         merged.RemoveRange(merged.Count - count, count);
-        if (!isLast) return false;
-        Separation?.End();
-        Dispose();
-        return true;
+        return isLast;
     }
 
-    /// <summary>Puts the base in place, and keeps the merged weight's bits.</summary>
+    /// <summary>Puts the base in place, and keeps the merged bits.</summary>
     public void Suspend()
     {
-        var bits = Copy(target.Weight);
+        weight.Suspend(TakeAllOut);
         try
         {
-            if (Kept is { } kept) target.Weight.copy_(kept);
-            else Change(weight => TakeOut(weight, merged.Count));
+            bias?.Suspend(TakeAllOutOfBias);
         }
         catch
         {
-            bits.Dispose();
+            weight.Resume();
             throw;
         }
-
-        suspended = bits;
-        original?.Dispose();
-        original = null;
     }
 
-    /// <summary>Puts the merged weight back.</summary>
+    /// <summary>Puts the merged weight and bias back.</summary>
     public void Resume()
     {
-        if (suspended is null) return;
-        if (keepBase) original = Copy(target.Weight);
-        target.Weight.copy_(suspended);
-        suspended.Dispose();
-        suspended = null;
+        weight.Resume();
+        bias?.Resume();
     }
 
     /// <summary>A copy of the weight as it would be unmerged, or that weight.</summary>
-    public Tensor Unmerged()
-    {
-        if (suspended is not null) return target.Weight.detach();
-        if (Kept is { } kept) return kept.detach();
-        using var scope = NewDisposeScope();
-        var weight = target.Weight;
-        var full = weight.to(accumulator, copy: true);
-        TakeOut(full, merged.Count);
-        return full.to(weight.dtype).MoveToOuterDisposeScope();
-    }
+    public Tensor Unmerged() => weight.Unmerged(TakeAllOut);
 
-    /// <summary>Forgets what is merged; the weight stays as it is.</summary>
+    /// <summary>Forgets what is merged; weight and bias stay as they are.</summary>
     public void Dispose()
     {
-        if (suspended is null) Separation?.Keep();
-        else Separation?.End();
-        original?.Dispose();
-        suspended?.Dispose();
-        (original, suspended) = (null, null);
+        weight.Dispose();
+        bias?.Dispose();
         foreach (var (_, values) in merged) values.Dispose();
         merged.Clear();
     }
 
-    private void TakeOut(Tensor weight, int count)
+    private void MergeIntoBias(List<(AdapterLayer Layer, AdapterValues Values)> added)
     {
-        foreach (var (layer, values) in merged.TakeLast(count).Reverse()) layer.UnmergeFrom(weight, values);
+        if (target.Bias is null || !added.Exists(entry => entry.Layer.ChangesBias)) return;
+        bias ??= new MergedTensor(target.BiasPlace, ties, keepBase);
+        bias.Change(full =>
+        {
+            foreach (var (layer, values) in added) layer.MergeIntoBias(full, values);
+        });
     }
 
-    /// <summary>Changes the weight in float32 or float64, and rounds it once.</summary>
-    private void Change(Action<Tensor> change)
+    private void TakeAllOut(Tensor full) => TakeOut(full, merged.Count);
+
+    private void TakeAllOutOfBias(Tensor full) => TakeOutOfBias(full, merged.Count);
+
+    private void TakeOut(Tensor full, int count)
     {
-        using var scope = NewDisposeScope();
-        var weight = target.Weight;
-        var full = weight.to(accumulator, copy: true);
-        change(full);
-        weight.copy_(full);
+        foreach (var (layer, values) in merged.TakeLast(count).Reverse()) layer.UnmergeFrom(full, values);
     }
 
-    private static Tensor Copy(Tensor weight) => weight.detach().clone().DetachFromDisposeScope();
+    private void TakeOutOfBias(Tensor full, int count)
+    {
+        foreach (var (layer, values) in merged.TakeLast(count).Reverse()) layer.UnmergeFromBias(full, values);
+    }
+
+    private static bool IsFinite(Tensor full, ScalarType dtype) => full.to(dtype).isfinite().all().item<bool>();
 }
