@@ -63,7 +63,7 @@ public partial class FineTuneStoryTests(LocalFeed feed) : IClassFixture<LocalFee
             ["model"] = new JsonObject { ["type"] = "BPE", ["vocab"] = vocabulary, ["merges"] = new JsonArray() },
         };
         File.WriteAllText(Path.Combine(folder, "tokenizer.json"), tokenizer.ToJsonString());
-        File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"), """{"chat_template":"<|im_start|> <|im_end|>"}""");
+        File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"), """{"chat_template":"{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"}""");
         return folder;
     }
 

@@ -33,7 +33,7 @@ internal static class GgufTokenizerWriter
         SetId("padding_token_id", tokenizer.PadTokenId);
         metadata[Prefix + "add_bos_token"] = GgufValue.Of(tokenizer.Prefix.Count > 0 && tokenizer.Prefix[0] == tokenizer.BosTokenId);
         metadata[Prefix + "add_eos_token"] = GgufValue.Of(tokenizer.Suffix.Count > 0 && tokenizer.Suffix[^1] == tokenizer.EosTokenId);
-        if (tokenizer.ChatTemplate is { } template) metadata["tokenizer.chat_template"] = GgufValue.Of(template);
+        ChatTemplateFiles.Write(tokenizer.ChatTemplates, metadata);
 
         void Set(int id, string token, GgufTokenizer.TokenType type)
         {

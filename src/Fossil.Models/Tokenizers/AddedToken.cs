@@ -24,36 +24,50 @@ internal sealed class AddedTokenFinder
         if (longestFirst.Length > 0) anyContent = SearchValues.Create([.. longestFirst.Select(token => token.Content)], StringComparison.Ordinal);
     }
 
-    /// <summary>Cuts a text into added tokens and what is between them, in order; either <c>Token</c> or <c>Text</c> is set.</summary>
-    public IEnumerable<(AddedToken? Token, string Text)> Split(string text)
+    /// <summary>Cuts a text into added tokens and what is between them (<c>Token</c> null), in order; together the spans are the text.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="accepts">Whether a token may count where its characters stand; null: everywhere.</param>
+    public IEnumerable<TextSpan> Spans(string text, Func<AddedToken, int, bool>? accepts = null)
     {
         var done = 0;
-        for (var from = 0; Find(text, from) is var (start, token); from = start + 1)
+        for (var from = 0; Find(text, from, accepts) is var (start, token); from = done)
         {
             var end = start + token.Content.Length;
-            if (token.SingleWord && ((start > 0 && char.IsLetterOrDigit(text[start - 1])) || (end < text.Length && char.IsLetterOrDigit(text[end])))) continue;
             if (token.StripLeft) while (start > done && char.IsWhiteSpace(text[start - 1])) start--;
             if (token.StripRight) while (end < text.Length && char.IsWhiteSpace(text[end])) end++;
-            if (start > done) yield return (null, text[done..start]);
-            yield return (token, string.Empty);
+            if (start > done) yield return new TextSpan(null, done, start);
+            yield return new TextSpan(token, start, end);
             done = end;
-            start = end - 1;
         }
 
-        if (done < text.Length) yield return (null, text[done..]);
+        if (done < text.Length) yield return new TextSpan(null, done, text.Length);
     }
 
-    private (int Start, AddedToken Token)? Find(string text, int from)
+    private (int Start, AddedToken Token)? Find(string text, int from, Func<AddedToken, int, bool>? accepts)
     {
-        if (anyContent is null || from >= text.Length) return null;
-        var at = text.AsSpan(from).IndexOfAny(anyContent);
-        if (at < 0) return null;
-        var rest = text.AsSpan(from + at);
-        foreach (var token in longestFirst)
+        for (; anyContent is not null && from < text.Length; from++)
         {
-            if (rest.StartsWith(token.Content, StringComparison.Ordinal)) return (from + at, token);
+            var at = text.AsSpan(from).IndexOfAny(anyContent);
+            if (at < 0) return null;
+            from += at;
+            foreach (var token in longestFirst)
+            {
+                if (text.AsSpan(from).StartsWith(token.Content, StringComparison.Ordinal) && Stands(token, text, from) && accepts?.Invoke(token, from) != false) return (from, token);
+            }
         }
 
         return null;
     }
+
+    private static bool Stands(AddedToken token, string text, int start)
+    {
+        var end = start + token.Content.Length;
+        return !token.SingleWord || ((start == 0 || !char.IsLetterOrDigit(text[start - 1])) && (end == text.Length || !char.IsLetterOrDigit(text[end])));
+    }
 }
+
+/// <summary>A part of a text.</summary>
+/// <param name="Token">The added token that it is; null where it is text.</param>
+/// <param name="Start">Its first character.</param>
+/// <param name="End">One more than its last character.</param>
+internal readonly record struct TextSpan(AddedToken? Token, int Start, int End);

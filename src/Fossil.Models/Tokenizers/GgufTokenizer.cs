@@ -65,7 +65,8 @@ internal static class GgufTokenizer
             EosTokenId = eos,
             PadTokenId = Id("padding_token_id"),
             UnkTokenId = Id("unknown_token_id"),
-            ChatTemplate = metadata.FindString("tokenizer.chat_template"),
+            SpecialTokens = SpecialTokenTexts.Roles.Select(role => (role.Name, Id: Id(role.GgufName))).Where(role => role.Id is not null).ToDictionary(role => role.Name, role => tokens[role.Id!.Value]),
+            ChatTemplates = ChatTemplateFiles.Read(metadata),
         };
     }
 

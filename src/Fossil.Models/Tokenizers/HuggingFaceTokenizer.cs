@@ -10,10 +10,9 @@ internal static class HuggingFaceTokenizer
 {
     public const string FileName = "tokenizer.json";
     public const string ConfigFileName = "tokenizer_config.json";
-    public const string TemplateFileName = "chat_template.jinja";
 
     /// <summary>The files of a folder that belong to its tokenizer.</summary>
-    public static readonly string[] FileNames = [FileName, ConfigFileName, TemplateFileName, "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", SentencePieceModel.FileName];
+    public static readonly string[] FileNames = [FileName, ConfigFileName, ChatTemplateFiles.FileName, ChatTemplateFiles.ProcessorFileName, SpecialTokenTexts.MapFileName, "added_tokens.json", "vocab.json", "merges.txt", SentencePieceModel.FileName];
 
     /// <summary>Reads a folder's tokenizer, from files of the same save.</summary>
     /// <exception cref="TokenizerException">A file is missing, malformed, or of another kind of tokenizer.</exception>
@@ -33,18 +32,14 @@ internal static class HuggingFaceTokenizer
     {
         var definition = ReadVocabulary(folder, pathOf) with { SourceFolder = folder };
         var configPath = pathOf(ConfigFileName);
-        var templatePath = pathOf(TemplateFileName);
-        if (File.Exists(configPath))
+        using var config = File.Exists(configPath) ? Parse(configPath) : null;
+        if (config is not null) definition = AddConfig(definition, config.RootElement, configPath);
+        else if (definition.Scores is not null) definition = AddEnds(definition, addsBos: true, addsEos: false);
+        return definition with
         {
-            using var config = Parse(configPath);
-            definition = AddConfig(definition, config.RootElement, configPath);
-        }
-        else if (definition.Scores is not null)
-        {
-            definition = AddEnds(definition, addsBos: true, addsEos: false);
-        }
-
-        return File.Exists(templatePath) ? definition with { ChatTemplate = File.ReadAllText(templatePath) } : definition;
+            SpecialTokens = SpecialTokenTexts.Read(definition, config?.RootElement, pathOf),
+            ChatTemplates = ChatTemplateFiles.Read(folder, pathOf, config?.RootElement),
+        };
     }
 
     private static TokenizerDefinition ReadVocabulary(string folder, Func<string, string> pathOf)
@@ -116,7 +111,6 @@ internal static class HuggingFaceTokenizer
             EosTokenId = Id("eos_token") ?? (isModel ? definition.EosTokenId : null),
             PadTokenId = Id("pad_token") ?? (isModel ? definition.PadTokenId : null),
             UnkTokenId = Id("unk_token") ?? definition.UnkTokenId,
-            ChatTemplate = config.Optional("chat_template") is { } template ? ReadTemplate(template, path) : null,
         };
         return AddEnds(definition, config.Flag("add_bos_token", path, fallback: isModel), config.Flag("add_eos_token", path));
     }
@@ -137,13 +131,6 @@ internal static class HuggingFaceTokenizer
             .Select(marker => ReadAdded(marker.Value, int.TryParse(marker.Name, CultureInfo.InvariantCulture, out var id) && id >= 0 ? id : throw new TokenizerException(path, $"added_tokens_decoder has the id '{marker.Name}', which is none."), path))
             .Where(token => !known.Contains(token.Id));
         return definition with { AddedTokens = [.. definition.AddedTokens, .. more] };
-    }
-
-    /// <summary>One template, or of several by name the one called "default".</summary>
-    private static string? ReadTemplate(JsonElement template, string path)
-    {
-        if (template.ValueKind != JsonValueKind.Array) return template.AsText("chat_template", path);
-        return template.EnumerateArray().Where(named => named.Text("name", path) == "default").Select(named => named.Text("template", path)).FirstOrDefault();
     }
 
     private static AddedToken ReadAdded(JsonElement token, string path) => ReadAdded(token, token.Member("id", path).AsId(token.Text("content", path), path), path);

@@ -38,7 +38,7 @@ internal static class HuggingFaceTokenizerWriter
             {
                 ["type"] = "BPE",
                 ["dropout"] = null,
-                ["unk_token"] = rules is null ? null : Content(definition, definition.UnkTokenId),
+                ["unk_token"] = rules is null ? null : definition.TextOf(definition.UnkTokenId),
                 ["continuing_subword_prefix"] = null,
                 ["end_of_word_suffix"] = null,
                 ["fuse_unk"] = rules?.FuseUnknown == true,
@@ -70,18 +70,15 @@ internal static class HuggingFaceTokenizerWriter
         {
             ["add_prefix_space"] = false,
             ["added_tokens_decoder"] = decoder,
-            ["bos_token"] = Content(definition, definition.BosTokenId),
-            ["chat_template"] = definition.ChatTemplate,
+            ["bos_token"] = definition.TextOf(definition.BosTokenId),
+            ["chat_template"] = ChatTemplateFiles.ToJson(definition.ChatTemplates),
             ["clean_up_tokenization_spaces"] = false,
-            ["eos_token"] = Content(definition, definition.EosTokenId),
-            ["pad_token"] = Content(definition, definition.PadTokenId),
+            ["eos_token"] = definition.TextOf(definition.EosTokenId),
+            ["pad_token"] = definition.TextOf(definition.PadTokenId),
             ["tokenizer_class"] = "PreTrainedTokenizerFast",
-            ["unk_token"] = Content(definition, definition.UnkTokenId),
+            ["unk_token"] = definition.TextOf(definition.UnkTokenId),
         };
     }
-
-    private static string? Content(TokenizerDefinition definition, int? id) =>
-        id is null ? null : definition.AddedTokens.FirstOrDefault(token => token.Id == id)?.Content ?? definition.Vocabulary.FirstOrDefault(token => token.Value == id).Key;
 
     // Markers are listed among the model's tokens too, as transformers counts on.
     private static IEnumerable<KeyValuePair<string, int>> AllTokens(TokenizerDefinition definition) =>

@@ -42,8 +42,14 @@ public sealed class PretrainedTokenizer
     /// <summary>Id of the token for what has none; null where the model has none, as byte-level vocabularies need none.</summary>
     public int? UnkTokenId => Definition.UnkTokenId;
 
-    /// <summary>The chat template, in Jinja; null where the model has none.</summary>
+    /// <summary>The chat template that is used where none is named, in Jinja; null where the model has none.</summary>
     public string? ChatTemplate => Definition.ChatTemplate;
+
+    /// <summary>All chat templates, in Jinja, by name: "default", and others such as "tool_use" and "rag".</summary>
+    public IReadOnlyDictionary<string, string> ChatTemplates => Definition.ChatTemplates;
+
+    /// <summary>The texts of the tokens that have a role, by its name in <c>tokenizer_config.json</c>: <c>bos_token</c>, <c>eos_token</c>, …, those only that the model has. Chat templates use them.</summary>
+    public IReadOnlyDictionary<string, string> SpecialTokens => Definition.SpecialTokens;
 
     /// <summary>The tokens that are found in the text before it is split into words.</summary>
     public IReadOnlyList<AddedToken> AddedTokens => Definition.AddedTokens;
@@ -81,7 +87,14 @@ public sealed class PretrainedTokenizer
         ArgumentNullException.ThrowIfNull(text);
         var ids = new List<int>();
         if (addSpecialTokens) ids.AddRange(Definition.Prefix);
-        EncodePart(text, PartStart.Text, parseSpecialTokens, ids);
+        var start = PartStart.Text;
+        foreach (var (token, from, end) in (parseSpecialTokens ? anyAdded : addedText).Spans(text))
+        {
+            if (token is not null) ids.Add(token.Id);
+            else encoder.Encode(text[from..end], start, ids);
+            start = PartStart.AddedToken;
+        }
+
         if (addSpecialTokens) ids.AddRange(Definition.Suffix);
         return [.. ids];
     }
@@ -108,19 +121,11 @@ public sealed class PretrainedTokenizer
     /// <summary>The id of an added token; null where there is none of that text.</summary>
     public int? IdOf(string addedToken) => Definition.AddedTokens.FirstOrDefault(token => token.Content == addedToken)?.Id;
 
-    /// <summary>Cuts a text into added tokens and what is between them.</summary>
-    internal IEnumerable<(AddedToken? Token, string Text)> FindAddedTokens(string text) => anyAdded.Split(text);
+    /// <summary>Cuts a text into added tokens, of those that <paramref name="accepts"/> takes at their place, and what is between them.</summary>
+    internal IEnumerable<TextSpan> FindAddedTokens(string text, Func<AddedToken, int, bool> accepts) => anyAdded.Spans(text, accepts);
 
-    /// <summary>Appends the ids of a text that may stand behind something else.</summary>
-    internal void EncodePart(string text, PartStart start, bool parseSpecialTokens, List<int> ids)
-    {
-        foreach (var (token, part) in (parseSpecialTokens ? anyAdded : addedText).Split(text))
-        {
-            if (token is not null) ids.Add(token.Id);
-            else encoder.Encode(part, start, ids);
-            start = PartStart.AddedToken;
-        }
-    }
+    /// <summary>Appends the ids of a text without added tokens.</summary>
+    internal void EncodeText(string text, PartStart start, List<int> ids) => encoder.Encode(text, start, ids);
 }
 
 /// <summary>Turns ids that come one by one into text that never ends inside a character; together it is what <see cref="PretrainedTokenizer.Decode"/> gives.</summary>

@@ -53,8 +53,18 @@ internal sealed record TokenizerDefinition
     /// <summary>Id of the token for what has none.</summary>
     public int? UnkTokenId { get; init; }
 
-    /// <summary>The chat template, in Jinja.</summary>
-    public string? ChatTemplate { get; init; }
+    /// <summary>The texts of the tokens that have a role, by the role's name in <c>tokenizer_config.json</c>.</summary>
+    public IReadOnlyDictionary<string, string> SpecialTokens { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>The chat templates, in Jinja, by name.</summary>
+    public IReadOnlyDictionary<string, string> ChatTemplates { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>The chat template that is used where none is named.</summary>
+    public string? ChatTemplate => ChatTemplates.GetValueOrDefault(ChatTemplateFiles.Default);
+
+    /// <summary>The text of an id; null where it has none.</summary>
+    public string? TextOf(int? id) =>
+        id is null ? null : AddedTokens.FirstOrDefault(token => token.Id == id)?.Content ?? Vocabulary.FirstOrDefault(token => token.Value == id).Key;
 }
 
 /// <summary>The pre-tokenizers that GGUF files know by a name.</summary>

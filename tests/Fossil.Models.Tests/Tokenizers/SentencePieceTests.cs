@@ -200,7 +200,8 @@ public sealed class SentencePieceTests : IDisposable
     {
         var json = Json();
         foreach (var piece in new[] { "[", "]", "I", "N", "S", "T", "/" }) json["model"]!["vocab"]![piece] = ((JsonObject)json["model"]!["vocab"]!).Count;
-        File.WriteAllText(folder["tokenizer_config.json"], """{"bos_token":"<s>","eos_token":"</s>","chat_template":"{% if '<<SYS>>' in content %}[INST]"}""");
+        File.WriteAllText(folder["tokenizer_config.json"], """{"bos_token":"<s>","eos_token":"</s>"}""");
+        File.WriteAllText(folder["chat_template.jinja"], "{% for m in messages %}{{ bos_token + '[INST] ' + m.content.strip() + ' [/INST]' if m.role == 'user' else ' ' + m.content.strip() + ' ' + eos_token }}{% endfor %}");
         var tokenizer = Load(json);
         ConversationTurn[] turns = [new("user", "the a"), new("assistant", "ab")];
         var (ids, learned) = ChatTemplate.Of(tokenizer).EncodeForTraining(tokenizer, turns);

@@ -42,7 +42,7 @@ public sealed class SmolLM2ChatDataTests : IDisposable
     public void AConversationThatTheTemplateRefusesIsNamedWithItsLine()
     {
         var tokenizer = PretrainedTokenizer.FromGguf(SmolLM2.Model);
-        var alternating = ChatTemplate.Recognize("[INST] <<SYS>>");
+        var alternating = ChatTemplate.Parse("{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('user and assistant alternate') }}{% endif %}{{ m.content + '\n' }}{% endfor %}");
         File.WriteAllText(path, """
             {"prompt": "a", "completion": "b"}
             {"messages": [{"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}]}

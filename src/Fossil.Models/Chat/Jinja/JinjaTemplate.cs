@@ -7,14 +7,19 @@ namespace Fossil.Models.Chat.Jinja;
 internal sealed class JinjaTemplate
 {
     private readonly TemplateSource source;
-    private readonly Block body;
-    private readonly IReadOnlyDictionary<string, NamedBlockStatement> blocks;
+    private readonly ParsedTemplate parsed;
 
     private JinjaTemplate(TemplateSource source)
     {
         this.source = source;
-        (body, blocks) = JinjaParser.Parse(source);
+        parsed = JinjaParser.Parse(source);
     }
+
+    /// <summary>The template's text, its lines ending in <c>\n</c>.</summary>
+    public string Text => source.Text;
+
+    /// <summary>Whether it says by <c>generation</c> blocks what is to be learned.</summary>
+    public bool HasGenerationBlocks => parsed.HasGenerationBlocks;
 
     /// <summary>Reads a template.</summary>
     /// <exception cref="ChatTemplateException">It is not written in the template language.</exception>
@@ -29,8 +34,8 @@ internal sealed class JinjaTemplate
     {
         var context = new RenderContext(variables, now, limits ?? new RenderLimits());
         var renderer = new Renderer(source, context);
-        context.Root.Set("self", new NamedBlocks(blocks, renderer));
-        return body.Capture(context.Root, renderer);
+        context.Root.Set("self", new NamedBlocks(parsed.Blocks, renderer));
+        return parsed.Body.Capture(context.Root, renderer);
     }
 }
 

@@ -13,6 +13,7 @@ internal sealed partial class JinjaParser
     private List<(string Name, int Offset, bool IsFilter)> uses = [];
 
     private readonly Dictionary<string, NamedBlockStatement> blocks = [];
+    private bool hasGenerationBlocks;
 
     private int loopsInFunction;
     private int loopsAround;
@@ -114,7 +115,7 @@ internal sealed partial class JinjaParser
             "call" => ParseCall(token.Offset),
             "with" => ParseWith(token.Offset),
             "filter" => Inner(() => new FilterStatement(token.Offset, ParseFilter(null, startsInline: true)!, ParseOnlyBody("filter", "endfilter"))),
-            "generation" => new GenerationStatement(token.Offset, ParseFunctionBody(() => ParseOnlyBody("generation", "endgeneration"))),
+            "generation" => ParseGeneration(token.Offset),
             "block" => ParseNamedBlock(token.Offset),
             "print" => ParsePrint(token.Offset),
             "break" => ParseLoopControl(token, Flow.Break),
@@ -227,6 +228,12 @@ internal sealed partial class JinjaParser
         var body = Inner(read);
         loopsInFunction = loops;
         return body;
+    }
+
+    private GenerationStatement ParseGeneration(int offset)
+    {
+        hasGenerationBlocks = true;
+        return new(offset, ParseFunctionBody(() => ParseOnlyBody("generation", "endgeneration")));
     }
 
     private WithStatement ParseWith(int offset)

@@ -22,15 +22,15 @@ internal sealed partial class JinjaParser
 
     private JinjaToken Ahead => tokens[Math.Min(position + 1, tokens.Count - 1)];
 
-    /// <summary>Reads a template: what it writes, and its named blocks.</summary>
+    /// <summary>Reads a template.</summary>
     /// <exception cref="ChatTemplateException">It is not written in the template language.</exception>
-    public static (Block Body, IReadOnlyDictionary<string, NamedBlockStatement> Blocks) Parse(TemplateSource source)
+    public static ParsedTemplate Parse(TemplateSource source)
     {
         var parser = new JinjaParser(source);
         var body = parser.ParseBody([]);
         if (parser.Current.Kind != TokenKind.End) throw parser.Unexpected("the end of the template");
         parser.CheckNames();
-        return (body, parser.blocks);
+        return new ParsedTemplate(body, parser.blocks, parser.hasGenerationBlocks);
     }
 
     private JinjaToken Next()
@@ -263,3 +263,9 @@ internal sealed partial class JinjaParser
         return new ListExpression(offset, items, IsTuple: true);
     }
 }
+
+/// <summary>A template's tree.</summary>
+/// <param name="Body">What it writes.</param>
+/// <param name="Blocks">Its named blocks.</param>
+/// <param name="HasGenerationBlocks">Whether it says by <c>generation</c> blocks what is to be learned.</param>
+internal sealed record ParsedTemplate(Block Body, IReadOnlyDictionary<string, NamedBlockStatement> Blocks, bool HasGenerationBlocks);
