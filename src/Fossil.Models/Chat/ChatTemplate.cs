@@ -171,9 +171,9 @@ public sealed class ChatTemplate
     private ChatExample EncodeForTraining(PretrainedTokenizer tokenizer, ChatConversation conversation)
     {
         var learned = LearnedText.Of(this, conversation);
-        if (learned.UnlearnedAnswers.Count > 0 && Interlocked.Exchange(ref hasWarned, 1) == 0)
+        if (!learned.IsStable && Interlocked.Exchange(ref hasWarned, 1) == 0)
         {
-            FossilWarnings.Report("The chat template writes answers differently once other messages follow (it drops thoughts of earlier turns, for instance). Such answers are not learned; of most conversations that leaves the last one.");
+            FossilWarnings.Report("The chat template writes a conversation differently from what the model sees when it answers (it drops thoughts of earlier turns, for instance, or moves the instructions). Of such a conversation the last answer is learned, and earlier ones where they stand as they were answered.");
         }
 
         var (ids, isLearned) = ChatTokens.EncodeForTraining(tokenizer, learned);

@@ -41,7 +41,7 @@ internal sealed class ChatTokens
     public static int[] Encode(PretrainedTokenizer tokenizer, MarkedText text)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
-        return [.. new ChatTokens(tokenizer, new LearnedText(text, [], [], [])).ids];
+        return [.. new ChatTokens(tokenizer, new LearnedText(text, [], [], [], IsStable: true)).ids];
     }
 
     /// <summary>The ids of a text, and for each whether it is learned: whether any of its characters is.</summary>

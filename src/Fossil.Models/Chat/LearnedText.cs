@@ -7,7 +7,8 @@ namespace Fossil.Models.Chat;
 /// <param name="Spans">What is learned, in order.</param>
 /// <param name="Cuts">Where generation would begin: no token stands across these places.</param>
 /// <param name="UnlearnedAnswers">The messages that are answers and yet not learned.</param>
-internal sealed record LearnedText(MarkedText Text, IReadOnlyList<(int Start, int End)> Spans, IReadOnlyList<int> Cuts, IReadOnlyList<int> UnlearnedAnswers)
+/// <param name="IsStable">Whether each answer stands where it would have been generated, behind the same text.</param>
+internal sealed record LearnedText(MarkedText Text, IReadOnlyList<(int Start, int End)> Spans, IReadOnlyList<int> Cuts, IReadOnlyList<int> UnlearnedAnswers, bool IsStable)
 {
     /// <summary>Finds what is learned of a conversation.</summary>
     /// <exception cref="ChatTemplateException">The template refuses the conversation, or none of its answers can be learned.</exception>
@@ -42,7 +43,7 @@ internal sealed record LearnedText(MarkedText Text, IReadOnlyList<(int Start, in
 
             // Where the text before an answer is not as it was when the answer was generated, its block's start has to do.
             var starts = answers.Select(StartOf).ToList();
-            return new LearnedText(text, spans, [.. starts.Contains(null) ? starts.OfType<int>().Concat(spans.Select(span => span.Start)).Distinct().Order() : starts.OfType<int>()], []);
+            return new LearnedText(text, spans, [.. starts.Contains(null) ? starts.OfType<int>().Concat(spans.Select(span => span.Start)).Distinct().Order() : starts.OfType<int>()], [], IsStable: true);
         }
 
         /// <summary>What each answer adds to the text before it, with the beginning of an answer.</summary>
@@ -50,29 +51,36 @@ internal sealed record LearnedText(MarkedText Text, IReadOnlyList<(int Start, in
         {
             var spans = new List<(int Start, int End)>();
             var unlearned = new List<int>();
+            var isStable = true;
             foreach (var answer in answers)
             {
-                var start = StartOf(answer) ?? (answer == answers[^1] ? StartOfLast(answer) : null);
+                var start = StartOf(answer);
+                isStable &= start is not null;
+                if (answer == answers[^1]) start ??= StartOfText(answer, TryRender(answer, addGenerationPrompt: false));
                 if (start is { } from && EndOf(answer, from) is { } to && to > from && (spans.Count == 0 || from >= spans[^1].End)) spans.Add((from, to));
                 else unlearned.Add(answer);
             }
 
-            return new LearnedText(text, spans, [.. spans.Select(span => span.Start)], unlearned);
+            return new LearnedText(text, spans, [.. spans.Select(span => span.Start)], unlearned, isStable && unlearned.Count == 0);
         }
 
-        /// <summary>Where generation of an answer would have begun; null where the text before it is another by now.</summary>
-        private int? StartOf(int answer) => TryRender(answer, addGenerationPrompt: true) is { } before && text.Value.StartsWith(before.Value, StringComparison.Ordinal) ? before.Value.Length : null;
+        /// <summary>Where generation of an answer would have begun; null where the text before it is another by now. White space at the end of the answer's beginning may differ.</summary>
+        private int? StartOf(int answer)
+        {
+            if (TryRender(answer, addGenerationPrompt: true) is not { } prompt) return null;
+            if (text.Value.StartsWith(prompt.Value, StringComparison.Ordinal)) return prompt.Value.Length;
+            return text.Value.StartsWith(prompt.Value.TrimEnd(), StringComparison.Ordinal) ? StartOfText(answer, new MarkedText(prompt.Value.TrimEnd())) : null;
+        }
 
         /// <summary>
-        /// Where the last answer begins whose beginning is written otherwise for generation (with an open thought, say): behind what both have, by an answer that has nothing in common with any.
-        /// The messages before must be written as they stand, or they would be taken for part of it.
+        /// Where an answer's own text begins: where an answer begins to differ that has nothing in common with any. Null where the messages before are written otherwise by now, which would be taken for it.
         /// </summary>
-        private int? StartOfLast(int answer)
+        private int? StartOfText(int answer, MarkedText? before)
         {
-            if (TryRender(answer, addGenerationPrompt: true) is not { } prompt || TryRender(answer, addGenerationPrompt: false) is not { } before) return null;
-            if (!text.Value.StartsWith(before.Value, StringComparison.Ordinal) || !prompt.Value.StartsWith(before.Value, StringComparison.Ordinal)) return null;
             if (TryRender(conversation.Until(answer, addGenerationPrompt: false).And(ChatConversation.Answer(TurnProbe.Answer))) is not { } probe) return null;
-            return Math.Min(prompt.Value.AsSpan().CommonPrefixLength(probe.Value), prompt.Value.AsSpan().CommonPrefixLength(text.Value));
+            var start = text.Value.AsSpan().CommonPrefixLength(probe.Value);
+            var isWritten = probe.Value.AsSpan(start).StartsWith(TurnProbe.Answer, StringComparison.Ordinal);
+            return isWritten || (before is not null && text.Value.StartsWith(before.Value, StringComparison.Ordinal)) ? start : null;
         }
 
         /// <summary>Where an answer ends: behind its end marker, or where there is none behind all that the template writes; null where the text up to there is another by now.</summary>
@@ -82,8 +90,9 @@ internal sealed record LearnedText(MarkedText Text, IReadOnlyList<(int Start, in
             if ((isLast ? text : TryRender(answer + 1, addGenerationPrompt: false)) is not { } upTo || upTo.Value.Length < start) return null;
             var said = upTo.Value.Length;
             while (said > start && (upTo.MarkAt(said - 1) & MarkedText.ConversationBit) == 0) said--;
-            var end = EndMarker(upTo.Value, said) ?? upTo.Value.Length;
-            return text.Value.AsSpan().StartsWith(upTo.Value.AsSpan(0, end), StringComparison.Ordinal) ? end : null;
+            var same = text.Value.AsSpan().CommonPrefixLength(upTo.Value);
+            var end = EndMarker(upTo.Value, said) ?? Math.Max(said, same);
+            return end <= same ? end : null;
         }
 
         /// <summary>The end of the marker behind what was said, which may be followed by white space or, where a template always writes it, the beginning of the next answer.</summary>

@@ -1,10 +1,11 @@
+using System.Text.RegularExpressions;
 using Fossil.Models.Chat.Jinja;
 using Fossil.Training;
 
 namespace Fossil.Models.Chat;
 
 /// <summary>Learns how a template writes an answer by having one written whose text nobody else writes.</summary>
-internal static class TurnProbe
+internal static partial class TurnProbe
 {
     /// <summary>The answer's text: a character of private use, which no template writes.</summary>
     public const string Answer = "\uE001";
@@ -35,12 +36,14 @@ internal static class TurnProbe
         return template.EosToken;
     }
 
-    /// <summary>The first of <paramref name="markers"/> in a text, the longest where several begin there; where there is none, the first word.</summary>
-    private static string FirstMarker(string text, IReadOnlyCollection<string> markers)
-    {
-        var found = markers.Select(marker => (At: text.IndexOf(marker, StringComparison.Ordinal), marker)).Where(found => found.At >= 0).OrderBy(found => found.At).ThenByDescending(found => found.marker.Length);
-        return found.Select(first => first.marker).FirstOrDefault() ?? text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).FirstOrDefault() ?? string.Empty;
-    }
+    /// <summary>The first in a text of <paramref name="markers"/> or of what looks like one, the longest where several begin there; where there is none, the first word.</summary>
+    private static string FirstMarker(string text, IReadOnlyCollection<string> markers) => markers.Concat(MarkerLike().Matches(text).Select(match => match.Value))
+        .Select(marker => (At: text.IndexOf(marker, StringComparison.Ordinal), Text: marker)).Where(found => found.At >= 0)
+        .OrderBy(found => found.At).ThenByDescending(found => found.Text.Length)
+        .Select(found => found.Text).FirstOrDefault() ?? text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).FirstOrDefault() ?? string.Empty;
+
+    [GeneratedRegex(@"<[^<>\s]+>|\[[^\[\]\s]+\]")]
+    private static partial Regex MarkerLike();
 
     private static IEnumerable<ConversationTurn[]> Conversations()
     {

@@ -67,8 +67,13 @@ public sealed partial class LlamaForCausalLM
         if (tokenizer is not null) files.AddRange(HuggingFaceTokenizerWriter.Files(tokenizer.Definition));
 
         // What an earlier save in another number of files left would be taken for part of this one: what its index names, and the names that are written here. Others are the user's.
+        // So would files of another tokenizer.
         var indexed = new Lazy<HashSet<string>>(() => IndexedFiles(Path.Combine(folder, IndexFile)));
-        AtomicFolder.Write(folder, name => name is SingleFile or IndexFile || ShardName().IsMatch(name) || indexed.Value.Contains(name), files);
+        AtomicFolder.Write(
+            folder,
+            name => name is SingleFile or IndexFile || ShardName().IsMatch(name) || indexed.Value.Contains(name) || (tokenizer is not null && HuggingFaceTokenizer.FileNames.Contains(name)),
+            files);
+        if (tokenizer is not null) ChatTemplateFiles.WriteAdditional(folder, tokenizer.Definition);
     }
 
     /// <summary>The tensor files that an index names; none where it is not there or no index, which is then replaced all the same.</summary>

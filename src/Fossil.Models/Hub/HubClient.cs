@@ -124,7 +124,7 @@ public sealed class HubClient : IDisposable
     {
         foreach (var file in files) HubCache.CheckFileName(file);
         var isWhole = files.Contains(Weights);
-        bool IsNeeded(string file) => !file.Contains('/')
+        bool IsNeeded(string file) => Path.GetDirectoryName(file) is "" or ChatTemplateFiles.AdditionalFolder
             && (isWhole && file == Weights
                 || !isWhole && (file == WeightsIndex || (file.StartsWith("model-", StringComparison.Ordinal) && file.EndsWith(".safetensors", StringComparison.Ordinal)))
                 || (file.EndsWith(".json", StringComparison.Ordinal) && !file.EndsWith(".index.json", StringComparison.Ordinal))

@@ -50,10 +50,11 @@ public sealed partial class HubClientTests : IDisposable
         hub.Files["consolidated.safetensors"] = new byte[7];
         hub.Files["pytorch_model.bin.index.json"] = new byte[8];
         hub.Files["chat_template.jinja"] = new byte[9];
+        hub.Files["additional_chat_templates/rag.jinja"] = new byte[8];
         var snapshot = await DownloadModel();
         Assert.Equal(
-            ["chat_template.jinja", "config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"],
-            Directory.EnumerateFiles(snapshot).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+            ["additional_chat_templates/rag.jinja", "chat_template.jinja", "config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"],
+            Directory.EnumerateFiles(snapshot, "*", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(snapshot, file)).Order(StringComparer.Ordinal));
         Assert.Equal(snapshot, await DownloadModel(options with { IsOffline = true }));
         File.Delete(Path.Combine(snapshot, "model-00002-of-00002.safetensors"));
         await Fails(HubError.Offline, () => DownloadModel(options with { IsOffline = true }));

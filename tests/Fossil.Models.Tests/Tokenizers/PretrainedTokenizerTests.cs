@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Fossil.Models.Export;
+using Fossil.Models.Gguf;
 using Fossil.Models.Tokenizers;
 using Fossil.TestData;
 
@@ -103,7 +105,44 @@ public sealed class PretrainedTokenizerTests : IDisposable
         Assert.Equal([300], tokenizer.Encode(""));
         File.WriteAllText(folder["chat_template.jinja"], "from a file");
         Assert.Equal("from a file", PretrainedTokenizer.FromPretrained(folder.Path).ChatTemplate);
+        Assert.Equal(["bos_token", "eos_token"], tokenizer.SpecialTokens.Keys);
+        Assert.Equal(["<s>", "</s>"], tokenizer.SpecialTokens.Values);
     }
+
+    [Fact]
+    public void Chat_templates_come_from_every_place_and_go_on_to_folders_and_gguf()
+    {
+        var json = Model([], []);
+        json["added_tokens"] = new JsonArray(Added(300, "<s>"), Added(301, "</s>"));
+        File.WriteAllText(folder["chat_template.json"], """{"chat_template":"of a processor"}""");
+        Assert.Equal("of a processor", Load(json).ChatTemplate);
+        File.WriteAllText(folder["tokenizer_config.json"], """{"eos_token":"</s>","chat_template":[{"name":"tool_use","template":"t"},{"name":"default","template":"d"}]}""");
+        Assert.Equal([("tool_use", "t"), ("default", "d")], Templates(Load(json)));
+        Directory.CreateDirectory(folder["additional_chat_templates"]);
+        File.WriteAllText(Path.Combine(folder["additional_chat_templates"], "rag.jinja"), "{{ r }}\n");
+        Assert.Equal([("rag", "{{ r }}\n"), ("tool_use", "t"), ("default", "d")], Templates(Load(json)));
+        File.WriteAllText(folder["chat_template.jinja"], "from a file\n");
+        var tokenizer = Load(json);
+        Assert.Equal([("default", "from a file\n"), ("rag", "{{ r }}\n")], Templates(tokenizer));
+
+        var metadata = new GgufMetadata();
+        GgufTokenizerWriter.Write(tokenizer.Definition, 302, metadata);
+        var fromGguf = new PretrainedTokenizer(GgufTokenizer.Read(metadata));
+        Assert.Equal(Templates(tokenizer), Templates(fromGguf));
+        Assert.Equal("</s>", fromGguf.SpecialTokens["eos_token"]);
+
+        using var model = new LlamaForCausalLM(new LlamaConfig { VocabSize = 302, HiddenSize = 4, IntermediateSize = 4, NumHiddenLayers = 1, NumAttentionHeads = 1, NumKeyValueHeads = 1, HeadDim = 4 });
+        using var target = new TemporaryFolder();
+        foreach (var source in new[] { tokenizer, fromGguf })
+        {
+            model.SavePretrained(target.Path, tokenizer: source);
+            Assert.Equal(Templates(tokenizer), Templates(PretrainedTokenizer.FromPretrained(target.Path)));
+        }
+
+        Assert.Empty(Directory.EnumerateFiles(target["additional_chat_templates"]));
+    }
+
+    private static (string Name, string Text)[] Templates(PretrainedTokenizer tokenizer) => [.. tokenizer.ChatTemplates.Select(template => (template.Key, template.Value))];
 
     [Theory]
     [InlineData("""{"model":{"type":"Unigram","vocab":[],"merges":[]}}""", "Unigram")]
