@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Fossil.Serialization;
 
 namespace Fossil.Models.Tokenizers;
 
