@@ -25,6 +25,12 @@ public static class DataFolders
     /// <summary>The folder of chat renderings; skips the test where there is none.</summary>
     public static string RequireGoldenChat() => Require(GoldenChat, "No golden chats: set FOSSIL_GOLDEN_CHAT to their folder.");
 
+    /// <summary>Quantised weights (FOSSIL_GOLDEN_QUANTISED); null where there are none.</summary>
+    public static string? GoldenQuantised { get; } = Find("FOSSIL_GOLDEN_QUANTISED", Path.Combine("golden", "quantised"));
+
+    /// <summary>The folder of the quantised weights; skips the test where there is none.</summary>
+    public static string RequireGoldenQuantised() => Require(GoldenQuantised, "No golden quantised weights: set FOSSIL_GOLDEN_QUANTISED to their folder.");
+
     /// <summary>Adapters on a model with tied weights (FOSSIL_GOLDEN_TIED); null where there are none.</summary>
     public static string? GoldenTied { get; } = Find("FOSSIL_GOLDEN_TIED", Path.Combine("golden", "tied"));
 

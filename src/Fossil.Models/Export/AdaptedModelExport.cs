@@ -59,7 +59,7 @@ public static class AdaptedModelExport
     /// <summary>Writes the model with its merged and its active adapters merged into it as a GGUF file: as it computes. The model itself stays as it is, to the bit.</summary>
     /// <param name="adapted">The adapted <see cref="LlamaForCausalLM"/>.</param>
     /// <param name="path">The file.</param>
-    /// <param name="type">How matrices are stored: F32, F16, BF16 or Q8_0.</param>
+    /// <param name="type">How matrices are stored: F32, F16, BF16, Q8_0, Q5_1, Q5_0, Q4_1, Q4_0 or MXFP4.</param>
     /// <param name="tokenizer">The tokenizer to put into the file; none where null.</param>
     /// <param name="metadata">Further metadata to carry over, e.g. that of the GGUF file that the model comes from.</param>
     /// <exception cref="ExportException">The model is no <see cref="LlamaForCausalLM"/>, a weight is beyond what F16 can hold, or GGUF has no name for the tokenizer's pre-tokenizer.</exception>

@@ -28,7 +28,7 @@ internal static class GgufModelWriter
 
         foreach (var (key, value) in OfConfig(config)) metadata[$"{architecture}.{key}"] = GgufValue.Of(value);
         metadata["general.file_type"] = GgufValue.Of(FileType(type));
-        if (type == GgufTensorType.Q8_0) metadata["general.quantization_version"] = GgufValue.Of(QuantizationVersion);
+        if (type.ToTorch() is null) metadata["general.quantization_version"] = GgufValue.Of(QuantizationVersion);
         if (tokenizer is not null) GgufTokenizerWriter.Write(tokenizer, config.VocabSize, metadata);
         AddTokenIds(config, metadata);
         return metadata;
@@ -99,9 +99,14 @@ internal static class GgufModelWriter
     {
         GgufTensorType.F32 => 0,
         GgufTensorType.F16 => 1,
+        GgufTensorType.Q4_0 => 2,
+        GgufTensorType.Q4_1 => 3,
         GgufTensorType.Q8_0 => 7,
+        GgufTensorType.Q5_0 => 8,
+        GgufTensorType.Q5_1 => 9,
         GgufTensorType.BF16 => 32,
-        _ => throw new ExportException($"Matrices cannot be stored as {type}, only as F32, F16, BF16 or Q8_0."),
+        GgufTensorType.MXFP4 => 38,
+        _ => throw new ExportException($"Matrices cannot be stored as {type}, only as {GgufWriter.WrittenTypes}."),
     };
 
     private static IEnumerable<(string Key, object Value)> OfConfig(LlamaConfig config)

@@ -95,7 +95,7 @@ public sealed partial class LlamaForCausalLM
 
     /// <summary>Writes the model as a GGUF file for llama.cpp, Ollama and LLamaSharp. Adapters are not written, nor what they train of the base: merge them first, or save them on their own.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="type">How matrices are stored: F32, F16, BF16 or Q8_0. Vectors are always F32, and matrices whose rows are no multiple of 32 elements F16 instead of Q8_0.</param>
+    /// <param name="type">How matrices are stored: F32, F16, BF16, Q8_0, Q5_1, Q5_0, Q4_1, Q4_0 or MXFP4. Vectors are always F32, and matrices whose rows are no multiple of 32 elements F16 instead of a quantised type.</param>
     /// <param name="tokenizer">The tokenizer to put into the file; none where null, then llama.cpp cannot run it as it stands.</param>
     /// <param name="metadata">Further metadata to carry over, e.g. that of the GGUF file that the model comes from. What follows from the model itself is written anew.</param>
     /// <exception cref="ExportException">A weight is beyond what F16 can hold, or GGUF has no name for the tokenizer's pre-tokenizer.</exception>

@@ -1,3 +1,4 @@
+using Fossil.Models.Gguf.Blocks;
 using Fossil.Serialization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -122,10 +123,10 @@ public sealed unsafe class GgufFile : IDisposable
         var elements = info.Shape.Aggregate(1L, (product, dimension) => product * dimension);
         var (blockElements, blockBytes) = info.Type.Block();
         var stored = info.Type.ToTorch();
-        var decode = GgufBlocks.For(info.Type);
-        if (stored is null && decode is null)
+        var block = GgufBlock.For(info.Type);
+        if (stored is null && block is null)
         {
-            throw new GgufException(GgufError.UnsupportedTensorType, Path, $"tensor '{info.Name}' is of type {info.Type}, which this reader does not dequantise. Quantise the model as Q8_0, Q6_K, Q4_K or another type of one block size, or convert it to F16.");
+            throw new GgufException(GgufError.UnsupportedTensorType, Path, $"tensor '{info.Name}' is of type {info.Type}, in which ggml computes, but which no file of weights should hold. Convert the model again.");
         }
 
         var rows = info.Shape[0];
@@ -135,7 +136,7 @@ public sealed unsafe class GgufFile : IDisposable
         }
 
         var pieceElements = heads == 0 ? PieceElements : elements / Math.Max(1, rows);
-        return new PieceReader(stored ?? ScalarType.Float32, decode, elements, pieceElements, pieceElements / blockElements * blockBytes, heads == 0 ? 0 : rows / heads);
+        return new PieceReader(stored ?? ScalarType.Float32, block, elements, pieceElements, pieceElements / blockElements * blockBytes, heads == 0 ? 0 : rows / heads);
     }
 
     private static void Copy(PieceReader reader, byte* source, Tensor flat)
@@ -169,7 +170,7 @@ public sealed unsafe class GgufFile : IDisposable
     public void Dispose() => file.Dispose();
 
     /// <summary>Reads a tensor piece by piece on all processors: runs of elements, or single rows where their order changes.</summary>
-    private sealed class PieceReader(ScalarType dtype, GgufBlocks.Decoder? decode, long elements, long pieceElements, long pieceBytes, long headRows)
+    private sealed class PieceReader(ScalarType dtype, GgufBlock? block, long elements, long pieceElements, long pieceBytes, long headRows)
     {
         public ScalarType Dtype => dtype;
 
@@ -184,7 +185,7 @@ public sealed unsafe class GgufFile : IDisposable
         /// <param name="destination">Where they go.</param>
         public void Read(byte* source, long first, long count, byte* destination)
         {
-            var elementBytes = decode is null ? pieceBytes / pieceElements : sizeof(float);
+            var elementBytes = block is null ? pieceBytes / pieceElements : sizeof(float);
             var firstPiece = first / pieceElements;
             var pieces = (count + pieceElements - 1) / pieceElements;
             Parallel.For(0, pieces, piece =>
@@ -192,8 +193,8 @@ public sealed unsafe class GgufFile : IDisposable
                 var from = source + (SourceOf(firstPiece + piece) * pieceBytes);
                 var to = destination + (piece * pieceElements * elementBytes);
                 var length = Math.Min(pieceElements, count - (piece * pieceElements));
-                if (decode is null) Buffer.MemoryCopy(from, to, length * elementBytes, length * elementBytes);
-                else decode(from, (float*)to, length);
+                if (block is null) Buffer.MemoryCopy(from, to, length * elementBytes, length * elementBytes);
+                else block.Dequantise(from, (float*)to, length);
             });
         }
 

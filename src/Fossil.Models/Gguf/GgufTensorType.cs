@@ -1,3 +1,4 @@
+using Fossil.Models.Gguf.Blocks;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Gguf;
@@ -38,6 +39,7 @@ public enum GgufTensorType
     TQ1_0 = 34,
     TQ2_0 = 35,
     MXFP4 = 39,
+    NVFP4 = 40,
 #pragma warning restore CS1591
 }
 
@@ -51,28 +53,10 @@ internal static class GgufTensorTypes
         GgufTensorType.F16 or GgufTensorType.BF16 or GgufTensorType.I16 => (1, 2),
         GgufTensorType.F32 or GgufTensorType.I32 => (1, 4),
         GgufTensorType.F64 or GgufTensorType.I64 => (1, 8),
-        GgufTensorType.MXFP4 => (32, 17),
-        GgufTensorType.Q4_0 or GgufTensorType.IQ4_NL => (32, 18),
-        GgufTensorType.Q4_1 => (32, 20),
-        GgufTensorType.Q5_0 => (32, 22),
-        GgufTensorType.Q5_1 => (32, 24),
-        GgufTensorType.Q8_0 => (32, 34),
+        // Types that ggml uses while it computes; no weights are stored as them, but the format numbers them.
         GgufTensorType.Q8_1 => (32, 36),
-        GgufTensorType.IQ1_S => (256, 50),
-        GgufTensorType.TQ1_0 => (256, 54),
-        GgufTensorType.IQ1_M => (256, 56),
-        GgufTensorType.IQ2_XXS or GgufTensorType.TQ2_0 => (256, 66),
-        GgufTensorType.IQ2_XS => (256, 74),
-        GgufTensorType.IQ2_S => (256, 82),
-        GgufTensorType.Q2_K => (256, 84),
-        GgufTensorType.IQ3_XXS => (256, 98),
-        GgufTensorType.Q3_K or GgufTensorType.IQ3_S => (256, 110),
-        GgufTensorType.IQ4_XS => (256, 136),
-        GgufTensorType.Q4_K => (256, 144),
-        GgufTensorType.Q5_K => (256, 176),
-        GgufTensorType.Q6_K => (256, 210),
         GgufTensorType.Q8_K => (256, 292),
-        _ => (0, 0),
+        _ => GgufBlock.For(type) is { } block ? (block.Elements, block.Bytes) : (0, 0),
     };
 
     /// <summary>The dtype of libtorch that holds the type's elements as they are; null for blocks.</summary>

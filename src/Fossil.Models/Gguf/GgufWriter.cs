@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using Fossil.Models.Gguf.Blocks;
 using Fossil.Serialization;
 using static TorchSharp.torch;
 
@@ -7,7 +8,7 @@ namespace Fossil.Models.Gguf;
 
 /// <summary>A tensor to be written to a GGUF file.</summary>
 /// <param name="Name">Its name in the file.</param>
-/// <param name="Type">How its elements are stored: F32, F16, BF16 or Q8_0.</param>
+/// <param name="Type">How its elements are stored: F32, F16, BF16, Q8_0, Q5_1, Q5_0, Q4_1, Q4_0 or MXFP4.</param>
 /// <param name="Shape">Its dimensions in PyTorch's order.</param>
 /// <param name="Load">Makes the tensor, of any float dtype, when its turn comes; the writer disposes of it.</param>
 public sealed record GgufTensorSource(string Name, GgufTensorType Type, IReadOnlyList<long> Shape, Func<Tensor> Load);
@@ -17,7 +18,14 @@ public static class GgufWriter
 {
     private const int Alignment = 32;
     private const long CopyChunk = 1 << 28;
+
+    // Elements that one thread quantises at a time; a multiple of every block length.
+    private const int PieceElements = 1 << 15;
+
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    /// <summary>The types that are written, for messages.</summary>
+    internal static string WrittenTypes => string.Join(", ", new[] { GgufTensorType.F32, GgufTensorType.F16, GgufTensorType.BF16 }.Concat(GgufBlock.WrittenTypes));
 
     /// <summary>Writes a file atomically.</summary>
     /// <param name="path">The file.</param>
@@ -35,6 +43,8 @@ public static class GgufWriter
             foreach (var tensor in tensors) WriteTensor(stream, tensor);
         });
     }
+
+    private static bool IsWritten(GgufTensorType type) => type is GgufTensorType.F32 or GgufTensorType.F16 or GgufTensorType.BF16 || GgufBlock.For(type) is { IsWritten: true };
 
     private static byte[] Header(string path, GgufMetadata metadata, IReadOnlyList<GgufTensorSource> tensors)
     {
@@ -58,9 +68,9 @@ public static class GgufWriter
         {
             if (!names.Add(tensor.Name)) throw new GgufException(GgufError.InvalidName, path, $"two tensors are named '{tensor.Name}'.");
             long[] dimensions = [.. tensor.Shape.Reverse()];
-            if (tensor.Type is not (GgufTensorType.F32 or GgufTensorType.F16 or GgufTensorType.BF16 or GgufTensorType.Q8_0))
+            if (!IsWritten(tensor.Type))
             {
-                throw new GgufException(GgufError.UnsupportedTensorType, path, $"tensor '{tensor.Name}' cannot be written as {tensor.Type}, only as F32, F16, BF16 or Q8_0.");
+                throw new GgufException(GgufError.UnsupportedTensorType, path, $"tensor '{tensor.Name}' cannot be written as {tensor.Type}, only as {WrittenTypes}.");
             }
 
             if (dimensions.Length is 0 or > 4 || dimensions[0] % tensor.Type.Block().Elements != 0 || !tensor.Type.TryGetByteCount(dimensions, out var bytes))
@@ -130,7 +140,7 @@ public static class GgufWriter
         for (long done = 0, count = flat.shape[0]; done < count; done += elementsAtATime)
         {
             using var piece = flat.narrow(0, done, Math.Min(elementsAtATime, count - done));
-            ReadOnlySpan<byte> bytes = source.Type == GgufTensorType.Q8_0 ? QuantizeQ8(MemoryMarshal.Cast<byte, float>(piece.bytes)) : piece.bytes;
+            ReadOnlySpan<byte> bytes = GgufBlock.For(source.Type) is { } block ? Quantise(block, MemoryMarshal.Cast<byte, float>(piece.bytes)) : piece.bytes;
             stream.Write(bytes);
             written += bytes.Length;
         }
@@ -138,24 +148,23 @@ public static class GgufWriter
         Pad(stream, written);
     }
 
-    /// <summary>Blocks of 32: a half-precision scale of the largest magnitude / 127, then the rounded quotients (half away from zero, as llama.cpp rounds).</summary>
-    private static byte[] QuantizeQ8(ReadOnlySpan<float> values)
+    private static unsafe byte[] Quantise(GgufBlock block, ReadOnlySpan<float> values)
     {
-        const int Elements = 32, Bytes = 34;
-        var blocks = new byte[values.Length / Elements * Bytes];
-        for (var block = 0; block * Elements < values.Length; block++)
+        var bytes = new byte[values.Length / block.Elements * block.Bytes];
+        var count = values.Length;
+        fixed (float* from = values)
+        fixed (byte* to = bytes)
         {
-            var from = values.Slice(block * Elements, Elements);
-            var to = blocks.AsSpan(block * Bytes, Bytes);
-            var largest = 0f;
-            foreach (var value in from) largest = MathF.Max(largest, MathF.Abs(value));
-            var scale = largest / 127;
-            var inverse = scale == 0 ? 0 : 1 / scale;
-            BitConverter.TryWriteBytes(to, (Half)scale);
-            for (var i = 0; i < Elements; i++) to[2 + i] = (byte)(sbyte)Math.Clamp(MathF.Round(from[i] * inverse, MidpointRounding.AwayFromZero), -127, 127);
+            // By addresses, as a lambda cannot hold what is fixed.
+            var (source, destination) = ((nint)from, (nint)to);
+            Parallel.For(0, (count + PieceElements - 1) / PieceElements, piece =>
+            {
+                var first = piece * PieceElements;
+                block.Quantise((float*)source + first, (byte*)destination + ((long)first / block.Elements * block.Bytes), Math.Min(PieceElements, count - first));
+            });
         }
 
-        return blocks;
+        return bytes;
     }
 
     private static void Pad(Stream stream, long written)

@@ -60,7 +60,7 @@ public sealed class ModelsGuideSmolLM2Tests
         #region export
         adapted.SaveGgufLora(lora);                                                // for llama.cpp, Ollama and LLamaSharp, beside the base
         adapted.SaveMergedPretrained(merged, tokenizer: tokenizer);                // a Hugging Face folder
-        adapted.SaveMergedGguf(gguf, GgufTensorType.Q8_0, tokenizer);              // one file; F16 and BF16 too
+        adapted.SaveMergedGguf(gguf, GgufTensorType.Q8_0, tokenizer);              // one file; F32, F16, BF16, Q5_1, Q5_0, Q4_1, Q4_0 and MXFP4 too
         #endregion
         Assert.Equal(tokenizer.Encode("Hello world"), PretrainedTokenizer.FromPretrained(merged).Encode("Hello world"));
         Assert.Equal(tokenizer.Encode("Hello world"), PretrainedTokenizer.FromGguf(gguf).Encode("Hello world"));
