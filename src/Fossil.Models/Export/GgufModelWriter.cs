@@ -91,7 +91,7 @@ internal static class GgufModelWriter
         return rows.numel() == 0 || rows.abs().max().to(ScalarType.Float32).item<float>() <= (float)Half.MaxValue;
     }
 
-    private static bool IsForeign(string key) => !key.StartsWith("general.", StringComparison.Ordinal) && !key.StartsWith("tokenizer.", StringComparison.Ordinal) && !IsOfArchitecture(key);
+    private static bool IsForeign(string key) => !key.StartsWith("general.", StringComparison.Ordinal) && !key.StartsWith("tokenizer.", StringComparison.Ordinal) && !key.StartsWith(GgufSplit.Prefix, StringComparison.Ordinal) && !IsOfArchitecture(key);
 
     private static bool IsOfArchitecture(string key) => key.StartsWith("llama.", StringComparison.Ordinal) || key.StartsWith("qwen2.", StringComparison.Ordinal) || key.StartsWith("qwen3.", StringComparison.Ordinal);
 

@@ -74,6 +74,12 @@ public enum GgufError
 
     /// <summary>The file describes a model (or something else) that this library does not implement.</summary>
     UnsupportedModel,
+
+    /// <summary>The model is in several files, and one is not there.</summary>
+    MissingPart,
+
+    /// <summary>The model is in several files, and they do not belong together.</summary>
+    MixedParts,
 }
 
 /// <summary>A GGUF file is damaged, or does not have what was asked of it.</summary>

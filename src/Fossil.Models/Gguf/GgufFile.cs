@@ -1,12 +1,11 @@
 using Fossil.Models.Gguf.Blocks;
-using Fossil.Serialization;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Gguf;
 
 /// <summary>
-/// A GGUF file (version 2 or 3), checked and read by mapping it into memory. Opening reads the header only; a tensor's bytes are mapped and
+/// A GGUF file (version 2 or 3), or a model in several, checked and read by mapping it into memory. Opening reads the header only; a tensor's bytes are mapped and
 /// read once, straight into the tensor, dequantised to the wanted dtype, when it is loaded.
 /// </summary>
 /// <remarks>
@@ -21,41 +20,33 @@ public sealed unsafe class GgufFile : IDisposable
     // Elements of a piece of work of one thread; a multiple of every block length.
     private const long PieceElements = 1 << 15;
 
-    private readonly Dictionary<string, GgufTensorInfo> byName;
-    private readonly MappedFile file;
-    private readonly long dataStart;
+    private readonly Dictionary<string, (GgufTensorInfo Info, GgufPart Part)> byName = new(StringComparer.Ordinal);
+    private readonly IReadOnlyList<GgufPart> parts;
 
-    private GgufFile(string path, MappedFile file)
+    private GgufFile(string path, IReadOnlyList<GgufPart> parts)
     {
         Path = path;
-        this.file = file;
-        using var view = file.Map(0, file.Length);
-        var header = GgufHeader.Read(view.Start, file.Length, path);
-        Metadata = header.Metadata;
-        Tensors = header.Tensors.AsReadOnly();
-        byName = header.Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
-        dataStart = header.DataStart;
+        this.parts = parts;
+        Tensors = parts.SelectMany(part => part.Tensors).ToList().AsReadOnly();
+        foreach (var part in parts)
+        {
+            foreach (var tensor in part.Tensors) byName.Add(tensor.Name, (tensor, part));
+        }
     }
 
-    /// <summary>The file.</summary>
+    /// <summary>The file; of a model in several files the one that was asked for.</summary>
     public string Path { get; }
 
-    /// <summary>The metadata, in the file's order.</summary>
-    public GgufMetadata Metadata { get; }
+    /// <summary>The metadata, in the file's order; of a model in several files those of the first.</summary>
+    public GgufMetadata Metadata => parts[0].Metadata;
 
-    /// <summary>The tensors, in the header's order.</summary>
+    /// <summary>The tensors, in the header's order; of a model in several files those of all.</summary>
     public IReadOnlyList<GgufTensorInfo> Tensors { get; }
 
-    /// <summary>Opens and checks a file.</summary>
-    /// <exception cref="GgufException">The file is not a well-formed GGUF file; <see cref="GgufException.Error"/> says why.</exception>
+    /// <summary>Opens and checks a file. Of a model in several files (<c>NAME-00001-of-00003.gguf</c>) any may be named; all are opened.</summary>
+    /// <exception cref="GgufException">The file is not a well-formed GGUF file, or one of several of which others are missing or of another model; <see cref="GgufException.Error"/> says why.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static GgufFile Open(string path) => MappedFile.Open(
-        path,
-        length =>
-        {
-            if (length == 0) throw new GgufException(GgufError.NotGguf, path, "the file is empty.");
-        },
-        file => new GgufFile(path, file));
+    public static GgufFile Open(string path) => new(path, GgufSplit.Open(path));
 
     /// <summary>Whether the file has a tensor of that name.</summary>
     public bool Contains(string name) => byName.ContainsKey(name);
@@ -63,8 +54,8 @@ public sealed unsafe class GgufFile : IDisposable
     /// <summary>What the header says about a tensor.</summary>
     /// <exception cref="GgufException">There is no tensor of that name.</exception>
     public GgufTensorInfo GetInfo(string name) =>
-        byName.TryGetValue(name, out var info)
-            ? info
+        byName.TryGetValue(name, out var entry)
+            ? entry.Info
             : throw new GgufException(GgufError.TensorNotFound, Path, $"there is no tensor '{name}'. There are {Tensors.Count}: {string.Join(", ", Tensors.Take(10).Select(tensor => tensor.Name))}{(Tensors.Count > 10 ? ", …" : string.Empty)}.");
 
     /// <summary>Loads a tensor, dequantised, with its rows in the file's order.</summary>
@@ -109,7 +100,7 @@ public sealed unsafe class GgufFile : IDisposable
 
         var reader = Reader(info, heads);
         if (info.ByteCount == 0) return;
-        using var view = file.Map(dataStart + info.Offset, info.ByteCount);
+        using var view = byName[name].Part.Map(info);
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var isPlain = destination.device_type == DeviceType.CPU && destination.is_contiguous();
@@ -167,7 +158,10 @@ public sealed unsafe class GgufFile : IDisposable
     }
 
     /// <summary>Closes the file. Tensors loaded from it stay.</summary>
-    public void Dispose() => file.Dispose();
+    public void Dispose()
+    {
+        foreach (var part in parts) part.Dispose();
+    }
 
     /// <summary>Reads a tensor piece by piece on all processors: runs of elements, or single rows where their order changes.</summary>
     private sealed class PieceReader(ScalarType dtype, GgufBlock? block, long elements, long pieceElements, long pieceBytes, long headRows)

@@ -97,6 +97,6 @@ internal static class GgufTensorTypes
 /// <param name="Name">Its name.</param>
 /// <param name="Type">How its elements are stored.</param>
 /// <param name="Shape">Its dimensions in PyTorch's order: (rows, row length) for a matrix. The file holds them reversed.</param>
-/// <param name="Offset">Where its bytes begin, counted from the start of the data section.</param>
+/// <param name="Offset">Where its bytes begin, counted from the start of the data section of its file.</param>
 /// <param name="ByteCount">The number of its bytes.</param>
 public sealed record GgufTensorInfo(string Name, GgufTensorType Type, IReadOnlyList<long> Shape, long Offset, long ByteCount);
