@@ -1,7 +1,7 @@
 using Fossil.CompilerServices;
 using Fossil.Concurrency;
 using Fossil.Targets;
-using TorchSharp.Modules;
+using Fossil.Weights;
 using static TorchSharp.torch;
 
 namespace Fossil.Adapters;
@@ -19,6 +19,7 @@ public sealed class AdaptedTarget
         Path = path;
         RegisteredPath = NamedModule.Join(ownerPath, localPath);
         Module = module;
+        Base = new BaseLayer(module, path);
         Member = declared.Member;
         Defaults = declared.Defaults;
     }
@@ -48,23 +49,24 @@ public sealed class AdaptedTarget
     public IReadOnlyList<AdapterLayer> Layers => layers;
 
     /// <summary>The base weight (out, in), as it is now; (in, out) where <see cref="IsEmbedding"/>.</summary>
-    public Tensor Weight => BaseWeight.Find(Module)
-        ?? throw new NotAdaptableException($"'{Path}' ({Module.GetType().Name}) has no parameter or buffer named 'weight', so it cannot be adapted.");
+    /// <exception cref="NotAdaptableException">The projection holds it in another form than one floating-point tensor (<see cref="ILinearLayer"/>).</exception>
+    public Tensor Weight => Base.Weight is FloatWeight weight ? weight.Tensor
+        : throw new NotAdaptableException($"The weight of '{Path}' is held as {Base.Weight.GetType().Name}, not as a floating-point tensor. Its layer gives it as {nameof(ILinearLayer)}.{nameof(ILinearLayer.Weight)}, of which {nameof(LinearWeight.ToTensor)} makes one.");
 
     /// <summary>The base bias (out), if the projection has one.</summary>
-    public Tensor? Bias => BaseWeight.FindBias(Module);
+    public Tensor? Bias => Base.Bias;
 
     /// <summary>Whether it looks rows of its weight up: the weight is then (in, out), and the input are indices.</summary>
-    public bool IsEmbedding => BaseWeight.IsEmbedding(Module);
+    public bool IsEmbedding => Base.IsEmbedding;
 
     /// <summary>Width of the input; of an embedding, the number of its entries.</summary>
-    public long InFeatures => Weight.shape[IsEmbedding ? 0 : 1];
+    public long InFeatures => Base.InFeatures;
 
     /// <summary>Width of the output.</summary>
-    public long OutFeatures => Weight.shape[IsEmbedding ? 1 : 0];
+    public long OutFeatures => Base.OutFeatures;
 
-    /// <summary>Weight and bias of the base, where its product with the weight can be part of an adapter's own function: a linear layer as it is written, and frozen.</summary>
-    internal (Tensor Weight, Tensor? Bias)? FrozenLinear => Module is Linear or TiedLinear && Weight is { requires_grad: false } weight ? (weight, Bias) : null;
+    /// <summary>The projection as methods, merging and saving see it.</summary>
+    internal BaseLayer Base { get; }
 
     /// <summary>Where the weight is.</summary>
     internal WeightPlace WeightPlace => new(new NamedModule(Path, RegisteredPath, Module), BaseWeight.Name);
@@ -92,7 +94,7 @@ public sealed class AdaptedTarget
     {
         using var entry = Guard!.Enter();
         var plan = this.plan;
-        if (plan.IsBase) return Module.forward(input);
+        if (plan.IsBase) return Base.Forward(input);
 
         plan.NoteRun();
         if (IsEmbedding)
@@ -101,12 +103,12 @@ public sealed class AdaptedTarget
             return plan.Run(this, input);
         }
 
-        var weight = Weight;
-        CheckInput(input, weight);
-        if (input.dtype == weight.dtype) return plan.Run(this, input);
+        var weight = Base.Weight;
+        CheckInput(input, weight.InFeatures);
+        if (input.dtype == weight.Dtype) return plan.Run(this, input);
 
         // As PEFT: the computation is in the layer's dtype, the result in the input's.
-        using var converted = input.to(weight.dtype);
+        using var converted = input.to(weight.Dtype);
         using var result = plan.Run(this, converted);
         return result.to(input.dtype);
     }
@@ -116,9 +118,8 @@ public sealed class AdaptedTarget
         if (input.dtype is not (ScalarType.Int64 or ScalarType.Int32)) throw new AdapterInputException($"The input of '{Path}' has dtype {input.dtype}; an embedding needs indices, int64 or int32.");
     }
 
-    private void CheckInput(Tensor input, Tensor weight)
+    private void CheckInput(Tensor input, long inFeatures)
     {
-        var inFeatures = weight.shape[1];
         if (input.dim() == 0 || input.shape[^1] != inFeatures)
             throw new AdapterInputException($"The input of '{Path}' has shape ({string.Join(", ", input.shape)}); its last dimension must be {inFeatures}.");
         if (!is_floating_point(input))

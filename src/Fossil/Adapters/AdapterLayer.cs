@@ -123,7 +123,7 @@ public abstract class AdapterLayer(AdaptedTarget target, string adapterName)
         ?? throw new AdapterStateException($"The buffer '{RegisteredName(name)}' of {Target.Owner.GetName()} is gone: it was disposed or removed from outside. Attach the adapters again.");
 
     /// <summary>Registers a buffer with a float32 copy of <paramref name="values"/>, or puts them into the one that is registered.</summary>
-    internal void SetBuffer(AdapterParameterName name, Tensor values) => AdapterParameterStore.SetBuffer(Target.Owner, RegisteredName(name), values, Target.Weight.device);
+    internal void SetBuffer(AdapterParameterName name, Tensor values) => AdapterParameterStore.SetBuffer(Target.Owner, RegisteredName(name), values, Target.Base.Device);
 
     /// <summary>A copy of the current values, those of the buffers included, in <paramref name="dtype"/>.</summary>
     internal AdapterValues CopyValues(ScalarType dtype)

@@ -23,7 +23,7 @@ internal sealed class AdapterParameters(AdapterSet adapters, AdaptedModel owner)
         // Those that share another layer's parameters come after it.
         foreach (var layer in adapter.Layers.OrderBy(layer => layer.TiedTo is not null))
         {
-            layer.CreateParameters(trainable: false, layer.Target.Weight.device);
+            layer.CreateParameters(trainable: false, layer.Target.Base.Device);
             if (layer.Target.Layers.Count == 0) TargetTable.Add(layer.Target);
             layer.Target.AddLayer(layer);
         }

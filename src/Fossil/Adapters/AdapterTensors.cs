@@ -1,6 +1,7 @@
 using Fossil.Merging;
 using Fossil.Serialization;
 using Fossil.Targets;
+using Fossil.Weights;
 using static TorchSharp.torch;
 
 namespace Fossil.Adapters;
@@ -41,12 +42,12 @@ internal sealed class AdapterTensors(TrainedBase trainedBase, MergedBase mergedB
                 throw new AdapterFileException(file.Path, $"there is no tensor '{name}', which {adapter.Config.PeftType} with this configuration needs. Do the configuration and the tensors belong together?");
             }
 
-            CheckFits(file, name, tensor);
+            CheckFits(file, name, tensor.shape);
         }
 
         foreach (var (name, layer) in bases)
         {
-            if (file.Contains(name)) CheckFits(file, name, layer.Target.Weight);
+            if (file.Contains(name)) CheckFits(file, name, layer.Target.Base.Weight.Shape);
         }
 
         if (file.Names.Except(tensors.Select(entry => entry.Name)).Except(bases.Select(entry => entry.Name)).ToArray() is { Length: > 0 } unknown)
@@ -62,11 +63,11 @@ internal sealed class AdapterTensors(TrainedBase trainedBase, MergedBase mergedB
         }
     }
 
-    private static void CheckFits(AdapterFile file, AdapterTensorName name, Tensor tensor)
+    private static void CheckFits(AdapterFile file, AdapterTensorName name, long[] shape)
     {
         var info = file.GetInfo(name);
-        if (!info.Shape.SequenceEqual(tensor.shape))
-            throw new AdapterFileException(file.Path, $"'{name}' has shape ({string.Join(", ", info.Shape)}), but this model and configuration need ({string.Join(", ", tensor.shape)}).");
+        if (!info.Shape.SequenceEqual(shape))
+            throw new AdapterFileException(file.Path, $"'{name}' has shape ({string.Join(", ", info.Shape)}), but this model and configuration need ({string.Join(", ", shape)}).");
         if (!info.Dtype.IsFloatingPoint())
             throw new AdapterFileException(file.Path, $"'{name}' has dtype {info.Dtype}, which holds no trained values. A floating-point dtype is needed.");
     }
@@ -81,6 +82,7 @@ internal sealed class AdapterTensors(TrainedBase trainedBase, MergedBase mergedB
         var target = layer.Target;
         var (values, weight) = (layer.FromFileWeight(fileValues), mergedBase.Unmerged(target));
         if (SavedEmbeddings.IsSameBase(layer, values, weight)) return false;
+        target.Base.CheckChangeable();
         trainedBase.Add(adapter.Name, target.WeightPlace, new TrainedBaseUse([new BaseTensor(name.Kind, target.WeightPlace)], IsFrozen: true), ties()).SetValues(adapter.Name, values);
         FossilWarnings.Report($"{file.Path} brings another '{target.Path}.{BaseWeight.Name}' than the model has: the adapter was trained on another base, or on a resized one. It is used while '{adapter.Name}' is active.");
         return true;

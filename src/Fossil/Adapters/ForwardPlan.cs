@@ -38,7 +38,7 @@ internal abstract class ForwardPlan
     {
         public override bool IsBase => true;
 
-        public override Tensor Run(AdaptedTarget target, Tensor input) => target.Module.forward(input);
+        public override Tensor Run(AdaptedTarget target, Tensor input) => target.Base.Forward(input);
     }
 
     private sealed class LayersPlan : ForwardPlan
@@ -73,7 +73,7 @@ internal abstract class ForwardPlan
         public override Tensor Run(AdaptedTarget target, Tensor input)
         {
             CheckBatch(target, input, batch);
-            return target.Module.forward(input);
+            return target.Base.Forward(input);
         }
     }
 

@@ -64,7 +64,7 @@ internal sealed class LowRankChanges : IDisposable
     private void Add(AdapterLayer layer, int? rank, double? energy)
     {
         using var scope = NewDisposeScope();
-        using var values = layer.CopyValues(ShardOperations.Accumulator(layer.Target.Weight.dtype));
+        using var values = layer.CopyValues(ShardOperations.Accumulator(layer.Target.Base.Weight.Dtype));
         var (a, b) = layer.LoraFactors(values) ?? Truncated(layer, values, rank, energy);
         var dtype = layer.Parameters().First().Parameter.dtype;
         changes.Add(new LowRankChange(layer.Target, a.to(dtype).contiguous().DetachFromDisposeScope(), b.to(dtype).contiguous().DetachFromDisposeScope()));
@@ -78,7 +78,7 @@ internal sealed class LowRankChanges : IDisposable
                 $"The change that '{layer.AdapterName}' makes to '{layer.Target.Path}' has no exact form as LoRA: give either a rank or a share of the energy to keep.");
         }
 
-        var weight = layer.Target.Weight.to(ShardOperations.Accumulator(layer.Target.Weight.dtype));
+        var weight = layer.Target.Base.Weight.ToTensor(ShardOperations.Accumulator(layer.Target.Base.Weight.Dtype));
         var changed = weight.clone();
         layer.MergeInto(changed, values);
         var (u, s, v) = linalg.svd(changed.sub_(weight), fullMatrices: false);

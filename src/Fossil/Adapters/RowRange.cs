@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Fossil.Adapters;
 
-/// <summary>Consecutive rows of an input that is flattened to two dimensions.</summary>
+/// <summary>Consecutive rows of a matrix: of an input that is flattened to two dimensions, or of a weight.</summary>
 /// <param name="Start">The first row.</param>
 /// <param name="Count">How many rows.</param>
 internal readonly record struct RowRange(long Start, long Count)
@@ -11,6 +11,11 @@ internal readonly record struct RowRange(long Start, long Count)
     /// <summary>All rows of <paramref name="input"/> (…, in).</summary>
     public static RowRange All(Tensor input) => new(0, ShardOperations.Rows(input.shape));
 
-    /// <summary>These rows of <paramref name="flat"/>, which has all: itself, or a view.</summary>
-    public Tensor Of(Tensor flat) => Count == flat.shape[0] ? flat : flat.narrow(0, Start, Count);
+    /// <summary>These rows of <paramref name="matrix"/>, which has all: itself, or a view.</summary>
+    public Tensor Of(Tensor matrix) => Along(matrix, 0);
+
+    /// <summary>The columns of <paramref name="matrix"/> with these numbers: what rows of a weight are in an output.</summary>
+    public Tensor ColumnsOf(Tensor matrix) => Along(matrix, 1);
+
+    private Tensor Along(Tensor matrix, int dimension) => Count == matrix.shape[dimension] ? matrix : matrix.narrow(dimension, Start, Count);
 }

@@ -17,7 +17,7 @@ public readonly record struct RowRun(AdapterLayer? Layer, long Start, long Count
             foreach (var run in runs)
             {
                 using var rows = input.narrow(0, run.Start, run.Count);
-                outputs.Add(run.Layer is { } layer ? layer.Method.Forward(target, rows, [layer]) : target.Module.forward(rows));
+                outputs.Add(run.Layer is { } layer ? layer.Method.Forward(target, rows, [layer]) : target.Base.Forward(rows));
             }
             return cat(outputs, 0);
         }

@@ -1,5 +1,6 @@
 using Fossil.Serialization;
 using Fossil.Targets;
+using Fossil.Weights;
 using static TorchSharp.torch;
 
 namespace Fossil.Adapters;

@@ -18,7 +18,7 @@ internal sealed record TargetPass(AdaptedTarget Target, Tensor Input, IReadOnlyL
     }
 
     /// <summary>The output without the layers. The caller owns it.</summary>
-    public Tensor WithoutLayers() => Before?.Invoke(Input) ?? Target.Module.forward(Input);
+    public Tensor WithoutLayers() => Before?.Invoke(Input) ?? Target.Base.Forward(Input);
 
     /// <summary>The same pass with some of its layers, on an output that is there already and stays the caller's.</summary>
     public TargetPass On(Tensor output, Func<AdapterLayer, bool> choose) => this with { Layers = [.. Layers.Where(entry => choose(entry.Layer))], Before = _ => output.alias() };

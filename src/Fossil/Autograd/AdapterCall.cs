@@ -5,7 +5,7 @@ namespace Fossil.Autograd;
 
 /// <summary>
 /// One forward pass of an adapted layer, with its backward pass written by hand. <see cref="AdapterFunction"/> puts it into the autograd graph. A call declares its tensors in its constructor
-/// (<see cref="Input"/>, <see cref="Constant"/>), saves in <see cref="Forward"/> what <see cref="Backward"/> reads, and sets there the gradients that are wanted.
+/// (<see cref="Input(Tensor?)"/>, <see cref="Constant"/>), saves in <see cref="Forward"/> what <see cref="Backward"/> reads, and sets there the gradients that are wanted.
 /// </summary>
 internal abstract class AdapterCall
 {
@@ -44,6 +44,9 @@ internal abstract class AdapterCall
         return input;
     }
 
+    /// <summary>Declares a layer's weight, of which a gradient may be wanted where it is a floating-point tensor.</summary>
+    protected CallWeight Input(LinearWeight weight) => new(weight, [.. weight.IsFrozen ? weight.Data.Select(Constant) : weight.Data.Select(Input)]);
+
     /// <summary>Declares a tensor that the call reads and that gets no gradient; null where there is none.</summary>
     protected CallTensor Constant(Tensor? tensor)
     {
@@ -56,6 +59,12 @@ internal abstract class AdapterCall
     protected void Save(CallTensor tensor)
     {
         if (IsRecorded) saved.Add(tensor);
+    }
+
+    /// <summary>Keeps a layer's weight for the backward pass.</summary>
+    protected void Save(CallWeight weight)
+    {
+        foreach (var tensor in weight.Data) Save(tensor);
     }
 
     /// <summary>Keeps a tensor that this call created, or disposes it after the forward pass where no backward pass can follow.</summary>

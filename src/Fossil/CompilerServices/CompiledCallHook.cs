@@ -1,5 +1,4 @@
 using Fossil.Adapters;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Fossil.CompilerServices;
@@ -10,7 +9,7 @@ namespace Fossil.CompilerServices;
 /// </summary>
 internal sealed class CompiledCallHook
 {
-    // Between the two hooks of a Linear no managed code runs, so one place for each thread is enough.
+    // Between the two hooks of a plain linear layer no other module runs, so one place for each thread is enough.
     [ThreadStatic]
     private static (Tensor Empty, Tensor Input)? skipped;
 
@@ -29,14 +28,14 @@ internal sealed class CompiledCallHook
     public static void Remove(AdaptedTarget target) => ModuleHooks.RemoveOwn(target.Module);
 
     /// <summary>
-    /// The adapted pass computes the base product itself. A <see cref="Linear"/> need not do it before: it gets an input without rows.
+    /// The adapted pass computes the base product itself. A plain linear layer need not do it before: it gets an input without rows.
     /// Other layers may not take one, and hooks of the user must see the real input; there the layer's own output is computed and dropped.
     /// </summary>
     private Tensor Before(nn.Module<Tensor, Tensor> module, Tensor input)
     {
-        if (target.RunsBaseAlone || module is not Linear || ModuleHooks.HasOthers(module)) return input;
-        var weight = target.Weight;
-        var withoutRows = empty([0, weight.shape[1]], dtype: weight.dtype, device: weight.device);
+        if (target.RunsBaseAlone || !target.Base.IsPlain || ModuleHooks.HasOthers(module)) return input;
+        var weight = target.Base.Weight;
+        var withoutRows = empty([0, weight.InFeatures], dtype: weight.Dtype, device: weight.Device);
         skipped = (withoutRows, input);
         return withoutRows;
     }

@@ -97,7 +97,7 @@ internal sealed class MergedBase(AdapterSet adapters, TargetFinder finder, Train
     public Restoration WithBase() => Suspend() ? new(Resume) : new(() => { });
 
     /// <summary>A target's weight as it would be unmerged. The caller's dispose scope owns it.</summary>
-    public Tensor Unmerged(AdaptedTarget target) => targets.TryGetValue(target, out var merged) ? merged.Unmerged() : target.Weight.detach();
+    public Tensor Unmerged(AdaptedTarget target) => targets.TryGetValue(target, out var merged) ? merged.Unmerged() : target.Base.ToTensor();
 
     /// <summary>Whether layers are merged into the bias at this place.</summary>
     public bool ChangesBias(WeightPlace place) => targets.Any(entry => entry.Value.ChangesBias && entry.Key.BiasPlace == place);
@@ -115,7 +115,9 @@ internal sealed class MergedBase(AdapterSet adapters, TargetFinder finder, Train
     {
         string[] names = [.. adapterNames.Where(name => !adapters.IsMerged(adapters.Find(name).Name)).Distinct()];
         foreach (var name in names) adapters.Find(name).Method.Require(AdapterAbilities.Merging, name, "be merged");
-        return (names, [.. finder.Targets.Select(target => (target, MergeOrder.Of(target, names, targets.GetValueOrDefault(target), adapters.Active))).Where(plan => plan.Item2.Count > 0)]);
+        (AdaptedTarget Target, List<AdapterLayer> Layers)[] plans = [.. finder.Targets.Select(target => (target, MergeOrder.Of(target, names, targets.GetValueOrDefault(target), adapters.Active))).Where(plan => plan.Item2.Count > 0)];
+        foreach (var (target, _) in plans) target.Base.CheckChangeable();
+        return (names, plans);
     }
 
     /// <summary>Merges into all targets, or where one throws into none.</summary>

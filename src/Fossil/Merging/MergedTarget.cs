@@ -29,15 +29,16 @@ internal sealed class MergedTarget(AdaptedTarget target, WeightTies ties, bool k
     public static void CheckFinite(AdaptedTarget target, IReadOnlyList<AdapterLayer> layers)
     {
         using var scope = NewDisposeScope();
-        var accumulator = ShardOperations.Accumulator(target.Weight.dtype);
-        var (weight, bias) = (target.Weight.to(accumulator, copy: true), target.Bias?.to(accumulator, copy: true));
+        var dtype = target.Base.Weight.Dtype;
+        var accumulator = ShardOperations.Accumulator(dtype);
+        var (weight, bias) = (target.Base.Weight.ToTensor(accumulator, copy: true), target.Bias?.to(accumulator, copy: true));
         foreach (var layer in layers)
         {
             using var values = layer.CopyValues(accumulator);
             layer.MergeInto(weight, values);
             if (bias is not null) layer.MergeIntoBias(bias, values);
-            if (!IsFinite(weight, target.Weight.dtype) || (layer.ChangesBias && bias is not null && !IsFinite(bias, target.Bias!.dtype)))
-                throw new NonFiniteWeightException($"Merging '{layer.AdapterName}' into '{target.Path}' would give NaN or infinity. No weight was changed. The adapter has such values, or they overflow {target.Weight.dtype}.");
+            if (!IsFinite(weight, dtype) || (layer.ChangesBias && bias is not null && !IsFinite(bias, target.Bias!.dtype)))
+                throw new NonFiniteWeightException($"Merging '{layer.AdapterName}' into '{target.Path}' would give NaN or infinity. No weight was changed. The adapter has such values, or they overflow {dtype}.");
         }
     }
 

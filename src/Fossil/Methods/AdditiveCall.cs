@@ -12,7 +12,7 @@ namespace Fossil.Methods;
 internal abstract class AdditiveCall<TTerm> : TargetCall
     where TTerm : struct, ICallTerm
 {
-    private readonly CallTensor weight;
+    private readonly CallWeight? weight;
     private readonly CallInput bias;
     private readonly CallInput given;
 
@@ -23,10 +23,10 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     protected AdditiveCall(Tensor input, BaseOutput start, IReadOnlyList<TTerm> terms)
         : base(input)
     {
-        weight = Constant(start.Weight);
+        weight = start.Weight is null ? null : Input(start.Weight);
         bias = Input(start.Bias);
         given = Input(start.Given);
-        (HasBase, Terms) = (start.Given is null, terms);
+        Terms = terms;
     }
 
     /// <summary>The terms.</summary>
@@ -35,8 +35,6 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     /// <summary>The terms by the rows that they act on.</summary>
     protected IEnumerable<IGrouping<RowRange, TTerm>> Groups => Terms.GroupBy(term => term.Rows);
 
-    private bool HasBase { get; }
-
     /// <inheritdoc/>
     public sealed override Tensor Forward()
     {
@@ -44,10 +42,10 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
 
         // Flat: for more dimensions libtorch's C++ linear adds the bias in a second, separately rounded step.
         // detach: a view as output would be protected from in-place changes by the caller.
-        var output = HasBase
-            ? nn.functional.linear(flatInput, weight.Value, bias.Optional).view(ShapeWith(weight.Value.shape[0])).detach()
+        var output = weight is not null
+            ? weight.Value.Product(flatInput, bias.Optional).view(ShapeWith(weight.Value.OutFeatures)).detach()
             : given.Value.detach().contiguous().clone();
-        Save(weight);
+        if (weight is not null) Save(weight);
         AddTerms(Flat(output), flatInput);
         return output;
     }
@@ -56,7 +54,7 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     public sealed override void Backward(Tensor gradOutput)
     {
         var grad = Flat(gradOutput);
-        var inputGradient = !X.NeedsGradient ? null : HasBase ? grad.mm(weight.Value) : zeros(Rows, InputShape[^1], dtype: InputDtype, device: grad.device);
+        var inputGradient = !X.NeedsGradient ? null : weight is not null ? weight.Value.InputGradient(grad) : zeros(Rows, InputShape[^1], dtype: InputDtype, device: grad.device);
         AddGradients(grad, inputGradient);
         X.Gradient = inputGradient?.view(InputShape);
         if (bias.NeedsGradient) bias.Gradient = grad.sum(dim: 0);

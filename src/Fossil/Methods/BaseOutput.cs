@@ -8,14 +8,14 @@ internal readonly struct BaseOutput : IDisposable
 {
     private readonly bool owns;
 
-    private BaseOutput(Tensor? weight, Tensor? bias, Tensor? given, bool owns)
+    private BaseOutput(LinearWeight? weight, Tensor? bias, Tensor? given, bool owns)
     {
         (Weight, Bias, Given) = (weight, bias, given);
         this.owns = owns;
     }
 
-    /// <summary>The frozen weight (out, in); null where the output is given.</summary>
-    public Tensor? Weight { get; }
+    /// <summary>The frozen weight; null where the output is given.</summary>
+    public LinearWeight? Weight { get; }
 
     /// <summary>The bias (out) that goes with the weight, if any.</summary>
     public Tensor? Bias { get; }
@@ -25,7 +25,7 @@ internal readonly struct BaseOutput : IDisposable
 
     /// <summary>What the layers of <paramref name="pass"/> start from. Of a layer that is no frozen linear one this is its own forward pass, so random numbers of the call are drawn before.</summary>
     public static BaseOutput Of(TargetPass pass) =>
-        pass.Before is null && pass.Target.FrozenLinear is (var weight, var bias) ? new(weight, bias, null, owns: false) : new(null, null, pass.WithoutLayers(), owns: true);
+        pass.Before is null && pass.Target.Base.Frozen is { } weight ? new(weight, pass.Target.Base.Bias, null, owns: false) : new(null, null, pass.WithoutLayers(), owns: true);
 
     /// <summary>An output that is there already.</summary>
     public static BaseOutput Of(Tensor output) => new(null, null, output, owns: false);

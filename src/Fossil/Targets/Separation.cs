@@ -1,3 +1,4 @@
+using Fossil.Weights;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

@@ -1,5 +1,5 @@
 using Fossil.Adapters;
-using TorchSharp.Modules;
+using Fossil.Weights;
 using static TorchSharp.torch;
 
 namespace Fossil.Targets;
@@ -56,12 +56,12 @@ internal static class TargetChoice
         {
             var target = finder.Find(entry.Module);
             return new SelectableModule(
-                entry.Path, target is { IsEmbedding: false } || entry.Module is Linear, IsOutputLayer(entry.Path, entry.Module, embeddings), target is { Defaults.OnRequest: false });
+                entry.Path, target is { IsEmbedding: false } || BaseWeight.IsPlain(entry.Module), IsOutputLayer(entry.Path, entry.Module, embeddings), target is { Defaults.OnRequest: false });
         })];
     }
 
     /// <summary>Whether a layer turns hidden states into scores for a vocabulary: by its name, or because one of the model's embeddings has the shape of its weight.</summary>
     private static bool IsOutputLayer(string path, nn.Module module, long[][] embeddings) =>
         NamedModule.Split(path).Name == OutputLayerName
-        || (BaseWeight.IsLinear(module) && BaseWeight.Find(module) is { } weight && embeddings.Any(shape => shape.AsSpan().SequenceEqual(weight.shape)));
+        || (BaseWeight.IsLinear(module) && BaseWeight.Of(module) is { } weight && embeddings.Any(shape => shape.AsSpan().SequenceEqual(weight.Shape)));
 }

@@ -1,5 +1,6 @@
 using Fossil.Adapters;
 using Fossil.CompilerServices;
+using Fossil.Weights;
 using static TorchSharp.torch;
 
 namespace Fossil.Targets;
@@ -97,8 +98,7 @@ internal sealed class TargetFinder
 
     private bool IsTied(nn.Module module)
     {
-        var weight = BaseWeight.Find(module)!;
-        return Model.parameters().Concat(Model.buffers()).Any(other => ReferenceEquals(other, weight) || (other.shape.SequenceEqual(weight.shape) && NativeTensor.Data(other) == NativeTensor.Data(weight)));
+        return BaseWeight.Of(module)!.Data.Any(weight => Model.parameters().Concat(Model.buffers()).Any(other => ReferenceEquals(other, weight) || (other.shape.SequenceEqual(weight.shape) && NativeTensor.Data(other) == NativeTensor.Data(weight))));
     }
 
     private void AddUnusable(NamedModule owner, AdapterTarget target, UnusableReason reason)

@@ -1,4 +1,5 @@
 using Fossil.Targets;
+using Fossil.Weights;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -9,7 +10,7 @@ namespace Fossil;
 /// It reads the other module's weight at each call and registers none, so the tie survives <c>Module.to</c>; in TorchSharp, one Parameter that two modules register does not.
 /// </summary>
 /// <remarks>An adapter that changes one of both modules gives this one a weight of its own for as long as that is needed: while it is merged, or while a module of <c>modules_to_save</c> has the adapter's values.</remarks>
-public sealed class TiedLinear : nn.Module<Tensor, Tensor>
+public sealed class TiedLinear : nn.Module<Tensor, Tensor>, ILinearLayer
 {
     private readonly nn.Module source;
     private int claims;
@@ -35,6 +36,8 @@ public sealed class TiedLinear : nn.Module<Tensor, Tensor>
 
     /// <summary>The weight (out, in) that it uses now.</summary>
     public Tensor Weight => Own ?? BaseWeight.Find(source)!;
+
+    LinearWeight ILinearLayer.Weight => new FloatWeight(Weight);
 
     /// <summary>Whether it was untied for good, not only for as long as an adapter needs it.</summary>
     internal bool IsUntied => isUntied;

@@ -1,4 +1,5 @@
 using Fossil.CompilerServices;
+using Fossil.Weights;
 using TorchSharp;
 using static TorchSharp.torch;
 

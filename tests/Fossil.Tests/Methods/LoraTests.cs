@@ -148,7 +148,7 @@ public class LoraTests
         foreach (var dtype in new[] { ScalarType.Float32, ScalarType.BFloat16, ScalarType.Float64 })
         {
             var (w, a, b) = (randn(70, 9000).to(dtype), randn(4, 9000), randn(70, 4));
-            using var norm = Fossil.Methods.Lora.DoraNorm.Compute(w, a, b, 0.7);
+            using var norm = new Fossil.Weights.FloatWeight(w).RowNorms(a, b, 0.7);
             var dense = linalg.vector_norm(w.to(ScalarType.Float64) + (b.to(ScalarType.Float64).mm(a.to(ScalarType.Float64)) * 0.7), dims: [1]);
             Assert.True(Distance.Relative(norm, dense) < 1e-6);
         }

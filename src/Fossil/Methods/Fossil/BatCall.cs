@@ -1,3 +1,4 @@
+using System.Numerics;
 using Fossil.Adapters;
 using Fossil.Autograd;
 using Fossil.Kernels;
@@ -11,26 +12,35 @@ namespace Fossil.Methods.Fossil;
 /// </summary>
 internal sealed class BatCall : TargetCall
 {
-    private readonly CallInput weight;
+    private readonly CallWeight weight;
     private readonly CallInput bias;
     private readonly CallInput[] shards;
+    private readonly long multiple;
 
-    private BatCall(Tensor input, Tensor weight, Tensor? bias, IEnumerable<BatLayer> layers)
-        : base(input) => (this.weight, this.bias, shards) = (Input(weight), Input(bias), [.. layers.Select(layer => Input(layer.Shard))]);
+    private BatCall(Tensor input, LinearWeight weight, Tensor? bias, BatLayer[] layers)
+        : base(input)
+    {
+        (this.weight, this.bias, shards) = (Input(weight), Input(bias), [.. layers.Select(layer => Input(layer.Shard))]);
+        multiple = layers.Aggregate(1L, (sofar, layer) => sofar / (long)BigInteger.GreatestCommonDivisor(sofar, layer.ShardSize) * layer.ShardSize);
+    }
 
     /// <summary>The target's output with <paramref name="layers"/>, in order.</summary>
-    public static Tensor Run(AdaptedTarget target, Tensor input, IEnumerable<BatLayer> layers) => AdapterFunction.Run(new BatCall(input, target.Weight, target.Bias, layers));
+    public static Tensor Run(AdaptedTarget target, Tensor input, IEnumerable<BatLayer> layers) => AdapterFunction.Run(new BatCall(input, target.Base.Weight, target.Base.Bias, [.. layers]));
 
     public override Tensor Forward()
     {
-        var changed = Weights()[^1];
-        var output = empty(ShapeWith(changed.shape[0]), dtype: InputDtype, device: X.Value.device);
+        var output = empty(ShapeWith(weight.Value.OutFeatures), dtype: InputDtype, device: X.Value.device);
         var (flatInput, flatOutput) = (Flat(X.Value), Flat(output));
         var fullBias = bias.Optional?.to(Accumulator);
-        foreach (var (start, rows) in ShardOperations.Blocks(flatInput, Accumulator))
+        foreach (var tile in Tiles())
         {
-            using var scope = NewDisposeScope();
-            flatOutput.narrow(0, start, rows).copy_(nn.functional.linear(flatInput.narrow(0, start, rows).to(Accumulator), changed, fullBias));
+            using var tileScope = NewDisposeScope();
+            var (changed, tileBias) = (Weights(tile)[^1], fullBias is null ? null : tile.Of(fullBias));
+            foreach (var (start, rows) in ShardOperations.Blocks(flatInput, Accumulator))
+            {
+                using var scope = NewDisposeScope();
+                tile.ColumnsOf(flatOutput).narrow(0, start, rows).copy_(nn.functional.linear(flatInput.narrow(0, start, rows).to(Accumulator), changed, tileBias));
+            }
         }
 
         Save(X);
@@ -41,37 +51,65 @@ internal sealed class BatCall : TargetCall
 
     public override void Backward(Tensor gradOutput)
     {
-        var weights = Weights();
         var (flatInput, flatGrad) = (Flat(X.Value), Flat(gradOutput));
-        var inputGradient = X.NeedsGradient ? empty(flatInput.shape, dtype: InputDtype, device: flatInput.device) : null;
-        var gradient = weight.NeedsGradient || bias.NeedsGradient || shards.Any(shard => shard.NeedsGradient) ? zeros(weights[^1].shape, dtype: Accumulator, device: flatInput.device) : null;
-        foreach (var (start, rows) in ShardOperations.Blocks(flatInput, Accumulator))
+        RowRange[] tiles = [.. Tiles()];
+        var isWhole = tiles.Length == 1;
+        var inputGradient = !X.NeedsGradient ? null : isWhole ? empty(flatInput.shape, dtype: InputDtype, device: flatInput.device) : zeros(flatInput.shape, dtype: Accumulator, device: flatInput.device);
+        var needsWeights = weight.NeedsGradient || bias.NeedsGradient || shards.Any(shard => shard.NeedsGradient);
+        List<Tensor>[] parts = [.. shards.Select(_ => new List<Tensor>())];
+        foreach (var tile in tiles)
         {
-            using var scope = NewDisposeScope();
-            var grad = flatGrad.narrow(0, start, rows).to(Accumulator);
-            inputGradient?.narrow(0, start, rows).copy_(grad.mm(weights[^1]));
-            gradient?.addmm_(grad.t(), flatInput.narrow(0, start, rows).to(Accumulator));
+            using var tileScope = NewDisposeScope();
+            var weights = Weights(tile);
+            var gradient = needsWeights ? zeros(weights[^1].shape, dtype: Accumulator, device: flatInput.device) : null;
+            foreach (var (start, rows) in ShardOperations.Blocks(flatInput, Accumulator))
+            {
+                using var scope = NewDisposeScope();
+                var grad = tile.ColumnsOf(flatGrad).narrow(0, start, rows).to(Accumulator);
+                var part = inputGradient?.narrow(0, start, rows);
+                if (isWhole) part?.copy_(grad.mm(weights[^1]));
+                else part?.addmm_(grad, weights[^1]);
+                gradient?.addmm_(grad.t(), flatInput.narrow(0, start, rows).to(Accumulator));
+            }
+
+            if (gradient is not null) AddGradients(gradient, weights, tile, parts);
         }
 
         X.Gradient = inputGradient?.view(InputShape);
         if (bias.NeedsGradient) bias.Gradient = flatGrad.sum(dim: 0);
-        if (gradient is null) return;
+        foreach (var (shard, gradients) in shards.Zip(parts).Where(pair => pair.Second.Count > 0)) shard.Gradient = gradients is [var whole] ? whole : cat(gradients, 0);
+    }
+
+    /// <summary>Adds the gradients of the shards' blocks in a tile to <paramref name="parts"/>, given that of the changed weight, and sets that of the weight itself.</summary>
+    private void AddGradients(Tensor gradient, Tensor[] weights, RowRange tile, List<Tensor>[] parts)
+    {
         for (var level = shards.Length - 1; level >= 0; level--)
         {
-            var (shardGradient, weightGradient) = BatBlocks.Gradients(gradient, weights[level], shards[level].Value.to(Accumulator));
-            if (shards[level].NeedsGradient) shards[level].Gradient = shardGradient;
+            var (shardGradient, weightGradient) = BatBlocks.Gradients(gradient, weights[level], BlocksOf(level, tile));
+            if (shards[level].NeedsGradient) parts[level].Add(shardGradient.MoveToOuterDisposeScope());
             gradient = weightGradient;
         }
 
-        if (weight.NeedsGradient) weight.Gradient = gradient;
+        if (weight.NeedsGradient) weight.Gradient = gradient.MoveToOuterDisposeScope();
     }
 
-    /// <summary>The weight before the first adapter, after it, after the second, ….</summary>
-    private Tensor[] Weights()
+    /// <summary>The tile of the weight before the first adapter, after it, after the second, ….</summary>
+    private Tensor[] Weights(RowRange tile)
     {
         var weights = new Tensor[shards.Length + 1];
-        weights[0] = weight.Value.to(Accumulator).contiguous();
-        for (var i = 0; i < shards.Length; i++) weights[i + 1] = BatBlocks.Apply(weights[i], shards[i].Value.to(Accumulator));
+        weights[0] = weight.Value.Rows(tile.Start, tile.Count).to(Accumulator).contiguous();
+        for (var i = 0; i < shards.Length; i++) weights[i + 1] = BatBlocks.Apply(weights[i], BlocksOf(i, tile));
         return weights;
     }
+
+    /// <summary>D of the row blocks in a tile, (rows of the tile / r, r, r).</summary>
+    private Tensor BlocksOf(int level, RowRange tile)
+    {
+        var shard = shards[level].Value;
+        var size = shard.shape[1];
+        return new RowRange(tile.Start / size, tile.Count / size).Of(shard).to(Accumulator);
+    }
+
+    /// <summary>Row blocks change by themselves, so a weight that is not written out needs to be so only a few at a time.</summary>
+    private IEnumerable<RowRange> Tiles() => weight.Value.Tiles(multiple);
 }

@@ -13,7 +13,7 @@ namespace Fossil.Methods.Lora;
 /// </summary>
 internal sealed class DoraCall : TargetCall
 {
-    private readonly CallInput weight;
+    private readonly CallWeight weight;
     private readonly CallInput bias;
     private readonly CallInput addend;
     private readonly CallInput a;
@@ -30,7 +30,7 @@ internal sealed class DoraCall : TargetCall
     private CallTensor? hidden;
     private CallTensor? norm;
 
-    private DoraCall(Tensor input, Tensor weight, Tensor? bias, Tensor? addend, DoraLayer layer, DropoutMask dropout)
+    private DoraCall(Tensor input, LinearWeight weight, Tensor? bias, Tensor? addend, DoraLayer layer, DropoutMask dropout)
         : base(input)
     {
         (this.weight, this.bias, this.addend) = (Input(weight), Input(bias), Input(addend));
@@ -44,10 +44,10 @@ internal sealed class DoraCall : TargetCall
     {
         // With dropout the base sees x and the adapter's two products see what is left of it, so that they are no longer one product.
         var dropout = DropoutMask.Draw(layer.Config.Dropout, target.Module);
-        if (dropout.IsNone && target.FrozenLinear is (var weight, var bias))
-            return AdapterFunction.Run(new DoraCall(input, weight, bias, null, layer, dropout));
+        if (dropout.IsNone && target.Base.Frozen is { } weight)
+            return AdapterFunction.Run(new DoraCall(input, weight, target.Base.Bias, null, layer, dropout));
 
-        using var output = target.Module.forward(input);
+        using var output = target.Base.Forward(input);
         return AddTo(output, target, input, layer, dropout);
     }
 
@@ -56,22 +56,23 @@ internal sealed class DoraCall : TargetCall
 
     private static Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, DoraLayer layer, DropoutMask dropout)
     {
-        if (!layer.IsPissa || dropout.IsNone) return AdapterFunction.Run(new DoraCall(input, target.Weight, null, output, layer, dropout));
+        if (!layer.IsPissa || dropout.IsNone) return AdapterFunction.Run(new DoraCall(input, target.Base.Weight, null, output, layer, dropout));
 
         // In the given output PiSSA's part is still the weight's, which sees x without dropout.
         var rows = RowRange.All(input);
         using var residual = LoraCall.AddTo(output, input, [LoraTerm.Initial(layer, -layer.Scale, rows, DropoutMask.None), LoraTerm.Initial(layer, layer.Scale, rows, dropout)]);
-        return AdapterFunction.Run(new DoraCall(input, target.Weight, null, residual, layer, dropout));
+        return AdapterFunction.Run(new DoraCall(input, target.Base.Weight, null, residual, layer, dropout));
     }
 
     public override Tensor Forward()
     {
         var flatInput = Flat(X.Value);
         var (wideA, wideB) = Change();
-        norm = SaveOwned(DoraNorm.Compute(weight.Value, wideA, wideB, scale));
-        direct = SaveOwned(nn.functional.linear(Kept(flatInput), weight.Value));
+        var w = weight.Value;
+        norm = SaveOwned(w.RowNorms(wideA, wideB, scale));
+        direct = SaveOwned(w.Product(Kept(flatInput), bias: null));
         hidden = SaveOwned(LoraFactor.Hidden(flatInput, [FactorOf(wideA)])[0]);
-        var output = empty(ShapeWith(weight.Value.shape[0]), dtype: InputDtype, device: flatInput.device);
+        var output = empty(ShapeWith(w.OutFeatures), dtype: InputDtype, device: flatInput.device);
         var (flatOutput, flatAddend) = (Flat(output), addend.Optional is { } given ? Flat(given) : null);
         var (gain, directGain) = Gains();
         var (offset, transposed) = (bias.Optional?.to(Accumulator), wideB.t());
@@ -85,7 +86,8 @@ internal sealed class DoraCall : TargetCall
             flatOutput.narrow(0, start, count).copy_(sum);
         }
 
-        foreach (var tensor in (CallTensor[])[X, weight, a, b, magnitude, initialA, initialB]) Save(tensor);
+        Save(weight);
+        foreach (var tensor in (CallTensor[])[X, a, b, magnitude, initialA, initialB]) Save(tensor);
         return output;
     }
 
@@ -110,7 +112,7 @@ internal sealed class DoraCall : TargetCall
             directGradient.narrow(0, start, count).copy_(outer * directGain);
         }
 
-        var inputGradient = X.NeedsGradient ? directGradient.mm(weight.Value) : null;
+        var inputGradient = X.NeedsGradient ? weight.Value.InputGradient(directGradient) : null;
         if (inputGradient is not null && !dropout.IsNone) inputGradient.mul_(dropout.For(flatInput));
         var (rank, gradA) = (a.Value.shape[0], LoraFactor.Gradients(flatInput, [FactorOf(wideA)], [hiddenGradient], inputGradient, [a.NeedsGradient])[0]);
         X.Gradient = inputGradient?.view(InputShape);

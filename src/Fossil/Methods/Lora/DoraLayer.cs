@@ -29,7 +29,7 @@ internal sealed class DoraLayer(AdaptedTarget target, string adapterName, LoraCo
         base.CreateParameters(trainable, device);
 
         // Of the weight as the factors leave it: with random factors the output is then still the base's plus theirs. PiSSA's leave it as it is.
-        using var norm = DoraNorm.Compute(Target.Weight, A, B, IsPissa ? 0 : Scale);
+        using var norm = Target.Base.Weight.RowNorms(A, B, IsPissa ? 0 : Scale);
         Create(MagnitudeVector, norm.to(ScalarType.Float32, copy: true), trainable);
     }
 

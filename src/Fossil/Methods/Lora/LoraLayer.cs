@@ -170,7 +170,7 @@ internal class LoraLayer : AdapterLayer
             if (FindBuffer(InitialFactorA) is null || FindBuffer(InitialFactorB) is null)
             {
                 using var scope = NewDisposeScope();
-                var (first, second) = Pissa.Decompose(Target.Weight, Rank, Scale, initialization.Iterations);
+                var (first, second) = Pissa.Decompose(Target.Base.Weight, Rank, Scale, initialization.Iterations);
                 SetInitial(first, second);
             }
 

@@ -15,16 +15,16 @@ internal static class Pissa
     private const ulong Seed = 0;
 
     /// <summary>The part of <paramref name="weight"/> that the adapter starts from.</summary>
-    /// <param name="weight">(out, in).</param>
+    /// <param name="weight">W, of which it needs all rows at once.</param>
     /// <param name="rank">r.</param>
     /// <param name="scale">s.</param>
     /// <param name="iterations">Subspace iterations of the randomised decomposition; null for the exact one.</param>
     /// <returns>A₀ (r, in) and B₀ (out, r), float32.</returns>
-    public static (Tensor A, Tensor B) Decompose(Tensor weight, int rank, double scale, int? iterations)
+    public static (Tensor A, Tensor B) Decompose(LinearWeight weight, int rank, double scale, int? iterations)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        var full = weight.to(ShardOperations.Accumulator(weight.dtype));
+        var full = weight.ToTensor(ShardOperations.Accumulator(weight.Dtype));
         var (u, s, vh) = iterations is { } count ? Randomised(full, rank, count) : linalg.svd(full, fullMatrices: false);
         var root = s.narrow(0, 0, rank).div(Scalars.Of(scale)).sqrt();
         var a = root.unsqueeze(1) * vh.narrow(0, 0, rank);

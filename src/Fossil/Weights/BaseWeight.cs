@@ -1,9 +1,9 @@
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
-namespace Fossil.Targets;
+namespace Fossil.Weights;
 
-/// <summary>The 2-D weight (out, in) and the bias of a target, read anew each time: <c>.to</c> replaces both.</summary>
+/// <summary>Where a module has its weight and bias.</summary>
 internal static class BaseWeight
 {
     /// <summary>The name of the weight in its module.</summary>
@@ -12,11 +12,14 @@ internal static class BaseWeight
     /// <summary>The name of the bias in its module.</summary>
     public const string BiasName = "bias";
 
-    /// <summary>The weight of <paramref name="module"/>, as parameter or buffer; null where it has none.</summary>
+    /// <summary>The weight of <paramref name="module"/> in its form; null where it has none.</summary>
+    public static LinearWeight? Of(nn.Module module) => module is ILinearLayer layer ? layer.Weight : Find(module) is { } tensor ? new FloatWeight(tensor) : null;
+
+    /// <summary>The weight of <paramref name="module"/> as a floating-point tensor, parameter or buffer; null where it has none, or in another form.</summary>
     public static Tensor? Find(nn.Module module) => module switch
     {
         Linear linear => linear.weight,
-        TiedLinear tied => tied.Weight,
+        ILinearLayer layer => (layer.Weight as FloatWeight)?.Tensor,
         _ => Find(module, Name),
     };
 
@@ -26,12 +29,15 @@ internal static class BaseWeight
     /// <summary>Whether the weight's rows (entries, width) are looked up by index, so that LoRA's factors are those of its transpose.</summary>
     public static bool IsEmbedding(nn.Module module) => module is Embedding or IEmbedding;
 
+    /// <summary>Whether <paramref name="module"/> is a linear layer of a library, with a floating-point weight of its own: its forward pass is the product and nothing else.</summary>
+    public static bool IsPlain(nn.Module module) => module is Linear;
+
     /// <summary>
     /// Whether <paramref name="module"/> computes y = x Wᵀ + b with a 2-D weight W. Of TorchSharp's own layers only Linear does: an Embedding's weight has two dimensions
     /// too, and so may a LayerNorm's. What the user wrote is taken at its word.
     /// </summary>
     public static bool IsLinear(nn.Module module) =>
-        module is Linear || (module is nn.Module<Tensor, Tensor> && !IsEmbedding(module) && !IsTorchSharpLayer(module.GetType()) && Find(module) is { } weight && weight.dim() == 2);
+        module is Linear or ILinearLayer || (module is nn.Module<Tensor, Tensor> && !IsEmbedding(module) && !IsTorchSharpLayer(module.GetType()) && Find(module) is { } weight && weight.dim() == 2);
 
     private static bool IsTorchSharpLayer(Type? type)
     {

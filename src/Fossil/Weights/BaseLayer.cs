@@ -1,0 +1,61 @@
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Fossil.Weights;
+
+/// <summary>
+/// The layer below a target's adapters: all that methods, merging and saving know of it. TorchSharp's <c>Linear</c>, an <see cref="ILinearLayer"/> with a weight of any form, an embedding, or a layer of
+/// the user's own with a <c>weight</c>.
+/// </summary>
+/// <param name="module">The layer.</param>
+/// <param name="path">Its path in the model, for messages.</param>
+internal sealed class BaseLayer(nn.Module<Tensor, Tensor> module, string path)
+{
+    /// <summary>W (out, in) as it is now; of an embedding (entries, width).</summary>
+    /// <exception cref="NotAdaptableException">The module has none any more.</exception>
+    public LinearWeight Weight => BaseWeight.Of(module)
+        ?? throw new NotAdaptableException($"'{path}' ({module.GetType().Name}) has no parameter or buffer named 'weight', so it cannot be adapted.");
+
+    /// <summary>b (out), if there is one.</summary>
+    public Tensor? Bias => BaseWeight.FindBias(module);
+
+    /// <summary>Whether it looks rows of its weight up.</summary>
+    public bool IsEmbedding => BaseWeight.IsEmbedding(module);
+
+    /// <summary>Width of the input; of an embedding, the number of its entries.</summary>
+    public long InFeatures => IsEmbedding ? Weight.OutFeatures : Weight.InFeatures;
+
+    /// <summary>Width of the output.</summary>
+    public long OutFeatures => IsEmbedding ? Weight.InFeatures : Weight.OutFeatures;
+
+    /// <summary>The device of W.</summary>
+    public Device Device => Weight.Device;
+
+    /// <summary>Whether its forward pass is the product with a floating-point weight and nothing else, in which no other module runs.</summary>
+    public bool IsPlain => BaseWeight.IsPlain(module);
+
+    /// <summary>Whether it is training, so that dropout acts.</summary>
+    public bool IsTraining => module.training;
+
+    /// <summary>W, where the product with it may be part of an adapter's own function: y = x Wᵀ + b is all that the layer computes, and W gets no gradient. Null elsewhere.</summary>
+    public LinearWeight? Frozen => module is Linear or ILinearLayer && Weight is { IsFrozen: true } weight ? weight : null;
+
+    /// <summary>W in its own dtype, without a gradient.</summary>
+    public Tensor ToTensor()
+    {
+        var weight = Weight;
+        return weight.ToTensor(weight.Dtype).detach();
+    }
+
+    /// <summary>The layer's own forward pass.</summary>
+    public Tensor Forward(Tensor input) => module.forward(input);
+
+    /// <summary>Refuses a weight that nothing can be merged into. One that is a floating-point tensor is changed at its <see cref="Targets.WeightPlace"/>.</summary>
+    /// <exception cref="WeightNotChangeableException">It is in another form.</exception>
+    public void CheckChangeable()
+    {
+        if (Weight is FloatWeight) return;
+        throw new WeightNotChangeableException(
+            $"The weight of '{path}' is held as {Weight.GetType().Name}, which cannot take up a change: no weight was changed. Use the adapter unmerged, or load the base model with floating-point weights.");
+    }
+}

@@ -1,0 +1,148 @@
+using Fossil.Adapters;
+using Fossil.Concurrency;
+using Fossil.Kernels;
+using Fossil.Weights;
+using static TorchSharp.torch;
+
+namespace Fossil;
+
+/// <summary>
+/// The weight W (out, in) of a linear layer, in whatever form its tensors hold it: floating-point numbers, or blocks of a quantised file. Adapters need no more of it than this: a form says how rows of
+/// it are read (<see cref="Rows"/>), and may say how it multiplies without being written out.
+/// </summary>
+/// <remarks>It is a view of <see cref="Data"/>, without state of its own, made anew at each call: the tensors belong to the module that registers them.</remarks>
+public abstract class LinearWeight
+{
+    private const long TileElements = 1 << 20;
+
+    /// <summary>Width of the output, the number of rows.</summary>
+    public abstract long OutFeatures { get; }
+
+    /// <summary>Width of the input, the number of columns.</summary>
+    public abstract long InFeatures { get; }
+
+    /// <summary>The floating-point dtype of inputs, outputs and tiles.</summary>
+    public abstract ScalarType Dtype { get; }
+
+    /// <summary>The device that it is on.</summary>
+    public virtual Device Device => Data[0].device;
+
+    /// <summary>How many rows are written out at a time.</summary>
+    public virtual long RowsPerTile => Math.Max(1, TileElements / Math.Max(1, InFeatures));
+
+    /// <summary>The tensors that hold it; at least one. A backward pass notices if one of them was modified after the forward pass.</summary>
+    public abstract IReadOnlyList<Tensor> Data { get; }
+
+    /// <summary>The same form over other tensors, in the order of <see cref="Data"/>.</summary>
+    /// <param name="data">The tensors.</param>
+    public abstract LinearWeight WithData(IReadOnlyList<Tensor> data);
+
+    /// <summary>Some rows, a tile (count, in) in <see cref="Dtype"/>; a view or a new tensor, which nobody writes to.</summary>
+    /// <param name="start">The first row.</param>
+    /// <param name="count">How many rows.</param>
+    public abstract Tensor Rows(long start, long count);
+
+    /// <summary>x Wᵀ + b (rows, out), without a gradient. Here by tiles, one after the other.</summary>
+    /// <param name="input">x (rows, in), contiguous, in <see cref="Dtype"/>.</param>
+    /// <param name="bias">b (out), or null.</param>
+    public virtual Tensor Product(Tensor input, Tensor? bias)
+    {
+        using var scope = NewDisposeScope();
+        var output = empty(input.shape[0], OutFeatures, dtype: Dtype, device: input.device);
+        foreach (var tile in Tiles())
+        {
+            using var part = NewDisposeScope();
+            tile.ColumnsOf(output).copy_(nn.functional.linear(input, Rows(tile.Start, tile.Count), bias is null ? null : tile.Of(bias)));
+        }
+
+        return output.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>dy W (rows, in), the gradient of x. Here by tiles, their sum in float32 (float64 for float64).</summary>
+    /// <param name="gradOutput">dy (rows, out), contiguous, in <see cref="Dtype"/>.</param>
+    public virtual Tensor InputGradient(Tensor gradOutput)
+    {
+        using var scope = NewDisposeScope();
+        var accumulator = ShardOperations.Accumulator(Dtype);
+        var gradient = zeros(gradOutput.shape[0], InFeatures, dtype: accumulator, device: gradOutput.device);
+        foreach (var tile in Tiles())
+        {
+            using var part = NewDisposeScope();
+            gradient.addmm_(tile.ColumnsOf(gradOutput).to(accumulator), Rows(tile.Start, tile.Count).to(accumulator));
+        }
+
+        return gradient.to(Dtype).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>x Wᵀ + b (…, out), with the gradient of x and b: what a layer that has such a weight computes.</summary>
+    /// <param name="input">x (…, in), in <see cref="Dtype"/>.</param>
+    /// <param name="bias">b (out), or null.</param>
+    public Tensor Apply(Tensor input, Tensor? bias = null)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        return WeightProduct.Run(this, input, bias);
+    }
+
+    /// <summary>All rows (out, in), in <paramref name="dtype"/>; the weight's own tensor where it is one of that dtype.</summary>
+    /// <param name="dtype">A floating-point dtype.</param>
+    public Tensor ToTensor(ScalarType dtype) => ToTensor(dtype, copy: false);
+
+    /// <summary>As <see cref="ToTensor(ScalarType)"/>, or with <paramref name="copy"/> a tensor that the caller may change.</summary>
+    internal virtual Tensor ToTensor(ScalarType dtype, bool copy)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var whole = empty(OutFeatures, InFeatures, dtype: dtype, device: Device);
+        foreach (var tile in Tiles())
+        {
+            using var part = NewDisposeScope();
+            tile.Of(whole).copy_(Rows(tile.Start, tile.Count));
+        }
+
+        return whole.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>(out, in).</summary>
+    internal long[] Shape => [OutFeatures, InFeatures];
+
+    /// <summary>Whether no gradient of it is wanted.</summary>
+    internal bool IsFrozen => !Data.Any(tensor => tensor.requires_grad);
+
+    /// <summary>The rows in pieces that may be written out at a time.</summary>
+    /// <param name="multiple">What the number of rows of each piece is a multiple of; it divides that of all.</param>
+    internal IEnumerable<RowRange> Tiles(long multiple = 1)
+    {
+        var count = Math.Max(1, RowsPerTile / multiple) * multiple;
+        for (var start = 0L; start < OutFeatures; start += count) yield return new RowRange(start, Math.Min(count, OutFeatures - start));
+    }
+
+    /// <summary>‖W + s·B A‖ of each row (out), float32 (float64 for float64), without that matrix: ‖W_j‖² + 2s·(W Aᵀ)_j·B_j + s²·B_j (A Aᵀ) B_jᵀ. The largest intermediate beside a tile is (out, r).</summary>
+    /// <param name="a">A (r, in).</param>
+    /// <param name="b">B (out, r).</param>
+    /// <param name="scale">s.</param>
+    internal Tensor RowNorms(Tensor a, Tensor b, double scale)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var accumulator = ShardOperations.Accumulator(Dtype);
+        var (factorA, factorB) = (a.to(accumulator), b.to(accumulator));
+        var transposed = factorA.t();
+        var squares = factorB.mm(factorA.mm(transposed)).mul_(factorB).sum(1).mul_(Scalars.Of(scale * scale));
+        foreach (var tile in Tiles())
+        {
+            using var part = NewDisposeScope();
+            var (weight, tileB, tileSquares) = (Rows(tile.Start, tile.Count), tile.Of(factorB), tile.Of(squares));
+            foreach (var (start, count) in ShardOperations.Blocks(weight, accumulator))
+            {
+                using var block = NewDisposeScope();
+                var rows = weight.narrow(0, start, count).to(accumulator);
+                var own = rows.norm(1).pow(Scalars.Two);
+                var cross = rows.mm(transposed).mul_(tileB.narrow(0, start, count)).sum(1).mul_(Scalars.Of(2 * scale));
+                tileSquares.narrow(0, start, count).add_(own, Scalars.One).add_(cross, Scalars.One);
+            }
+        }
+
+        // Rounding can leave a row that cancels just below zero.
+        return squares.clamp_(min: Scalars.Zero).sqrt_().MoveToOuterDisposeScope();
+    }
+}
