@@ -62,6 +62,9 @@ public sealed partial class AdaptedModel
     /// <exception cref="AdapterBackwardException">The backward pass that the gradients are of failed.</exception>
     internal ModelGuard.Entry EnterToStep() => guard.EnterToStep();
 
+    /// <summary>The parameters of adapters and of the base to whose memory others refer too.</summary>
+    internal IEnumerable<Parameter> SharedParameters() => parameters.Shared().Concat(trainedBase.Shared());
+
     /// <inheritdoc cref="AdapterParameters.ReportMissingGradients"/>
     internal void ReportMissingGradients(IReadOnlySet<Parameter> without) => parameters.ReportMissingGradients(without);
 }

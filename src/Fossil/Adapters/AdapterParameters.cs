@@ -17,6 +17,17 @@ internal sealed class AdapterParameters(AdapterSet adapters, AdaptedModel owner)
     public static IReadOnlyList<AdaptedModel> OwnersOf(IEnumerable<Parameter> parameters) =>
         [.. parameters.Select(parameter => Owners.TryGetValue(parameter, out var owner) ? owner : null).OfType<AdaptedModel>().Distinct()];
 
+    /// <summary>Those of the parameters, each once, that belong to an adapted model and to whose memory nothing else of it refers: their values can be moved.</summary>
+    public static IReadOnlyList<Parameter> Movable(IReadOnlyList<Parameter> parameters)
+    {
+        var shared = OwnersOf(parameters).SelectMany(owner => owner.SharedParameters()).ToHashSet<Parameter>(ReferenceEqualityComparer.Instance);
+        return [.. parameters.Distinct<Parameter>(ReferenceEqualityComparer.Instance).Where(parameter => Owners.TryGetValue(parameter, out _) && !shared.Contains(parameter) && parameter.numel() > 0)];
+    }
+
+    /// <summary>The parameters of layers that share theirs, each with a view of its own.</summary>
+    public IEnumerable<Parameter> Shared() =>
+        adapters.Layers.Where(layer => layer.TiedTo is not null).SelectMany(layer => layer.Parameters().Concat(layer.TiedTo!.Parameters())).Select(entry => entry.Parameter);
+
     /// <summary>Creates and registers an adapter's parameters, and lets its targets know its layers.</summary>
     public void Create(AttachedAdapter adapter)
     {

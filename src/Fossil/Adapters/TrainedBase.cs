@@ -1,6 +1,7 @@
 using Fossil.Serialization;
 using Fossil.Targets;
 using Fossil.Weights;
+using TorchSharp.Modules;
 
 namespace Fossil.Adapters;
 
@@ -23,6 +24,14 @@ internal sealed class TrainedBase(AdapterSet adapters, TargetFinder finder, Func
 
     /// <summary>The adapter whose own values are at this place now; null where the base's are.</summary>
     public string? OwnerAt(WeightPlace place) => parameters.Find(parameter => parameter.Current is { } owner && parameter.UseOf(owner).Tensors.Any(tensor => tensor.Place == place))?.Current;
+
+    /// <summary>The parameters that share their memory with others of the model.</summary>
+    public IEnumerable<Parameter> Shared()
+    {
+        if (parameters.Count == 0) return [];
+        var now = ties();
+        return [.. parameters.Where(parameter => parameter.Separation?.Original is null && now.Sharing(parameter.Place).Any(other => other.Module is not TiedLinear)).Select(parameter => parameter.Find()).OfType<Parameter>()];
+    }
 
     /// <summary>The base's tensors in an adapter's file.</summary>
     public IEnumerable<(AdapterTensorName Name, TrainedBaseParameter Parameter)> FileTensorsOf(AttachedAdapter adapter) =>

@@ -47,13 +47,22 @@ public sealed partial class FusedAdamW
     }
 
     /// <summary>Both moments of one parameter, with its dtype and device; outside any dispose scope.</summary>
-    private sealed class State(Parameter parameter) : OptimizerState(parameter), IDisposable
+    private sealed class State : OptimizerState, IDisposable
     {
+        public State(Parameter parameter, FlatBuffers.Slot? slot)
+            : base(parameter)
+        {
+            using var withoutGradient = no_grad();
+            (FirstMoment, SecondMoment) = slot?.Moments() ?? (zeros_like(parameter), zeros_like(parameter));
+            FirstMoment.DetachFromDisposeScope();
+            SecondMoment.DetachFromDisposeScope();
+        }
+
         public long Step { get; set; }
 
-        public Tensor FirstMoment { get; private set; } = Zeros(parameter);
+        public Tensor FirstMoment { get; private set; }
 
-        public Tensor SecondMoment { get; private set; } = Zeros(parameter);
+        public Tensor SecondMoment { get; private set; }
 
         public override void Initialize(OptimizerOptions options)
         {
@@ -112,17 +121,51 @@ public sealed partial class FusedAdamW
             SecondMoment.Dispose();
         }
 
-        private static Tensor Zeros(Parameter parameter)
-        {
-            using var withoutGradient = no_grad();
-            return zeros(parameter.shape, parameter.dtype, parameter.device).DetachFromDisposeScope();
-        }
-
         private static Tensor Move(Tensor tensor, Device device)
         {
             var moved = tensor.to(device).DetachFromDisposeScope();
             if (!ReferenceEquals(moved, tensor)) tensor.Dispose();
             return moved;
+        }
+    }
+
+    /// <summary>One parameter with all that belongs to it.</summary>
+    /// <param name="Name">Its name.</param>
+    /// <param name="Parameter">The parameter.</param>
+    /// <param name="State">Its moments.</param>
+    /// <param name="Group">Its settings.</param>
+    /// <param name="Slot">Its place in the buffers; null for a parameter that is none of an adapted model's, whose memory is left where it is.</param>
+    private sealed record Entry(string Name, Parameter Parameter, State State, ParamGroup<Options> Group, FlatBuffers.Slot? Slot)
+    {
+        /// <summary>What the next update needs to know of the settings.</summary>
+        public AdamWKernel.Coefficients Coefficients()
+        {
+            var options = Group.Options;
+            return new(options.LearningRate!.Value, options.Beta1, options.Beta2, options.Epsilon, options.WeightDecay, State.Step);
+        }
+
+        /// <summary>A new tensor on the gradient; null where there is none.</summary>
+        /// <param name="haveGradients">Which slots hold one.</param>
+        public Tensor? FindGradient(IReadOnlyDictionary<FlatBuffers, bool[]> haveGradients)
+        {
+            if (Parameter.IsInvalid || Parameter.grad is not { } gradient) return null;
+            if (Slot is null || (Slot.HoldsGradient(gradient) ? haveGradients[Slot.Buffers][Slot.Index] : FlatBuffers.HasGradient(gradient))) return gradient;
+            gradient.Dispose();
+            return null;
+        }
+
+        /// <summary>Whether everything lies in the slot.</summary>
+        public bool IsFlat(Tensor gradient) => Slot is not null && Slot.HoldsGradient(gradient) && Slot.HoldsValues(Parameter) && Slot.HoldsMoments(State.FirstMoment, State.SecondMoment);
+
+        /// <summary>Whether it is updated just as the entry before it, and lies right behind it.</summary>
+        public bool Continues(Entry before) => Slot!.Follows(before.Slot!) && Group == before.Group && State.Step == before.State.Step;
+
+        /// <summary>Takes the gradient out.</summary>
+        public void ClearGradient()
+        {
+            if (Parameter.IsInvalid) return;
+            if (Slot is not null && Parameter.requires_grad) Slot.ShowGradient(Parameter);
+            else Parameter.grad = null;
         }
     }
 }

@@ -16,9 +16,11 @@ namespace Fossil.Training;
 /// </remarks>
 public sealed partial class FusedAdamW : OptimizerHelper
 {
-    private readonly List<(string Name, Parameter Parameter, State State, ParamGroup<Options> Group)> entries = [];
-    private readonly HashSet<string> names = [];
-    private readonly Func<Options> newOptions;
+    // What one pass updates at the most: kernels may count elements in 32 bits.
+    private const long LongestPass = 1L << 28;
+
+    private readonly List<Entry> entries = [];
+    private readonly List<FlatBuffers> buffers = [];
     private readonly DeadGraphs deadGraphs = new();
     private readonly IReadOnlyList<AdaptedModel> models;
     private bool hasStepped;
@@ -61,10 +63,23 @@ public sealed partial class FusedAdamW : OptimizerHelper
         CheckBeta(beta1, nameof(beta1));
         CheckBeta(beta2, nameof(beta2));
         _parameter_groups = [];
-        newOptions = () => new Options { LearningRate = learningRate, InitialLearningRate = learningRate, Beta1 = beta1, Beta2 = beta2, Epsilon = epsilon };
-        foreach (var (parameters, weightDecay) in groups) AddGroup(parameters.ToList(), weightDecay);
-        models = AdapterParameters.OwnersOf(entries.Select(entry => entry.Parameter));
-        if (entries.Count == 0) throw new ArgumentException("There is no parameter to optimize: attach adapters, or unfreeze one, first.", nameof(groups));
+        var filled = Filled(groups);
+        Parameter[] all = [.. filled.SelectMany(group => group.Parameters).Select(named => named.Parameter)];
+        models = AdapterParameters.OwnersOf(all);
+        var slots = SlotsFor(AdapterParameters.Movable(all));
+        foreach (var (parameters, weightDecay) in filled)
+        {
+            var options = new Options { LearningRate = learningRate, InitialLearningRate = learningRate, Beta1 = beta1, Beta2 = beta2, Epsilon = epsilon, WeightDecay = weightDecay };
+            var group = new ParamGroup<Options>(parameters.Select(named => named.Parameter).ToList(), options);
+            _parameter_groups.Add(group);
+            foreach (var (name, parameter) in parameters)
+            {
+                slots.Remove(parameter, out var slot);
+                var state = new State(parameter, slot);
+                _state[parameter.Handle] = state;
+                entries.Add(new(name, parameter, state, group, slot));
+            }
+        }
     }
 
     /// <summary>The learning rate of all groups; reading gives the first group's.</summary>
@@ -112,12 +127,26 @@ public sealed partial class FusedAdamW : OptimizerHelper
         return loss;
     }
 
-    /// <summary>Drops the gradients, so that the next backward pass writes them instead of adding to zeros (PyTorch: <c>set_to_none=True</c>).</summary>
+    /// <summary>
+    /// Takes all gradients out. Those of an adapted model's parameters are then zeros in one buffer, which the backward pass adds to (PyTorch: <c>set_to_none=False</c>); others' are null. A parameter that gets none is
+    /// left out of <see cref="step"/> either way.
+    /// </summary>
     public override void zero_grad()
     {
+        using var withoutGradient = no_grad();
+        foreach (var buffer in buffers) buffer.ClearGradients();
+        foreach (var entry in entries) entry.ClearGradient();
+    }
+
+    /// <summary>Multiplies all gradients.</summary>
+    internal void ScaleGradients(double factor)
+    {
+        using var withoutGradient = no_grad();
+        foreach (var buffer in buffers) buffer.ScaleGradients(factor);
         foreach (var entry in entries)
         {
-            if (!entry.Parameter.IsInvalid) entry.Parameter.grad = null;
+            using var gradient = entry.Parameter.IsInvalid ? null : entry.Parameter.grad;
+            if (gradient is not null && entry.Slot?.HoldsGradient(gradient) != true) gradient.mul_(Scalars.Of(factor));
         }
     }
 
@@ -128,7 +157,7 @@ public sealed partial class FusedAdamW : OptimizerHelper
     public IReadOnlyList<(string Name, Tensor Tensor)> GetState()
     {
         var tensors = new List<(string, Tensor)>();
-        foreach (var (name, _, state, _) in entries)
+        foreach (var (name, _, state, _, _) in entries)
         {
             tensors.Add(($"{name}.exp_avg", state.FirstMoment.alias()));
             tensors.Add(($"{name}.exp_avg_sq", state.SecondMoment.alias()));
@@ -144,7 +173,7 @@ public sealed partial class FusedAdamW : OptimizerHelper
     public void SetState(Func<string, Tensor> find)
     {
         using var withoutGradient = no_grad();
-        foreach (var (name, _, state, _) in entries)
+        foreach (var (name, _, state, _, _) in entries)
         {
             Copy(state.FirstMoment, $"{name}.exp_avg");
             Copy(state.SecondMoment, $"{name}.exp_avg_sq");
@@ -170,13 +199,23 @@ public sealed partial class FusedAdamW : OptimizerHelper
     {
         base.Dispose(disposing);
         if (!disposing) return;
-        foreach (var entry in entries) entry.State.Dispose();
+        foreach (var entry in entries)
+        {
+            // A gradient that nothing was added to would look like one of zeros to others.
+            using var gradient = entry.Parameter.IsInvalid || entry.Slot is null ? null : entry.Parameter.grad;
+            if (gradient is not null && entry.Slot!.HoldsGradient(gradient) && !FlatBuffers.HasGradient(gradient)) entry.Parameter.grad = null;
+            entry.State.Dispose();
+        }
+
+        foreach (var buffer in buffers) buffer.Dispose();
         entries.Clear();
+        buffers.Clear();
     }
 
     private void Update()
     {
-        var gradients = entries.Select(entry => entry.Parameter.IsInvalid ? null : entry.Parameter.grad).ToArray();
+        var haveGradients = buffers.ToDictionary(buffer => buffer, buffer => buffer.HaveGradients());
+        var gradients = entries.Select(entry => entry.FindGradient(haveGradients)).ToArray();
         try
         {
             if (Array.TrueForAll(gradients, gradient => gradient is null))
@@ -186,21 +225,43 @@ public sealed partial class FusedAdamW : OptimizerHelper
             }
 
             // All are checked before the first is changed.
-            foreach (var (name, parameter, state, _) in entries) state.CheckDevice(name, parameter);
+            foreach (var (name, parameter, state, _, _) in entries) state.CheckDevice(name, parameter);
             if (!hasStepped) ReportMissing(gradients);
             hasStepped = true;
-            foreach (var ((_, parameter, state, group), gradient) in entries.Zip(gradients))
-            {
-                if (gradient is null) continue;
-                var options = group.Options;
-                state.Step++;
-                AdamWKernel.Step(parameter, gradient, state.FirstMoment, state.SecondMoment,
-                    new(options.LearningRate!.Value, options.Beta1, options.Beta2, options.Epsilon, options.WeightDecay, state.Step));
-            }
+            Update(gradients);
         }
         finally
         {
             foreach (var gradient in gradients) gradient?.Dispose();
+        }
+    }
+
+    /// <summary>Updates what has a gradient: those that lie one behind the other in one pass.</summary>
+    private void Update(Tensor?[] gradients)
+    {
+        foreach (var (entry, gradient) in entries.Zip(gradients))
+        {
+            if (gradient is not null) entry.State.Step++;
+        }
+
+        for (int first = 0, last; first < entries.Count; first = last + 1)
+        {
+            last = first;
+            if (gradients[first] is not { } gradient) continue;
+            var entry = entries[first];
+            if (!entry.IsFlat(gradient))
+            {
+                AdamWKernel.Step(entry.Parameter, gradient, entry.State.FirstMoment, entry.State.SecondMoment, entry.Coefficients());
+                entry.Slot?.TakeValues(entry.Parameter);
+                continue;
+            }
+
+            while (last + 1 < entries.Count && gradients[last + 1] is { } next && entries[last + 1].IsFlat(next) && entries[last + 1].Continues(entries[last]) && entries[last + 1].Slot!.Offset - entry.Slot!.Offset < LongestPass) last++;
+            var (values, flat, firstMoments, secondMoments) = entry.Slot!.Buffers.Range(entry.Slot, entries[last].Slot!);
+            using (values)
+            using (flat)
+            using (firstMoments)
+            using (secondMoments) AdamWKernel.Step(values, flat, firstMoments, secondMoments, entry.Coefficients());
         }
     }
 
@@ -216,19 +277,34 @@ public sealed partial class FusedAdamW : OptimizerHelper
         if (beta is < 0 or >= 1 or double.NaN) throw new ArgumentOutOfRangeException(name, beta, "Must be at least 0 and below 1.");
     }
 
-    private void AddGroup(IReadOnlyList<(string Name, Parameter Parameter)> parameters, double weightDecay)
+    /// <summary>The groups that are not empty.</summary>
+    private static List<(List<(string Name, Parameter Parameter)> Parameters, double WeightDecay)> Filled(IEnumerable<(IEnumerable<(string Name, Parameter Parameter)> Parameters, double WeightDecay)> groups)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(weightDecay);
-        if (parameters.Count == 0) return;
-        var group = new ParamGroup<Options>(parameters.Select(named => named.Parameter).ToList(), newOptions());
-        group.Options.WeightDecay = weightDecay;
-        _parameter_groups.Add(group);
-        foreach (var (name, parameter) in parameters)
+        var filled = new List<(List<(string Name, Parameter Parameter)> Parameters, double WeightDecay)>();
+        var names = new HashSet<string>();
+        foreach (var (group, weightDecay) in groups)
         {
-            if (!names.Add(name)) throw new ArgumentException($"Two parameters have the name '{name}'.", nameof(parameters));
-            var state = new State(parameter);
-            _state[parameter.Handle] = state;
-            entries.Add((name, parameter, state, group));
+            ArgumentOutOfRangeException.ThrowIfNegative(weightDecay);
+            var parameters = group.ToList();
+            if (parameters.Find(named => !names.Add(named.Name)) is { Name: { } twice }) throw new ArgumentException($"Two parameters have the name '{twice}'.", nameof(groups));
+            if (parameters.Count > 0) filled.Add((parameters, weightDecay));
         }
+
+        if (filled.Count == 0) throw new ArgumentException("There is no parameter to optimize: attach adapters, or unfreeze one, first.", nameof(groups));
+        return filled;
+    }
+
+    /// <summary>Slots in the order of the parameters, each in the buffers of its dtype and device.</summary>
+    private Dictionary<Parameter, FlatBuffers.Slot> SlotsFor(IReadOnlyList<Parameter> parameters)
+    {
+        var slots = new Dictionary<Parameter, FlatBuffers.Slot>(ReferenceEqualityComparer.Instance);
+        foreach (var parameter in parameters)
+        {
+            var fitting = buffers.Find(buffer => buffer.Fit(parameter));
+            if (fitting is null) buffers.Add(fitting = new(parameter.dtype, parameter.device));
+            slots.TryAdd(parameter, fitting.Add(parameter));
+        }
+
+        return slots;
     }
 }
