@@ -1,5 +1,6 @@
 using Fossil.Models.Gguf;
 using Fossil.Models.Tokenizers;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Export;
@@ -9,14 +10,22 @@ internal static class GgufModelWriter
 {
     private const uint QuantizationVersion = 2;
 
-    /// <summary>The metadata of a model.</summary>
+    /// <summary>Writes a model.</summary>
+    /// <param name="path">The file.</param>
     /// <param name="config">The architecture.</param>
+    /// <param name="parameters">The parameters by Hugging Face's names.</param>
     /// <param name="type">How matrices are stored.</param>
     /// <param name="tokenizer">The tokenizer; null to keep that of <paramref name="carried"/>, if there is one.</param>
     /// <param name="carried">Metadata to carry over; null for none.</param>
-    public static GgufMetadata Metadata(LlamaConfig config, GgufTensorType type, TokenizerDefinition? tokenizer, GgufMetadata? carried)
+    public static void Save(string path, CausalLMConfig config, IReadOnlyDictionary<string, Parameter> parameters, GgufTensorType type, TokenizerDefinition? tokenizer, GgufMetadata? carried)
     {
-        var architecture = Architecture(config);
+        var tensors = parameters.Select(entry => Source(entry.Key, entry.Value, config, type)).Concat(GgufRope.Tensors(config.Rope, config.RotaryDim)).ToList();
+        GgufWriter.Save(path, Metadata(config, type, tokenizer, carried), tensors);
+    }
+
+    private static GgufMetadata Metadata(CausalLMConfig config, GgufTensorType type, TokenizerDefinition? tokenizer, GgufMetadata? carried)
+    {
+        var architecture = config.GgufArchitecture;
         var metadata = new GgufMetadata();
         metadata["general.architecture"] = GgufValue.Of(architecture);
         metadata["general.type"] = GgufValue.Of("model");
@@ -26,7 +35,7 @@ internal static class GgufModelWriter
             if (key.StartsWith("general.", StringComparison.Ordinal) || (tokenizer is null && key.StartsWith("tokenizer.", StringComparison.Ordinal)) || IsForeign(key)) metadata.TryAdd(key, value);
         }
 
-        foreach (var (key, value) in OfConfig(config)) metadata[$"{architecture}.{key}"] = GgufValue.Of(value);
+        foreach (var (key, value) in config.GgufFields()) metadata[$"{architecture}.{key}"] = GgufValue.Of(value);
         metadata["general.file_type"] = GgufValue.Of(FileType(type));
         if (type.ToTorch() is null) metadata["general.quantization_version"] = GgufValue.Of(QuantizationVersion);
         if (tokenizer is not null) GgufTokenizerWriter.Write(tokenizer, config.VocabSize, metadata);
@@ -35,7 +44,7 @@ internal static class GgufModelWriter
     }
 
     // Where the tokenizer did not name them.
-    private static void AddTokenIds(LlamaConfig config, GgufMetadata metadata)
+    private static void AddTokenIds(CausalLMConfig config, GgufMetadata metadata)
     {
         void Add(string key, int? id)
         {
@@ -48,30 +57,20 @@ internal static class GgufModelWriter
         Add("padding_token_id", config.PadTokenId);
     }
 
-    /// <summary>The architecture's name in GGUF.</summary>
-    public static string Architecture(LlamaConfig config) => config.ModelType == "mistral" ? "llama" : config.ModelType;
-
     /// <summary>One of the model's parameters.</summary>
-    public static GgufTensorSource Source(string name, Tensor parameter, LlamaConfig config, GgufTensorType type)
+    private static GgufTensorSource Source(string name, Tensor parameter, CausalLMConfig config, GgufTensorType type)
     {
-        var gguf = GgufNames.ToGguf(name) ?? throw new ExportException($"GGUF has no name for the parameter '{name}'.");
+        var gguf = config.GgufNames.ToGguf(name) ?? throw new ExportException($"GGUF has no name for the parameter '{name}'.");
         var stored = parameter.dim() < 2 ? GgufTensorType.F32
             : parameter.shape[^1] % type.Block().Elements != 0 ? GgufTensorType.F16
             : type;
         return new GgufTensorSource(gguf, stored, parameter.shape, () =>
         {
             using var scope = NewDisposeScope();
-            var rows = Interleave(parameter.detach(), GgufNames.InterleavedHeads(name, config));
+            var rows = Interleave(parameter.detach(), config.InterleavedHeads(name));
             if (stored == GgufTensorType.F16 && !HalfHolds(rows)) throw new ExportException($"'{name}' has elements beyond 65504 (or none at all), which F16 cannot hold. Write the model as BF16.");
             return rows.MoveToOuterDisposeScope();
         });
-    }
-
-    /// <summary>The tensor by which llama.cpp knows Llama 3.1's stretched positions.</summary>
-    public static GgufTensorSource RopeFactors(LlamaConfig config)
-    {
-        var factors = GgufRopeFactors.Compute(config.Rope, config.HeadDim);
-        return new GgufTensorSource(GgufRopeFactors.TensorName, GgufTensorType.F32, [factors.Length], () => tensor(factors));
     }
 
     /// <summary>Rows in llama.cpp's order: in each head, the two halves of the rotary dimensions are interleaved.</summary>
@@ -93,7 +92,8 @@ internal static class GgufModelWriter
 
     private static bool IsForeign(string key) => !key.StartsWith("general.", StringComparison.Ordinal) && !key.StartsWith("tokenizer.", StringComparison.Ordinal) && !key.StartsWith(GgufSplit.Prefix, StringComparison.Ordinal) && !IsOfArchitecture(key);
 
-    private static bool IsOfArchitecture(string key) => key.StartsWith("llama.", StringComparison.Ordinal) || key.StartsWith("qwen2.", StringComparison.Ordinal) || key.StartsWith("qwen3.", StringComparison.Ordinal);
+    private static bool IsOfArchitecture(string key) =>
+        AutoModelForCausalLM.Families.SelectMany(family => family.GgufArchitectures).Any(architecture => key.StartsWith(architecture + ".", StringComparison.Ordinal));
 
     private static uint FileType(GgufTensorType type) => type switch
     {
@@ -108,29 +108,4 @@ internal static class GgufModelWriter
         GgufTensorType.MXFP4 => 38,
         _ => throw new ExportException($"Matrices cannot be stored as {type}, only as {GgufWriter.WrittenTypes}."),
     };
-
-    private static IEnumerable<(string Key, object Value)> OfConfig(LlamaConfig config)
-    {
-        if (config.SlidingLayers is { } layers && config.SlidingWindow is not null && layers.Contains(false)) throw new ExportException("Some of the model's layers have a sliding window and some have none, which GGUF cannot say for this architecture.");
-        yield return ("block_count", (uint)config.NumHiddenLayers);
-        yield return ("context_length", (uint)config.MaxPositionEmbeddings);
-        yield return ("embedding_length", (uint)config.HiddenSize);
-        yield return ("feed_forward_length", (uint)config.IntermediateSize);
-        yield return ("attention.head_count", (uint)config.NumAttentionHeads);
-        yield return ("attention.head_count_kv", (uint)config.NumKeyValueHeads);
-        if (config.HeadDim * config.NumAttentionHeads != config.HiddenSize || config.ModelType == "qwen3")
-        {
-            yield return ("attention.key_length", (uint)config.HeadDim);
-            yield return ("attention.value_length", (uint)config.HeadDim);
-        }
-
-        yield return ("rope.freq_base", (float)config.Rope.Theta);
-        yield return ("attention.layer_norm_rms_epsilon", (float)config.RmsNormEps);
-        yield return ("vocab_size", (uint)config.VocabSize);
-        yield return ("rope.dimension_count", (uint)config.HeadDim);
-        if (config.SlidingWindow is { } window) yield return ("attention.sliding_window", (uint)window);
-        if (config.Rope.Type != RopeType.Linear) yield break;
-        yield return ("rope.scaling.type", "linear");
-        yield return ("rope.scaling.factor", (float)config.Rope.Factor);
-    }
 }

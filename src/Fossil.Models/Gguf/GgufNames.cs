@@ -1,47 +1,46 @@
 namespace Fossil.Models.Gguf;
 
 /// <summary>The names of a decoder's tensors in GGUF (<c>blk.3.attn_q.weight</c>) and in Hugging Face's checkpoints (<c>model.layers.3.self_attn.q_proj.weight</c>).</summary>
-internal static class GgufNames
+internal sealed class GgufNames
 {
     private const string GgufBlock = "blk.";
     private const string Layers = "model.layers.";
 
-    private static readonly (string Gguf, string HuggingFace)[] Whole =
-    [
-        ("token_embd", "model.embed_tokens"),
-        ("output_norm", "model.norm"),
-        ("output", "lm_head"),
-    ];
+    private readonly (string Gguf, string HuggingFace)[] whole;
+    private readonly (string Gguf, string HuggingFace)[] inLayer;
 
-    private static readonly (string Gguf, string HuggingFace)[] InLayer =
-    [
-        ("attn_norm", "input_layernorm"),
-        ("attn_q", "self_attn.q_proj"),
-        ("attn_k", "self_attn.k_proj"),
-        ("attn_v", "self_attn.v_proj"),
-        ("attn_output", "self_attn.o_proj"),
-        ("attn_q_norm", "self_attn.q_norm"),
-        ("attn_k_norm", "self_attn.k_norm"),
-        ("ffn_norm", "post_attention_layernorm"),
-        ("ffn_gate", "mlp.gate_proj"),
-        ("ffn_up", "mlp.up_proj"),
-        ("ffn_down", "mlp.down_proj"),
-    ];
+    private GgufNames((string, string)[] whole, (string, string)[] inLayer) => (this.whole, this.inLayer) = (whole, inLayer);
+
+    /// <summary>The names that most decoders have.</summary>
+    public static GgufNames Decoder { get; } = new(
+        [
+            ("token_embd", "model.embed_tokens"),
+            ("output_norm", "model.norm"),
+            ("output", "lm_head"),
+        ],
+        [
+            ("attn_norm", "input_layernorm"),
+            ("attn_q", "self_attn.q_proj"),
+            ("attn_k", "self_attn.k_proj"),
+            ("attn_v", "self_attn.v_proj"),
+            ("attn_output", "self_attn.o_proj"),
+            ("attn_q_norm", "self_attn.q_norm"),
+            ("attn_k_norm", "self_attn.k_norm"),
+            ("ffn_norm", "post_attention_layernorm"),
+            ("ffn_gate", "mlp.gate_proj"),
+            ("ffn_up", "mlp.up_proj"),
+            ("ffn_down", "mlp.down_proj"),
+        ]);
+
+    /// <summary>These names, but for some modules of a layer: one that stands here under either of its names has another counterpart.</summary>
+    public GgufNames With(params (string Gguf, string HuggingFace)[] modules) =>
+        new(whole, [.. inLayer.Where(row => !modules.Any(module => module.Gguf == row.Gguf || module.HuggingFace == row.HuggingFace)), .. modules]);
 
     /// <summary>Hugging Face's name of a GGUF tensor; null where it has none.</summary>
-    public static string? ToHuggingFace(string name) => Translate(name, GgufBlock, Layers, Whole, InLayer);
+    public string? ToHuggingFace(string name) => Translate(name, GgufBlock, Layers, whole, inLayer);
 
     /// <summary>The GGUF name of one of Hugging Face's tensors (or modules, without <c>.weight</c>); null where it has none.</summary>
-    public static string? ToGguf(string name) => Translate(name, Layers, GgufBlock, Swap(Whole), Swap(InLayer));
-
-    /// <summary>How many heads' rows are interleaved in a GGUF tensor of that name (Hugging Face's); 0 where they are in order.</summary>
-    public static int InterleavedHeads(string name, LlamaConfig config)
-    {
-        if (config.ModelType is not ("llama" or "mistral")) return 0;
-        return name.Contains(".self_attn.q_proj", StringComparison.Ordinal) ? config.NumAttentionHeads
-            : name.Contains(".self_attn.k_proj", StringComparison.Ordinal) ? config.NumKeyValueHeads
-            : 0;
-    }
+    public string? ToGguf(string name) => Translate(name, Layers, GgufBlock, Swap(whole), Swap(inLayer));
 
     private static string? Translate(string name, string blockFrom, string blockTo, (string, string)[] whole, (string, string)[] inLayer)
     {

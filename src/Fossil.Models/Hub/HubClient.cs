@@ -147,7 +147,7 @@ public sealed class HubClient : IDisposable
 
     private static string? FindCompleteSnapshot(HubCache cache, string revision)
     {
-        if (cache.FindCommit(revision) is not { } commit || cache.FindFile(commit, LlamaConfig.FileName) is null) return null;
+        if (cache.FindCommit(revision) is not { } commit || cache.FindFile(commit, CausalLMConfig.FileName) is null) return null;
         if (cache.FindFile(commit, Weights) is not null) return cache.Snapshot(commit);
         if (cache.FindFile(commit, WeightsIndex) is not { } index) return null;
         try

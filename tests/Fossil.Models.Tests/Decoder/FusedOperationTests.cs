@@ -21,7 +21,7 @@ public sealed class FusedOperationTests
     [Theory, MemberData(nameof(Dtypes))]
     public void Rotation_with_repeated_heads(ScalarType dtype, double tolerance)
     {
-        using var rotary = new RotaryEmbedding(TinyModels.Config);
+        using var rotary = new RotaryEmbedding(TinyModels.Config.Rope, TinyModels.Config.HeadDim);
         var (cos, sin) = rotary.Get(9, CPU);
         var (c, s) = (cos.narrow(0, 2, 7), sin.narrow(0, 2, 7));
         Compare(dtype, tolerance, x => RotaryCall.Run(x[0], c, s, 3), x =>
@@ -53,7 +53,7 @@ public sealed class FusedOperationTests
         var (gate, up) = (Random(40, 1536), Random(40, 1536));
         Assert.True(GatedCall.Run(gate, up).Equals(nn.functional.silu(gate) * up), "gated");
 
-        using var rotary = new RotaryEmbedding(TinyModels.Config);
+        using var rotary = new RotaryEmbedding(TinyModels.Config.Rope, TinyModels.Config.HeadDim);
         var (cos, sin) = rotary.Get(9, CPU);
         var heads = Random(2, cos.shape[0], 3, 32);
         var halves = heads.chunk(2, dim: -1);

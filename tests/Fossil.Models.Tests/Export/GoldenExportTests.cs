@@ -102,7 +102,7 @@ public sealed class GoldenExportTests : IDisposable
         var count = 0;
         foreach (var target in adapted.Targets)
         {
-            var gguf = GgufNames.ToGguf(target.Path + ".weight")!;
+            var gguf = GgufNames.Decoder.ToGguf(target.Path + ".weight")!;
             if (!file.Contains(gguf + ".lora_a"))
             {
                 Assert.True(target.Weight.equal(before[target.Path]).all().item<bool>());
@@ -112,7 +112,7 @@ public sealed class GoldenExportTests : IDisposable
             count++;
             var a = file.Load(gguf + ".lora_a");
             var b = empty([.. file.GetInfo(gguf + ".lora_b").Shape]);
-            file.LoadInto(gguf + ".lora_b", b, GgufNames.InterleavedHeads(target.Path + ".weight", model.Config));
+            file.LoadInto(gguf + ".lora_b", b, model.Config.InterleavedHeads(target.Path + ".weight"));
             var change = b.mm(a) * (alpha == 0 ? 1 : alpha / a.shape[0]);
             Assert.InRange(Distance.Relative(before[target.Path] + change, target.Weight), 0, 1e-6);
         }

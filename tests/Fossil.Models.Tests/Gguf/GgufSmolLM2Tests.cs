@@ -20,11 +20,11 @@ public sealed class GgufSmolLM2Tests
         using var scope = NewDisposeScope();
         using var reference = SafetensorsFile.Open(SmolLM2.Logits);
         using var file = GgufFile.Open(SmolLM2.Model);
-        var config = GgufModelConfig.Read(file);
-        var tensor = GgufNames.ToGguf(name)!;
+        var config = CausalLMFamily.Read(file, AutoModelForCausalLM.Families);
+        var tensor = GgufNames.Decoder.ToGguf(name)!;
         var expected = reference.Load(Prefix + name);
         var loaded = empty([.. file.GetInfo(tensor).Shape]);
-        file.LoadInto(tensor, loaded, GgufNames.InterleavedHeads(name, config));
+        file.LoadInto(tensor, loaded, config.InterleavedHeads(name));
         Assert.True(loaded.narrow(0, firstRow, expected.shape[0]).equal(expected).all().item<bool>());
     }
 
@@ -32,7 +32,7 @@ public sealed class GgufSmolLM2Tests
     public void The_configuration_is_the_models()
     {
         using var file = GgufFile.Open(SmolLM2.Model);
-        var config = GgufModelConfig.Read(file);
+        var config = CausalLMFamily.Read(file, AutoModelForCausalLM.Families);
         Assert.Equivalent(
             new LlamaConfig
             {
@@ -60,7 +60,7 @@ public sealed class GgufSmolLM2Tests
     {
         using var file = GgufFile.Open(SmolLM2.Model);
         Assert.Equal(272, file.Tensors.Count);
-        Assert.All(file.Tensors, tensor => Assert.Equal(tensor.Name, GgufNames.ToGguf(GgufNames.ToHuggingFace(tensor.Name)!)));
+        Assert.All(file.Tensors, tensor => Assert.Equal(tensor.Name, GgufNames.Decoder.ToGguf(GgufNames.Decoder.ToHuggingFace(tensor.Name)!)));
     }
 }
 

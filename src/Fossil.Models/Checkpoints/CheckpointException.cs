@@ -1,7 +1,7 @@
 namespace Fossil.Models;
 
 /// <summary>
-/// A checkpoint cannot be loaded: a file is missing or malformed, the architecture is not of the Llama family, or its tensors are not the model's
+/// A checkpoint cannot be loaded: a file is missing or malformed, the architecture is not the decoder's, or its tensors are not the model's
 /// (<see cref="MissingTensors"/>, <see cref="SurplusTensors"/>, <see cref="WrongShapes"/>).
 /// </summary>
 public sealed class CheckpointException : FossilException

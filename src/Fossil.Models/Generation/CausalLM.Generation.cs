@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Fossil.Models;
 
 // Continuing texts.
-public sealed partial class LlamaForCausalLM
+public abstract partial class CausalLM
 {
     /// <summary>
     /// Continues each prompt, all at once; every text is the one that its prompt would give alone. The model is in evaluation mode meanwhile, and then in the mode that it was in; other threads
@@ -23,7 +23,7 @@ public sealed partial class LlamaForCausalLM
         options ??= new GenerationOptions();
         options.Validate();
         CheckPrompts(prompts);
-        var stops = (options.StopTokens ?? Config.EosTokenIds).ToHashSet();
+        var stops = (options.StopTokens ?? CommonConfig.EosTokenIds).ToHashSet();
         var texts = prompts.Select(_ => new List<int>()).ToArray();
         var samplers = prompts.Select(prompt => new TokenSampler(options, prompt)).ToArray();
         var running = new bool[prompts.Count];
@@ -32,7 +32,7 @@ public sealed partial class LlamaForCausalLM
         using var entry = ModelGuard.Of(this).Enter();
         using var modes = TrainingModes.Evaluate(this);
         using var noGrad = no_grad();
-        using var cache = new KeyValueCache(Config.NumHiddenLayers);
+        using var cache = new KeyValueCache(CommonConfig.NumHiddenLayers);
         var (next, mask) = Pad(prompts);
         try
         {
@@ -45,7 +45,7 @@ public sealed partial class LlamaForCausalLM
                 {
                     // A finished text keeps its place in the batch and feeds any token.
                     if (!running[row]) continue;
-                    var token = samplers[row].Next(logits.AsSpan(row * Config.VocabSize, Config.VocabSize));
+                    var token = samplers[row].Next(logits.AsSpan(row * CommonConfig.VocabSize, CommonConfig.VocabSize));
                     chosen[row] = token;
                     texts[row].Add(token);
                     running[row] = !stops.Contains(token);
@@ -81,7 +81,7 @@ public sealed partial class LlamaForCausalLM
 
     private (Tensor Ids, Tensor? Mask) Pad(IReadOnlyList<IReadOnlyList<int>> prompts)
     {
-        var (device, longest) = (model.Embedding.Weight.device, prompts.Max(prompt => prompt.Count));
+        var (device, longest) = (Embedding.Weight.device, prompts.Max(prompt => prompt.Count));
         var ids = new long[prompts.Count * longest];
         var mask = new long[ids.Length];
         for (var row = 0; row < prompts.Count; row++)
@@ -102,7 +102,7 @@ public sealed partial class LlamaForCausalLM
             if (prompts[row].Count == 0) throw new ArgumentException($"Prompt {row} is empty: begin with a token, such as the model's bos_token_id.", nameof(prompts));
             foreach (var id in prompts[row])
             {
-                if (id < 0 || id >= Config.VocabSize) throw new ArgumentException($"Prompt {row} has the token {id}, but the vocabulary has {Config.VocabSize}.", nameof(prompts));
+                if (id < 0 || id >= CommonConfig.VocabSize) throw new ArgumentException($"Prompt {row} has the token {id}, but the vocabulary has {CommonConfig.VocabSize}.", nameof(prompts));
             }
         }
     }

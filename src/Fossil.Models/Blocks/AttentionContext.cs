@@ -4,19 +4,41 @@ using static TorchSharp.torch;
 
 namespace Fossil.Models;
 
-/// <summary>Positions and masks of one forward pass.</summary>
-internal static class AttentionMasks
+/// <summary>The tokens of one forward pass.</summary>
+/// <param name="Ids">Token ids (batch, tokens), int64.</param>
+/// <param name="AttentionMask">(batch, cached and new tokens), 0 or false for padding; null without padding.</param>
+/// <param name="Cache">Keys and values of the tokens before; null to compute from the start.</param>
+/// <param name="ExampleStarts">For each token the position of the first token of its packed example, (batch, tokens), int64 (<see cref="TokenBatch.ExampleStarts"/>); null where nothing is packed.</param>
+internal readonly record struct DecoderInput(Tensor Ids, Tensor? AttentionMask = null, KeyValueCache? Cache = null, Tensor? ExampleStarts = null);
+
+/// <summary>What the layers of one forward pass share: positions, masks and cache.</summary>
+/// <param name="Cos">cos of the positions' angles, float32, (tokens, rotated dimensions); (batch · tokens, rotated dimensions) with padding.</param>
+/// <param name="Sin">sin of the same.</param>
+/// <param name="Mask">Who sees whom, (batch or 1, 1, tokens, all tokens), true = seen; null: causal.</param>
+/// <param name="WindowMask">The same for layers with a sliding window.</param>
+/// <param name="Starts">Where packed examples begin, (batch, tokens); null where nothing is packed. Heeded where there is no mask, which has it in it.</param>
+/// <param name="Cache">Keys and values of earlier tokens.</param>
+internal sealed record AttentionContext(Tensor Cos, Tensor Sin, Tensor? Mask, Tensor? WindowMask, Tensor? Starts, KeyValueCache? Cache)
 {
+    /// <summary>The tensors, for a layer that is computed again.</summary>
+    public Tensor?[] Tensors => [Cos, Sin, Mask, WindowMask, Starts];
+
+    /// <summary>The context of <see cref="Tensors"/>, without a cache.</summary>
+    public static AttentionContext Of(IReadOnlyList<Tensor?> tensors) => new(tensors[0]!, tensors[1]!, tensors[2], tensors[3], tensors[4], Cache: null);
+
+    /// <summary>The context of a forward pass.</summary>
+    /// <param name="config">The architecture.</param>
+    /// <param name="rotary">The angles.</param>
+    /// <param name="x">Embedded tokens (batch, tokens, hidden_size): gives dtype and device.</param>
+    /// <param name="input">The tokens.</param>
+    public static AttentionContext Create(CausalLMConfig config, RotaryEmbedding rotary, Tensor x, DecoderInput input) =>
+        input.ExampleStarts is { } starts ? OfPacked(config, rotary, x, starts) : OfSequences(config, rotary, x, input.AttentionMask, input.Cache);
+
     /// <summary>
     /// Builds a mask only where "each token sees all before it" is not the whole story: padding, several new tokens after cached ones, or a window that is
     /// shorter than the sequence. Otherwise libtorch's causal attention needs none.
     /// </summary>
-    /// <param name="config">The architecture.</param>
-    /// <param name="rotary">The angles.</param>
-    /// <param name="x">Embedded tokens (batch, tokens, hidden_size): gives dtype and device.</param>
-    /// <param name="attentionMask">(batch, all tokens), 0 for padding; or null.</param>
-    /// <param name="cache">Keys and values before; or null.</param>
-    public static AttentionContext CreateContext(LlamaConfig config, RotaryEmbedding rotary, Tensor x, Tensor? attentionMask, KeyValueCache? cache)
+    private static AttentionContext OfSequences(CausalLMConfig config, RotaryEmbedding rotary, Tensor x, Tensor? attentionMask, KeyValueCache? cache)
     {
         var (tokens, past, device) = (x.shape[1], cache?.Length ?? 0, x.device);
         var all = past + tokens;
@@ -48,11 +70,7 @@ internal static class AttentionMasks
     }
 
     /// <summary>The context of packed examples: in each, positions count from 0 and attention stays inside.</summary>
-    /// <param name="config">The architecture.</param>
-    /// <param name="rotary">The angles.</param>
-    /// <param name="x">Embedded tokens (batch, tokens, hidden_size).</param>
-    /// <param name="starts">For each token the position of the first token of its example, (batch, tokens), int64.</param>
-    public static AttentionContext CreateContext(LlamaConfig config, RotaryEmbedding rotary, Tensor x, Tensor starts)
+    private static AttentionContext OfPacked(CausalLMConfig config, RotaryEmbedding rotary, Tensor x, Tensor starts)
     {
         if (starts.dim() != 2 || starts.shape[0] != x.shape[0] || starts.shape[1] != x.shape[1])
         {
@@ -64,12 +82,12 @@ internal static class AttentionMasks
         var (cos, sin) = rotary.Get(tokens, x.device);
         (cos, sin) = (cos.index_select(0, positions.flatten()), sin.index_select(0, positions.flatten()));
         // A window that no example fills hides nothing.
-        var windowed = config.SlidingWindow is { } window && positions.max().item<long>() >= window ? OfExamples(starts, window) : null;
+        var windowed = config.SlidingWindow is { } window && positions.max().item<long>() >= window ? MaskOfPacked(starts, window) : null;
         return new AttentionContext(cos, sin, Mask: null, windowed, starts, Cache: null);
     }
 
     /// <summary>Who sees whom among packed examples, (batch, 1, tokens, tokens).</summary>
-    public static Tensor OfExamples(Tensor starts, int? window = null)
+    public static Tensor MaskOfPacked(Tensor starts, int? window = null)
     {
         var query = arange(Scalars.Zero, Scalars.Of(starts.shape[1]), Scalars.One, dtype: int64, device: starts.device).unsqueeze(1);
         var key = query.view(1, 1, -1);

@@ -8,7 +8,9 @@ namespace Fossil.Models;
 /// The angles by which queries and keys are rotated: cos and sin of position · frequency, (length, head_dim), in float32 whatever the model's dtype, cached on
 /// the device last asked for.
 /// </summary>
-internal sealed class RotaryEmbedding(LlamaConfig config) : IDisposable
+/// <param name="rope">The settings.</param>
+/// <param name="size">How many dimensions of a head are rotated.</param>
+internal sealed class RotaryEmbedding(RopeParameters rope, int size) : IDisposable
 {
     private readonly Lock tables = new();
     private Tensor? cos;
@@ -36,7 +38,7 @@ internal sealed class RotaryEmbedding(LlamaConfig config) : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var frequencies = tensor(Frequencies(config.Rope, config.HeadDim), device: device);
+        var frequencies = tensor(Frequencies(rope, size), device: device);
         var half = outer(arange(Scalars.Zero, Scalars.Of(length), Scalars.One, dtype: float32, device: device), frequencies);
         var angles = torch.cat([half, half], dim: -1);
         var (newCos, newSin) = (angles.cos(), angles.sin());

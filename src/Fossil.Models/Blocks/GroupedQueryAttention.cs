@@ -1,0 +1,56 @@
+using Fossil.Models.Kernels;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Fossil.Models;
+
+/// <summary>Causal attention with rotary positions, in which each key-value head serves a group of query heads; with a cache or without.</summary>
+internal static class GroupedQueryAttention
+{
+    /// <summary>The heads' outputs, (batch, tokens, heads · head_dim).</summary>
+    /// <param name="q">Queries before their rotation (batch, tokens, heads, head_dim).</param>
+    /// <param name="k">Keys before their rotation (batch, tokens, key-value heads, head_dim).</param>
+    /// <param name="v">Values, as the keys.</param>
+    /// <param name="context">Positions, masks and cache of the forward pass.</param>
+    /// <param name="layer">The layer, by which the cache knows it.</param>
+    /// <param name="windowed">Whether the layer has the sliding window.</param>
+    public static Tensor Run(Tensor q, Tensor k, Tensor v, AttentionContext context, int layer, bool windowed)
+    {
+        using var scope = NewDisposeScope();
+        var (heads, keyValueHeads) = (q.shape[2], k.shape[2]);
+        var mask = windowed ? context.WindowMask : context.Mask;
+        if (context.Cache is null && mask is null && CausalAttentionCall.Fits(q))
+            return CausalAttentionCall.Run(q, k, v, context.Cos, context.Sin, context.Starts).MoveToOuterDisposeScope();
+        if (mask is null && context.Starts is not null) mask = AttentionContext.MaskOfPacked(context.Starts);
+
+        // The cache holds a key-value head once; without a cache it is repeated for its group while it is rotated.
+        var (tokens, cache) = (q.shape[1], context.Cache);
+        var repeat = cache is null ? (int)(heads / keyValueHeads) : 1;
+        q = RotaryCall.Run(q, context.Cos, context.Sin, 1).transpose(1, 2);
+        k = RotaryCall.Run(k, context.Cos, context.Sin, repeat).transpose(1, 2);
+        v = (repeat == 1 ? v : RotaryCall.Run(v, null, null, repeat)).transpose(1, 2);
+        if (cache is not null) (k, v) = cache.Append(layer, k, v);
+
+        return (cache is not null && tokens == 1 ? AttendWithOneToken(q, k, v, mask) : Attend(q, k, v, mask)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Queries (batch, heads, tokens, head_dim) on keys and values (batch, heads or key-value heads, all tokens, head_dim), to (batch, tokens, heads · head_dim).</summary>
+    private static Tensor Attend(Tensor q, Tensor k, Tensor v, Tensor? mask)
+    {
+        var (heads, size) = (q.shape[1], q.shape[3]);
+        if (k.shape[1] < heads) (k, v) = (Repeat(k), Repeat(v));
+        var y = functional.scaled_dot_product_attention(q, k, v, mask, is_casual: mask is null);
+        return y.transpose(1, 2).reshape(q.shape[0], q.shape[2], heads * size);
+
+        Tensor Repeat(Tensor x) =>
+            x.unsqueeze(2).expand(x.shape[0], x.shape[1], heads / x.shape[1], x.shape[2], size).reshape(x.shape[0], heads, x.shape[2], size);
+    }
+
+    /// <summary>One new token: the query heads of a group become the rows of their key-value head, so that the cache is read where it lies.</summary>
+    private static Tensor AttendWithOneToken(Tensor q, Tensor k, Tensor v, Tensor? mask)
+    {
+        var (heads, keyValueHeads, size) = (q.shape[1], k.shape[1], q.shape[3]);
+        var rows = q.reshape(q.shape[0], keyValueHeads, heads / keyValueHeads, size);
+        return functional.scaled_dot_product_attention(rows, k, v, mask).reshape(q.shape[0], 1, heads * size);
+    }
+}

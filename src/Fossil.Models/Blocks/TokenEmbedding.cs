@@ -1,0 +1,30 @@
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Fossil.Models;
+
+/// <summary>Token ids (…) to vectors (…, hidden_size).</summary>
+public sealed class TokenEmbedding : Module<Tensor, Tensor>, IEmbedding
+{
+    private readonly Parameter weight;
+
+    internal TokenEmbedding(int count, int size, ScalarType dtype, Device? device) : base(nameof(TokenEmbedding))
+    {
+        weight = Projection.Allocate([count, size], dtype, device);
+        RegisterComponents();
+    }
+
+    /// <summary>The matrix (vocab_size, hidden_size).</summary>
+    public Parameter Weight => weight;
+
+    Tensor IEmbedding.Weight => weight;
+
+    /// <inheritdoc/>
+    public override Tensor forward(Tensor ids)
+    {
+        using var flat = ids.flatten();
+        using var rows = weight.index_select(0, flat);
+        return rows.view([.. ids.shape, weight.shape[1]]);
+    }
+}

@@ -1,0 +1,45 @@
+using Fossil.Models.Hub;
+using Fossil.Serialization;
+using Fossil.Models.Gguf;
+using static TorchSharp.torch;
+
+namespace Fossil.Models;
+
+/// <summary>
+/// Loads a decoder of whatever family a file says that it is: by the <c>model_type</c> of <c>config.json</c> or the <c>general.architecture</c> of a GGUF file.
+/// </summary>
+public static class AutoModelForCausalLM
+{
+    /// <summary>The families: one line each.</summary>
+    internal static IReadOnlyList<CausalLMFamily> Families { get; } =
+    [
+        new(typeof(LlamaForCausalLM), ["llama", "mistral", "qwen2", "qwen3"], ["llama", "qwen2", "qwen3"], json => new LlamaConfig(json), gguf => new LlamaConfig(gguf)),
+    ];
+
+    /// <summary>Loads a decoder from a Hugging Face folder: <c>config.json</c> and <c>model.safetensors</c>, or several files with their index.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="dtype">dtype of the parameters whatever the file holds; float32 where null.</param>
+    /// <param name="device">Device of the parameters; the CPU where null.</param>
+    /// <exception cref="CheckpointException">A file is missing, the configuration is of no known family, or tensors are missing, surplus or wrongly shaped.</exception>
+    /// <exception cref="SafetensorsException">A tensor file is malformed.</exception>
+    public static CausalLM FromPretrained(string folder, ScalarType? dtype = null, Device? device = null) => CausalLMLoader.FromPretrained(folder, Families, dtype, device);
+
+    /// <summary>Loads a decoder from a GGUF file, dequantised.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="dtype">dtype of the parameters whatever the file holds; float32 where null.</param>
+    /// <param name="device">Device of the parameters; the CPU where null.</param>
+    /// <exception cref="GgufException">The file is malformed, or holds a model or tensor types that are not supported.</exception>
+    /// <exception cref="CheckpointException">Tensors are missing, surplus or wrongly shaped.</exception>
+    public static CausalLM FromGguf(string path, ScalarType? dtype = null, Device? device = null) => CausalLMLoader.FromGguf(path, Families, dtype, device);
+
+    /// <summary>Loads a decoder from the hub, by way of the cache that huggingface_hub uses too.</summary>
+    /// <inheritdoc cref="CausalLM{TModel, TConfig}.FromHubAsync" path="/param"/>
+    /// <exception cref="HubException">Something could not be fetched.</exception>
+    /// <exception cref="CheckpointException">What was fetched is no decoder of a known family.</exception>
+    /// <exception cref="GgufException">The GGUF file is malformed, or holds a model that is not supported.</exception>
+    public static Task<CausalLM> FromHubAsync(string modelId, ScalarType? dtype = null, Device? device = null, string revision = "main", HubOptions? options = null, IProgress<HubProgress>? progress = null, string? fileName = null, CancellationToken cancellationToken = default) =>
+        CausalLMLoader.FromHubAsync(modelId, Families, dtype, device, revision, options, progress, fileName, cancellationToken);
+
+    /// <summary>The family of a decoder's class.</summary>
+    internal static CausalLMFamily FamilyOf<TModel>() where TModel : CausalLM => Families.Single(family => family.Model == typeof(TModel));
+}

@@ -1,0 +1,57 @@
+using Fossil.Models.Gguf;
+using Fossil.Models.Hub;
+using static TorchSharp.torch;
+
+namespace Fossil.Models;
+
+/// <summary>Loads decoders of given families, wherever their files are found: in a folder, as a GGUF file, or on the hub.</summary>
+internal static class CausalLMLoader
+{
+    /// <summary>From a Hugging Face folder.</summary>
+    public static CausalLM FromPretrained(string folder, IReadOnlyList<CausalLMFamily> families, ScalarType? dtype, Device? device)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        using var tensors = HuggingFaceFolder.Open(folder, json => CausalLMFamily.Read(json, families), out var config);
+        return Load(config, tensors, dtype, device);
+    }
+
+    /// <summary>From a GGUF file.</summary>
+    public static CausalLM FromGguf(string path, IReadOnlyList<CausalLMFamily> families, ScalarType? dtype, Device? device)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        using var file = GgufFile.Open(path);
+        return FromGguf(file, families, dtype, device);
+    }
+
+    /// <summary>From an open GGUF file, which stays the caller's.</summary>
+    public static CausalLM FromGguf(GgufFile file, IReadOnlyList<CausalLMFamily> families, ScalarType? dtype, Device? device)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        var config = CausalLMFamily.Read(file, families);
+        return Load(config, new GgufTensors(file, config), dtype, device);
+    }
+
+    /// <summary>From the hub: its files, or one GGUF file, are fetched into the cache and loaded from there.</summary>
+    public static async Task<CausalLM> FromHubAsync(string modelId, IReadOnlyList<CausalLMFamily> families, ScalarType? dtype, Device? device, string revision, HubOptions? options, IProgress<HubProgress>? progress, string? fileName, CancellationToken cancellationToken)
+    {
+        using var client = new HubClient(options);
+        if (fileName is not null) return FromGguf(await client.DownloadFileAsync(modelId, fileName, revision, progress, cancellationToken).ConfigureAwait(false), families, dtype, device);
+        return FromPretrained(await client.DownloadModelAsync(modelId, revision, progress, cancellationToken).ConfigureAwait(false), families, dtype, device);
+    }
+
+    private static CausalLM Load(CausalLMConfig config, ITensorSource tensors, ScalarType? dtype, Device? device)
+    {
+        var model = config.Allocate(dtype ?? float32, device);
+        try
+        {
+            CheckpointReader.Fill(model, tensors);
+            model.eval();
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+}

@@ -1,0 +1,96 @@
+using Fossil.Serialization;
+using static TorchSharp.torch;
+
+namespace Fossil.Models;
+
+/// <summary>A Hugging Face folder, opened: <c>config.json</c> with <c>model.safetensors</c>, or with several files and their index. All files are of the same save.</summary>
+internal sealed class HuggingFaceFolder : ITensorSource, IDisposable
+{
+    public const string SingleFile = "model.safetensors";
+    public const string IndexFile = "model.safetensors.index.json";
+
+    private readonly List<SafetensorsFile> files = [];
+    private readonly Dictionary<string, SafetensorsFile> fileOf = new(StringComparer.Ordinal);
+
+    private HuggingFaceFolder(string folder, Func<string, string> pathOf)
+    {
+        Path = folder;
+        try
+        {
+            foreach (var path in FindTensorFiles(folder, pathOf)) files.Add(SafetensorsFile.Open(path));
+            foreach (var file in files)
+            {
+                foreach (var name in file.Names) fileOf[name] = file;
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public string Path { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyCollection<string> Names => fileOf.Keys;
+
+    /// <summary>Opens a folder.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="readConfig">Reads the configuration, before anything else of the folder is looked at.</param>
+    /// <param name="config">What it says.</param>
+    /// <exception cref="CheckpointException">A file is missing, or the configuration or the index is malformed.</exception>
+    /// <exception cref="SafetensorsException">A tensor file is malformed.</exception>
+    public static HuggingFaceFolder Open<TConfig>(string folder, Func<ModelConfigReader, TConfig> readConfig, out TConfig config)
+    {
+        try
+        {
+            (config, var tensors) = AtomicFolder.Read(folder, pathOf => (readConfig(ModelConfigReader.Open(pathOf(CausalLMConfig.FileName))), new HuggingFaceFolder(folder, pathOf)));
+            return tensors;
+        }
+        catch (InvalidDataException exception)
+        {
+            throw new CheckpointException(exception.Message, exception);
+        }
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<long> ShapeOf(string name) => fileOf[name].GetInfo(name).Shape;
+
+    /// <inheritdoc/>
+    public void LoadInto(string name, Tensor destination) => fileOf[name].LoadInto(name, destination);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var file in files) file.Dispose();
+    }
+
+    private static IEnumerable<string> FindTensorFiles(string folder, Func<string, string> pathOf)
+    {
+        if (File.Exists(pathOf(SingleFile))) return [pathOf(SingleFile)];
+        var index = pathOf(IndexFile);
+        if (!File.Exists(index)) throw new CheckpointException($"{folder} holds neither {SingleFile} nor {IndexFile}.");
+        var names = ReadIndex(index);
+        return names.FirstOrDefault(name => !File.Exists(pathOf(name))) is { } absent
+            ? throw new CheckpointException($"{index} names {absent}, which is not there.")
+            : names.Select(pathOf);
+    }
+
+    /// <summary>The files that an index names. It comes from elsewhere: it must not lead out of the folder.</summary>
+    /// <exception cref="CheckpointException">It is no index.</exception>
+    public static string[] ReadIndex(string index)
+    {
+        try
+        {
+            using var document = JsonFile.Read(index, (problem, inner) => new CheckpointException($"{index} {problem}", inner));
+            var names = document.RootElement.GetProperty("weight_map").EnumerateObject().Select(p => p.Value.GetString()!).Distinct(StringComparer.Ordinal).ToArray();
+            return names.FirstOrDefault(name => System.IO.Path.GetFileName(name) != name) is { } outside ? throw new CheckpointException($"{index} names \"{outside}\", which is not a file of this folder.") : names;
+        }
+        catch (Exception e) when (e is KeyNotFoundException or InvalidOperationException)
+        {
+            throw new CheckpointException($"{index} is no index of tensor files: it needs an object \"weight_map\" from tensor to file name.", e);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Fossil.Models.Export;
+using Fossil.Models.Tokenizers;
+using Fossil.Serialization;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Fossil.Models;
+
+/// <summary>Writes a Hugging Face folder: <c>config.json</c> and <c>model.safetensors</c>, or several files with their index. All files change together.</summary>
+internal static partial class HuggingFaceFolderWriter
+{
+    /// <summary>Writes a folder.</summary>
+    /// <param name="folder">The folder; made where it does not exist.</param>
+    /// <param name="parameters">The tensors by their names in the files.</param>
+    /// <param name="config">The content of <c>config.json</c>, for a dtype by its PyTorch name.</param>
+    /// <param name="dtype">dtype of the tensors in the file; that of the first one where null.</param>
+    /// <param name="tokenizer">The tokenizer to write beside them; none where null.</param>
+    /// <param name="maxShardBytes">Bytes of tensors in one file, from which on several are written.</param>
+    /// <exception cref="ExportException">safetensors cannot hold the dtype.</exception>
+    /// <exception cref="AtomicWriteException">The files could not be written.</exception>
+    public static void Save(string folder, IReadOnlyDictionary<string, Parameter> parameters, Func<string, JsonObject> config, ScalarType? dtype, TokenizerDefinition? tokenizer, long maxShardBytes)
+    {
+        var stored = dtype ?? parameters.Values.First().dtype;
+        var format = SafetensorsDtypes.FromTorch(stored) ?? throw new ExportException($"safetensors cannot hold {stored}. Choose float32, bfloat16 or float16.");
+        var shards = new List<List<SafetensorsEntry>> { new() };
+        long size = 0, total = 0;
+        foreach (var (name, parameter) in parameters)
+        {
+            var bytes = parameter.numel() * format.BitSize() / 8;
+            if (size > 0 && size + bytes > maxShardBytes)
+            {
+                shards.Add([]);
+                size = 0;
+            }
+
+            shards[^1].Add(new SafetensorsEntry(name, format, parameter.shape, stream => WriteBytes(stream, parameter, stored)));
+            size += bytes;
+            total += bytes;
+        }
+
+        string FileOf(int shard) => shards.Count == 1 ? HuggingFaceFolder.SingleFile : $"model-{shard + 1:D5}-of-{shards.Count:D5}.safetensors";
+        var files = new List<(string Name, Action<Stream> Write)>();
+        for (var shard = 0; shard < shards.Count; shard++)
+        {
+            var entries = shards[shard];
+            files.Add((FileOf(shard), stream => SafetensorsWriter.Write(stream, entries, [new("format", "pt")], null)));
+        }
+
+        if (shards.Count > 1)
+        {
+            var map = shards.SelectMany((entries, shard) => entries.Select(entry => KeyValuePair.Create(entry.Name, (JsonNode?)FileOf(shard)))).OrderBy(entry => entry.Key, StringComparer.Ordinal);
+            var index = new JsonObject { ["metadata"] = new JsonObject { ["total_size"] = total }, ["weight_map"] = new JsonObject(map) };
+            files.Add((HuggingFaceFolder.IndexFile, stream => JsonFile.Write(stream, index)));
+        }
+
+        files.Add((CausalLMConfig.FileName, stream => JsonFile.Write(stream, config(NameOf(stored)))));
+        if (tokenizer is not null) files.AddRange(HuggingFaceTokenizerWriter.Files(tokenizer));
+
+        // What an earlier save in another number of files left would be taken for part of this one: what its index names, and the names that are written here. Others are the user's.
+        // So would files of another tokenizer.
+        var indexed = new Lazy<HashSet<string>>(() => IndexedFiles(Path.Combine(folder, HuggingFaceFolder.IndexFile)));
+        AtomicFolder.Write(
+            folder,
+            name => name is HuggingFaceFolder.SingleFile or HuggingFaceFolder.IndexFile || ShardName().IsMatch(name) || indexed.Value.Contains(name) || (tokenizer is not null && HuggingFaceTokenizer.FileNames.Contains(name)),
+            files);
+        if (tokenizer is not null) ChatTemplateFiles.WriteAdditional(folder, tokenizer);
+    }
+
+    /// <summary>The tensor files that an index names; none where it is not there or no index, which is then replaced all the same.</summary>
+    private static HashSet<string> IndexedFiles(string index)
+    {
+        if (!File.Exists(index)) return [];
+        try
+        {
+            return [.. HuggingFaceFolder.ReadIndex(index).Where(name => name.EndsWith(".safetensors", StringComparison.Ordinal))];
+        }
+        catch (CheckpointException)
+        {
+            return [];
+        }
+    }
+
+    [GeneratedRegex(@"^model-\d{5}-of-\d{5}\.safetensors$", RegexOptions.CultureInvariant)]
+    private static partial Regex ShardName();
+
+    private static void WriteBytes(Stream stream, Tensor parameter, ScalarType stored)
+    {
+        using var noGrad = no_grad();
+        using var detached = parameter.detach();
+        using var converted = detached.to(stored);
+        SafetensorsWriter.WriteTensor(stream, converted);
+    }
+
+    private static string NameOf(ScalarType dtype) => dtype switch
+    {
+        ScalarType.BFloat16 => "bfloat16",
+        ScalarType.Float16 => "float16",
+        ScalarType.Float64 => "float64",
+        _ => "float32",
+    };
+}

@@ -1,0 +1,105 @@
+using System.Text.Json;
+
+namespace Fossil.Models;
+
+/// <summary>Reads the fields of a model's <c>config.json</c>; what is missing, of the wrong kind or not supported is an error that names file and field.</summary>
+internal sealed class ModelConfigReader
+{
+    private readonly string path;
+    private readonly JsonElement root;
+
+    private ModelConfigReader(string path, JsonElement root)
+    {
+        this.path = path;
+        this.root = root;
+        if (root.ValueKind != JsonValueKind.Object) throw Error("is not a JSON object");
+        ModelType = Text(root, "model_type") ?? throw Error("has no model_type");
+    }
+
+    /// <summary>Hugging Face's name of the family.</summary>
+    public string ModelType { get; }
+
+    /// <exception cref="CheckpointException">The file is missing or no such configuration.</exception>
+    public static ModelConfigReader Open(string path)
+    {
+        try
+        {
+            using var document = JsonFile.Read(path, (problem, inner) => new CheckpointException($"{path} {problem}", inner));
+            return new ModelConfigReader(path, document.RootElement.Clone());
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CheckpointException($"{path} cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Refuses a field with another value than the only one that a decoder does; it may be missing.</summary>
+    public ModelConfigReader Expect(string name, string value) =>
+        Text(root, name) is { } stated && stated != value ? throw Error($"has {name} \"{stated}\"; this decoder does {value}") : this;
+
+    /// <summary>Refuses a model that rotates parts of heads.</summary>
+    public ModelConfigReader ExpectWholeHeads() =>
+        Number("partial_rotary_factor") is { } part && part != 1 ? throw Error($"has partial_rotary_factor {part}; this decoder rotates whole heads") : this;
+
+    /// <summary>A list of one string a layer, such as <c>layer_types</c>; null where the field is no list.</summary>
+    public string[]? PerLayer(string name, int layers)
+    {
+        if (!root.TryGetProperty(name, out var list) || list.ValueKind != JsonValueKind.Array) return null;
+        if (list.GetArrayLength() != layers) throw Error($"has {list.GetArrayLength()} {name} for {layers} layers");
+        return [.. list.EnumerateArray().Select(t => t.ValueKind == JsonValueKind.String ? t.GetString()! : throw Error("has a layer type that is no string"))];
+    }
+
+    public int[] TokenIds(string name)
+    {
+        if (!root.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return [];
+        var values = value.ValueKind == JsonValueKind.Array ? value.EnumerateArray() : (IEnumerable<JsonElement>)[value];
+        return [.. values.Select(v => v.ValueKind == JsonValueKind.Number && v.TryGetInt32(out var id) ? id : throw Error($"has {name} {v}, which is no token id"))];
+    }
+
+    /// <summary>An object in the file; null where it is missing or null.</summary>
+    public JsonElement? Section(string name) => Section(root, name);
+
+    /// <summary>An object in another; null where it is missing or null.</summary>
+    public JsonElement? Section(JsonElement section, string name) =>
+        section.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null
+            ? value.ValueKind == JsonValueKind.Object ? value : throw Error($"has {name} that is no object")
+            : null;
+
+    /// <summary>A size.</summary>
+    public int Required(string name) => Integer(name) ?? throw Error($"has no {name}");
+
+    /// <summary>A size; null where it is missing.</summary>
+    public int? Integer(string name) => Integer(root, name);
+
+    /// <inheritdoc cref="Integer(string)"/>
+    public int? Integer(JsonElement section, string name)
+    {
+        if (Number(section, name) is not { } value) return null;
+        // Every whole number here is a size, so zero and below can be refused in one place.
+        return value is >= 1 and <= int.MaxValue && value == Math.Floor(value) ? (int)value : throw Error($"has {name} {value}; it must be a whole number of at least 1");
+    }
+
+    /// <summary>A finite number; null where it is missing.</summary>
+    public double? Number(string name) => Number(root, name);
+
+    /// <inheritdoc cref="Number(string)"/>
+    public double? Number(JsonElement section, string name)
+    {
+        if (!section.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return null;
+        return value.ValueKind == JsonValueKind.Number && double.IsFinite(value.GetDouble()) ? value.GetDouble() : throw Error($"has {name} {value}, which is no number");
+    }
+
+    public bool? Flag(string name)
+    {
+        if (!root.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return null;
+        return value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Error($"has {name} {value}, which is neither true nor false");
+    }
+
+    public string? Text(JsonElement section, string name)
+    {
+        if (!section.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return null;
+        return value.ValueKind == JsonValueKind.String ? value.GetString() : throw Error($"has {name} {value}, which is no string");
+    }
+
+    public CheckpointException Error(string problem) => new($"{path} {problem}.");
+}

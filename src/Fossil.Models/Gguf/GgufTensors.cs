@@ -1,0 +1,36 @@
+using static TorchSharp.torch;
+
+namespace Fossil.Models.Gguf;
+
+/// <summary>The tensors of a model in a GGUF file under Hugging Face's names, dequantised, their rows in Hugging Face's order.</summary>
+internal sealed class GgufTensors : ITensorSource
+{
+    private readonly GgufFile file;
+    private readonly CausalLMConfig config;
+    private readonly Dictionary<string, GgufTensorInfo> tensors = new(StringComparer.Ordinal);
+
+    /// <param name="file">The file; it stays the caller's.</param>
+    /// <param name="config">The model's configuration, which knows names and rows.</param>
+    public GgufTensors(GgufFile file, CausalLMConfig config)
+    {
+        this.file = file;
+        this.config = config;
+        foreach (var tensor in file.Tensors)
+        {
+            // A name without a counterpart stays as it is, for the error that lists surplus tensors.
+            if (!GgufRope.IsFactors(tensor.Name)) tensors[config.GgufNames.ToHuggingFace(tensor.Name) ?? tensor.Name] = tensor;
+        }
+    }
+
+    /// <inheritdoc/>
+    public string Path => file.Path;
+
+    /// <inheritdoc/>
+    public IReadOnlyCollection<string> Names => tensors.Keys;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<long> ShapeOf(string name) => tensors[name].Shape;
+
+    /// <inheritdoc/>
+    public void LoadInto(string name, Tensor destination) => file.LoadInto(tensors[name].Name, destination, config.InterleavedHeads(name));
+}
