@@ -38,11 +38,15 @@ public sealed partial class AdaptedModel
                 using var scope = NewDisposeScope();
                 foreach (var (name, parameter) in layer.Parameters())
                 {
+                    var missing = 0.0;
                     parameter.zero_();
                     for (var i = 0; i < parts.Length; i++)
                     {
                         if (layer.Target.FindLayer(parts[i].Name) is { } source) parameter.add_(source.Parameter(name), Scalars.Of(weights[i]));
+                        else missing += weights[i] * method.Neutral;
                     }
+
+                    if (missing != 0) parameter.add_(Scalars.Of(missing));
                 }
             }
         });

@@ -223,6 +223,7 @@ public sealed partial class AdaptedModel : IDisposable
         var targets = tiedTargets.With(config, TargetChoice.Select(finder, config));
         if (!method.Abilities.HasFlag(AdapterAbilities.Embeddings) && targets.FirstOrDefault(target => target.IsEmbedding) is { } embedding)
             throw new NotAdaptableException($"'{embedding.Path}' is an embedding, which only {AdapterMethods.WithAbility(AdapterAbilities.Embeddings)} adapts, not {method.PeftType}. Leave it out of target_modules, or train it whole (modules_to_save).");
+        config = method.Resolve(config, targets);
         var settings = targets.Select(target => fromAttributes ? AttributeSettings.Of(target, method, config) : config).ToArray();
         var adapter = new AttachedAdapter(adapterName, TargetChoice.Resolve(finder, settings[0])) { IsFrozen = config.InferenceMode, HasOneConfig = settings.All(settings[0].Equals) };
         // All layers are checked before the first parameter is created.
@@ -239,6 +240,7 @@ public sealed partial class AdaptedModel : IDisposable
             if (trainedBase.Of(adapter).Any(parameter => mergedBase.ChangesBias(parameter.Place))) adapters.CheckNothingMerged($"attach '{adapterName}', which trains a bias that they changed,");
             tiedTargets.Warn(adapter);
             folder?.Start?.Set(adapter.Layers);
+            adapter.Shared = method.Share(adapter, [.. adapters.All.Where(other => other != adapter && other.Method == method)], Model, folder?.Weights);
             using (var basis = adapter.Layers.Exists(layer => layer.StartsFromBase) ? mergedBase.WithBase() : null) parameters.Create(adapter);
             if (folder is not null) tensors.Read(adapter, folder);
             fill?.Invoke(adapter);
@@ -254,6 +256,7 @@ public sealed partial class AdaptedModel : IDisposable
     {
         trainedBase.Forget(adapter);
         parameters.Remove(adapter);
+        adapter.Shared?.Dispose();
         adapters.Remove(adapter);
     }
 

@@ -1,4 +1,5 @@
 using Fossil.CompilerServices;
+using Fossil.Serialization;
 using static TorchSharp.torch;
 
 namespace Fossil.Adapters;
@@ -24,6 +25,12 @@ public abstract class AdapterMethod
     /// <summary>Every kind of parameter that a layer of it can have.</summary>
     internal abstract IReadOnlyList<AdapterParameterName> ParameterNames { get; }
 
+    /// <summary>The names, in a file and after <c>base_model.</c>, of the tensors that all layers of an adapter share.</summary>
+    internal virtual IReadOnlyList<string> SharedNames => [];
+
+    /// <summary>The value of a parameter that changes nothing: what a layer counts as, in a weighted sum, where an adapter has none.</summary>
+    internal virtual double Neutral => 0;
+
     /// <summary>The configuration whose settings the attributes on the classes have; null where they describe another method.</summary>
     internal virtual AdapterConfig? OfAttributes => null;
 
@@ -41,6 +48,19 @@ public abstract class AdapterMethod
 
     /// <summary>The attribute's name of a field of the configuration.</summary>
     internal virtual string AttributeName(string field) => field;
+
+    /// <summary>The configuration with what depends on the chosen targets, before their layers are made.</summary>
+    /// <exception cref="ConfigurationException">It does not fit them.</exception>
+    internal virtual AdapterConfig Resolve(AdapterConfig config, IReadOnlyList<AdaptedTarget> targets) => config;
+
+    /// <summary>Makes ready what the layers of an adapter share, before their parameters are created; null where they share nothing.</summary>
+    /// <param name="adapter">The adapter, with its layers.</param>
+    /// <param name="others">The model's other adapters of this method.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="file">The tensors that it is read from; null where it starts anew.</param>
+    /// <exception cref="AdapterCombinationException">The adapter cannot share with the others.</exception>
+    /// <exception cref="AdapterFileException">The file does not have what is shared, or another one.</exception>
+    internal virtual SharedTensors? Share(AttachedAdapter adapter, IReadOnlyList<AttachedAdapter> others, nn.Module model, AdapterFile? file) => null;
 
     /// <summary>Makes the layer of an adapter on a target. It must check all sizes; it creates no parameter yet.</summary>
     /// <exception cref="ShardSizeException">The settings do not fit the target's shape.</exception>
@@ -80,7 +100,7 @@ public abstract class AdapterMethod
     internal virtual IEnumerable<(string Name, Action<Stream> Write)> Files(IReadOnlyList<AdapterLayer> layers) => [];
 
     /// <summary>Opens those of <see cref="Files"/> in a folder that is read; null where there are none.</summary>
-    /// <exception cref="Serialization.SafetensorsException">A file is damaged.</exception>
+    /// <exception cref="SafetensorsException">A file is damaged.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
     internal virtual AdapterStart? OpenStart(string folder, AdapterConfig config) => null;
 

@@ -18,7 +18,7 @@ internal sealed class AdapterTensors(TrainedBase trainedBase, MergedBase mergedB
     {
         var own = Of(adapter).Select(entry => (entry.Name, entry.Tensor)).ToArray();
         var written = own.Select(entry => entry.Name).ToHashSet();
-        return [.. own, .. SavedEmbeddings.Of(adapter).Where(entry => !written.Contains(entry.Name)).Select(entry => (entry.Name, entry.Layer.ToFileWeight(mergedBase.Unmerged(entry.Layer.Target))))];
+        return [.. own, .. adapter.Shared?.ToWrite ?? [], .. SavedEmbeddings.Of(adapter).Where(entry => !written.Contains(entry.Name)).Select(entry => (entry.Name, entry.Layer.ToFileWeight(mergedBase.Unmerged(entry.Layer.Target))))];
     }
 
     /// <summary>The values of the base that an adapter trains, by their names in its file.</summary>
@@ -50,7 +50,8 @@ internal sealed class AdapterTensors(TrainedBase trainedBase, MergedBase mergedB
             if (file.Contains(name)) CheckFits(file, name, layer.Target.Base.Weight.Shape);
         }
 
-        if (file.Names.Except(tensors.Select(entry => entry.Name)).Except(bases.Select(entry => entry.Name)).ToArray() is { Length: > 0 } unknown)
+        adapter.Shared?.Check(file);
+        if (file.Names.Where(name => name.Kind != AdapterTensorKind.Shared || adapter.Shared is null).Except(tensors.Select(entry => entry.Name)).Except(bases.Select(entry => entry.Name)).ToArray() is { Length: > 0 } unknown)
             throw new AdapterFileException(file.Path, $"the tensors {string.Join(", ", unknown.Take(5))}{(unknown.Length > 5 ? ", …" : string.Empty)} belong to no target of this model and configuration.");
 
         var values = tensors.Where(entry => file.Contains(entry.Name)).Select(entry => (entry.Set, Values: file.Load(entry.Name))).ToArray();

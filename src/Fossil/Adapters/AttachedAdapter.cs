@@ -17,6 +17,9 @@ internal sealed class AttachedAdapter(string name, AdapterConfig config)
     /// <summary>Its layers, in the order of the model's modules.</summary>
     public List<AdapterLayer> Layers { get; } = [];
 
+    /// <summary>What its layers share; null where they share nothing.</summary>
+    public SharedTensors? Shared { get; set; }
+
     /// <summary>Whether <see cref="Config"/> says everything: attributes can give targets different settings, for which PEFT's file has no place.</summary>
     public bool HasOneConfig { get; init; } = true;
 

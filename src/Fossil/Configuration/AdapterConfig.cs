@@ -91,6 +91,9 @@ public abstract record AdapterConfig
     /// <summary>Fields of PEFT for features that are not here, with the value that switches them off.</summary>
     private protected virtual IReadOnlyDictionary<string, JsonNode?> UnsupportedFields { get; } = new Dictionary<string, JsonNode?>();
 
+    /// <summary>The fields of this class that the method does not have in PEFT, which are neither set nor written.</summary>
+    private protected virtual IReadOnlyList<string> AbsentFields => [];
+
     /// <summary>Reads a configuration.</summary>
     /// <param name="path">An <c>adapter_config.json</c>, or the folder that holds one.</param>
     /// <exception cref="ConfigurationException">A field has a value that cannot be used; it says which, and what to do.</exception>
@@ -147,6 +150,7 @@ public abstract record AdapterConfig
     {
         if (!Enum.IsDefined(Bias)) throw Invalid("bias", $"{Bias} is not one of {string.Join(", ", Enum.GetNames<AdapterBias>())}.");
         if (TaskType is not null && !TaskTypes.Contains(TaskType)) throw Invalid("task_type", $"'{TaskType}' is not one of PEFT's task types: {string.Join(", ", TaskTypes)}. Use one of them, or none.");
+        CheckAbsent();
         CheckSelector("target_modules", TargetModules);
         CheckSelector("exclude_modules", ExcludeModules);
         if (ExcludeModules is { IsAllLinear: true }) throw Invalid("exclude_modules", "'all-linear' can be chosen, not excluded. Give a list or a regular expression.");
@@ -206,9 +210,26 @@ public abstract record AdapterConfig
 
     private Dictionary<string, JsonNode?> Fields()
     {
+        var fields = AllFields();
+        foreach (var field in AbsentFields) fields.Remove(field);
+        return fields;
+    }
+
+    private Dictionary<string, JsonNode?> AllFields()
+    {
         var fields = new Dictionary<string, JsonNode?>(StringComparer.Ordinal);
         WriteFields(fields);
         return fields;
+    }
+
+    private void CheckAbsent()
+    {
+        if (AbsentFields.Count == 0) return;
+        var fields = AllFields();
+        foreach (var field in AbsentFields)
+        {
+            if (fields[field] is { } value && !JsonNode.DeepEquals(value, "none")) throw Invalid(field, $"it is {value.ToJsonString()}, but {PeftType} has no such field in PEFT, so an adapter's file could not say it. Leave it unset.");
+        }
     }
 
     private JsonObject ToJsonObject()

@@ -82,6 +82,11 @@ internal sealed class ConfigReader
     /// <summary>A whole number.</summary>
     public int Integer(string field, int absent) => Get(field) is { } node ? AsInteger(field, node) : absent;
 
+    /// <summary>A whole number of up to 64 bits, in digits.</summary>
+    public long LongInteger(string field, long absent) => Get(field) is not { } node
+        ? absent
+        : node.GetValueKind() == JsonValueKind.Number && long.TryParse(node.ToJsonString(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : throw Wrong(field, node, "a whole number of up to 64 bits");
+
     /// <summary>A number.</summary>
     public double Number(string field, double absent) => Get(field) is { } node ? AsNumber(field, node) : absent;
 

@@ -17,6 +17,9 @@ public enum AdapterTensorKind
 
     /// <summary>The weight of an adapted embedding or output layer, as it was under the adapter (PEFT: <c>save_embedding_layers</c>).</summary>
     AdaptedWeight,
+
+    /// <summary>A tensor that all layers of the adapter share, without a module: <see cref="AdapterTensorName.Name"/> is all of its name.</summary>
+    Shared,
 }
 
 /// <summary>
@@ -28,7 +31,8 @@ public enum AdapterTensorKind
 /// <param name="Name">What follows the module's path: <c>miss_block</c>, <c>lora_A.weight</c>, <c>bias</c>, <c>weight</c>.</param>
 public readonly record struct AdapterTensorName(AdapterTensorKind Kind, string Module, string Name)
 {
-    private const string Prefix = "base_model.model.";
+    private const string SharedPrefix = "base_model.";
+    private const string Prefix = SharedPrefix + "model.";
     private const string BaseLayer = "base_layer";
 
     // What ends a key, and what it is called today. A module of the model may well be called like a part of it.
@@ -41,15 +45,23 @@ public readonly record struct AdapterTensorName(AdapterTensorKind Kind, string M
            select ("." + suffix, parameter.FileSuffix),
     ];
 
+    private static readonly string[] SharedKeys = [.. AdapterMethods.All.SelectMany(method => method.SharedNames).Select(name => SharedPrefix + name)];
+
     /// <summary>The path and name of the parameter as the model has it, where <see cref="Kind"/> is not <see cref="AdapterTensorKind.Adapter"/>.</summary>
     public string ParameterPath => NamedModule.Join(Module, Name);
 
     /// <summary>The key in the file.</summary>
-    public string ToKey() => Kind is AdapterTensorKind.AdaptedBias or AdapterTensorKind.AdaptedWeight ? $"{Prefix}{Module}.{BaseLayer}.{Name}" : Prefix + ParameterPath;
+    public string ToKey() => Kind switch
+    {
+        AdapterTensorKind.AdaptedBias or AdapterTensorKind.AdaptedWeight => $"{Prefix}{Module}.{BaseLayer}.{Name}",
+        AdapterTensorKind.Shared => SharedPrefix + Name,
+        _ => Prefix + ParameterPath,
+    };
 
     /// <summary>Takes a key of a file apart. The names of a method's earlier files become those of today.</summary>
     public static AdapterTensorName Parse(string key)
     {
+        if (SharedKeys.Contains(key)) return new AdapterTensorName(AdapterTensorKind.Shared, string.Empty, key[SharedPrefix.Length..]);
         var path = key.StartsWith(Prefix, StringComparison.Ordinal) ? key[Prefix.Length..] : key;
         if (Array.Find(Endings, entry => path.EndsWith(entry.Ending, StringComparison.Ordinal)) is { Ending: { } ending, Name: var adapters })
             return new AdapterTensorName(AdapterTensorKind.Adapter, path[..^ending.Length], adapters);

@@ -71,7 +71,7 @@ internal sealed class DoraCall : TargetCall
         var w = weight.Value;
         norm = SaveOwned(w.RowNorms(wideA, wideB, scale));
         direct = SaveOwned(w.Product(Kept(flatInput), bias: null));
-        hidden = SaveOwned(LoraFactor.Hidden(flatInput, [FactorOf(wideA)])[0]);
+        hidden = SaveOwned(LowRankFactor.Hidden(flatInput, [FactorOf(wideA)])[0]);
         var output = empty(ShapeWith(w.OutFeatures), dtype: InputDtype, device: flatInput.device);
         var (flatOutput, flatAddend) = (Flat(output), addend.Optional is { } given ? Flat(given) : null);
         var (gain, directGain) = Gains();
@@ -114,7 +114,7 @@ internal sealed class DoraCall : TargetCall
 
         var inputGradient = X.NeedsGradient ? weight.Value.InputGradient(directGradient) : null;
         if (inputGradient is not null && !dropout.IsNone) inputGradient.mul_(dropout.For(flatInput));
-        var (rank, gradA) = (a.Value.shape[0], LoraFactor.Gradients(flatInput, [FactorOf(wideA)], [hiddenGradient], inputGradient, [a.NeedsGradient])[0]);
+        var (rank, gradA) = (a.Value.shape[0], LowRankFactor.Gradients(flatInput, [FactorOf(wideA)], [hiddenGradient], inputGradient, [a.NeedsGradient])[0]);
         X.Gradient = inputGradient?.view(InputShape);
         if (weight.NeedsGradient) weight.Gradient = directGradient.t().mm(Kept(flatInput));
         if (bias.NeedsGradient) bias.Gradient = grad.sum(dim: 0);
@@ -138,7 +138,7 @@ internal sealed class DoraCall : TargetCall
         return (gain, (isWhole ? gain : gain.sub(Scalars.One)).mul(Scalars.Of(dropout.Scale)));
     }
 
-    private LoraFactor FactorOf(Tensor a) => new(a, scale, dropout);
+    private LowRankFactor FactorOf(Tensor a) => new(a, scale, dropout);
 
     private Tensor Kept(Tensor flatInput) => dropout.IsNone ? flatInput : flatInput * dropout.For(flatInput);
 }

@@ -35,7 +35,7 @@ internal sealed class LoraCall : AdditiveCall<LoraTerm>
     {
         foreach (var group in Groups)
         {
-            var results = LoraFactor.Hidden(group.Key.Of(input), [.. group.Select(FactorOf)]);
+            var results = LowRankFactor.Hidden(group.Key.Of(input), [.. group.Select(FactorOf)]);
 
             // Side by side the factors are one product.
             ShardOperations.AddProducts(group.Key.Of(output), [(Joined(results), Joined([.. group.Select(BOf)]).t())]);
@@ -74,14 +74,14 @@ internal sealed class LoraCall : AdditiveCall<LoraTerm>
 
             bool[] needsA = [.. terms.Select(term => factors[term.Product].A.NeedsGradient)];
             if (terms.Length == 0 || (inputGradient is null && !needsA.Contains(true))) continue;
-            var gradientsOfA = LoraFactor.Gradients(group.Key.Of(flatInput), [.. terms.Select(FactorOf)], hiddenGradients, inputGradient is null ? null : group.Key.Of(inputGradient), needsA);
+            var gradientsOfA = LowRankFactor.Gradients(group.Key.Of(flatInput), [.. terms.Select(FactorOf)], hiddenGradients, inputGradient is null ? null : group.Key.Of(inputGradient), needsA);
             foreach (var (term, gradient) in terms.Zip(gradientsOfA)) factors[term.Product].A.AddGradient(gradient);
         }
     }
 
     private static Tensor Joined(IReadOnlyList<Tensor> columns) => columns is [var only] ? only : cat([.. columns], 1);
 
-    private LoraFactor FactorOf(LoraTerm term) => new(factors[term.Product].A.Value.to(Accumulator), term.Scale, term.Dropout);
+    private LowRankFactor FactorOf(LoraTerm term) => new(factors[term.Product].A.Value.to(Accumulator), term.Scale, term.Dropout);
 
     private Tensor BOf(LoraTerm term) => factors[term.Product].B.Value.to(Accumulator);
 }
