@@ -139,6 +139,7 @@ public abstract class AdapterLayer(AdaptedTarget target, string adapterName)
             }
 
             foreach (var name in BufferNames) values.Add(name.Kind, Buffer(name).to(dtype, copy: true));
+            AddValues(values, dtype);
             return values;
         }
         catch
@@ -146,6 +147,11 @@ public abstract class AdapterLayer(AdaptedTarget target, string adapterName)
             values.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Adds what else merging needs.</summary>
+    internal virtual void AddValues(AdapterValues values, ScalarType dtype)
+    {
     }
 
     /// <summary>Unregisters and disposes the parameters and buffers, as far as there are any.</summary>
