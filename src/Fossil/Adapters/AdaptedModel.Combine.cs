@@ -42,8 +42,9 @@ public sealed partial class AdaptedModel
                     parameter.zero_();
                     for (var i = 0; i < parts.Length; i++)
                     {
-                        if (layer.Target.FindLayer(parts[i].Name) is { } source) parameter.add_(source.Parameter(name), Scalars.Of(weights[i]));
-                        else missing += weights[i] * method.Neutral;
+                        if (layer.Target.FindLayer(parts[i].Name) is not { } source) missing += weights[i] * method.Neutral;
+                        else if (source.Parameter(name) is var own && own.shape.SequenceEqual(parameter.shape)) parameter.add_(own, Scalars.Of(weights[i]));
+                        else throw new AdapterCombinationException($"The '{name.Kind}' of '{parts[i].Name}' on '{layer.Target.Path}' has shape ({string.Join(", ", own.shape)}), which does not add up with ({string.Join(", ", parameter.shape)}).");
                     }
 
                     if (missing != 0) parameter.add_(Scalars.Of(missing));

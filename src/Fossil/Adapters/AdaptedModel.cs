@@ -223,9 +223,9 @@ public sealed partial class AdaptedModel : IDisposable
         var targets = tiedTargets.With(config, TargetChoice.Select(finder, config));
         if (!method.Abilities.HasFlag(AdapterAbilities.Embeddings) && targets.FirstOrDefault(target => target.IsEmbedding) is { } embedding)
             throw new NotAdaptableException($"'{embedding.Path}' is an embedding, which only {AdapterMethods.WithAbility(AdapterAbilities.Embeddings)} adapts, not {method.PeftType}. Leave it out of target_modules, or train it whole (modules_to_save).");
-        config = method.Resolve(config, targets);
+        config = method.Resolve(TargetChoice.Resolve(finder, config), targets, finder.Modules);
         var settings = targets.Select(target => fromAttributes ? AttributeSettings.Of(target, method, config) : config).ToArray();
-        var adapter = new AttachedAdapter(adapterName, TargetChoice.Resolve(finder, settings[0])) { IsFrozen = config.InferenceMode, HasOneConfig = settings.All(settings[0].Equals) };
+        var adapter = new AttachedAdapter(adapterName, settings[0]) { IsFrozen = config.InferenceMode, HasOneConfig = settings.All(settings[0].Equals) };
         // All layers are checked before the first parameter is created.
         for (var i = 0; i < settings.Length; i++) adapter.Layers.Add(method.CreateLayer(targets[i], adapterName, settings[i]));
 

@@ -1,5 +1,6 @@
 using Fossil.CompilerServices;
 using Fossil.Serialization;
+using Fossil.Targets;
 using static TorchSharp.torch;
 
 namespace Fossil.Adapters;
@@ -49,9 +50,12 @@ public abstract class AdapterMethod
     /// <summary>The attribute's name of a field of the configuration.</summary>
     internal virtual string AttributeName(string field) => field;
 
-    /// <summary>The configuration with what depends on the chosen targets, before their layers are made.</summary>
+    /// <summary>The configuration with what depends on the model, before the layers are made.</summary>
+    /// <param name="config">The configuration, with its targets as names.</param>
+    /// <param name="targets">The chosen targets.</param>
+    /// <param name="modules">The model's modules.</param>
     /// <exception cref="ConfigurationException">It does not fit them.</exception>
-    internal virtual AdapterConfig Resolve(AdapterConfig config, IReadOnlyList<AdaptedTarget> targets) => config;
+    internal virtual AdapterConfig Resolve(AdapterConfig config, IReadOnlyList<AdaptedTarget> targets, IReadOnlyList<NamedModule> modules) => config;
 
     /// <summary>Makes ready what the layers of an adapter share, before their parameters are created; null where they share nothing.</summary>
     /// <param name="adapter">The adapter, with its layers.</param>
