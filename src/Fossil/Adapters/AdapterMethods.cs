@@ -10,6 +10,7 @@ internal static class AdapterMethods
     [
         Methods.Fossil.FossilMethod.Instance,
         Methods.Lora.LoraMethod.Instance,
+        Methods.Vera.VeraMethod.Instance,
     ];
 
     /// <summary>The configuration that stands for the settings of attributes.</summary>

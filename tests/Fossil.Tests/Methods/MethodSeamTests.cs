@@ -82,6 +82,6 @@ public partial class MethodSeamTests
     [GeneratedRegex(@"^\s*//.*$|(?<=\s)// .*$", RegexOptions.Multiline)]
     private static partial Regex Comment();
 
-    [GeneratedRegex(@"\b(?:class|record|struct|interface|enum) (?:struct )?(?<name>\w+)")]
+    [GeneratedRegex(@"^(?:public|internal) .*?\b(?:class|record|struct|interface|enum) (?:struct )?(?<name>\w+)", RegexOptions.Multiline)]
     private static partial Regex Declaration();
 }
