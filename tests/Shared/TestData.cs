@@ -37,6 +37,12 @@ public static class DataFolders
     /// <summary>The folder of the tied weights; skips the test where there is none.</summary>
     public static string RequireGoldenTied() => Require(GoldenTied, "No golden data of tied weights: set FOSSIL_GOLDEN_TIED to their folder.");
 
+    /// <summary>PEFT's VeRA and IA3 (FOSSIL_GOLDEN_METHODS); null where there are none.</summary>
+    public static string? GoldenMethods { get; } = Find("FOSSIL_GOLDEN_METHODS", Path.Combine("golden", "methods"));
+
+    /// <summary>The folder of VeRA and IA3; skips the test where there is none.</summary>
+    public static string RequireGoldenMethods() => Require(GoldenMethods, "No golden data of VeRA and IA3: set FOSSIL_GOLDEN_METHODS to their folder.");
+
     private static string Require(string? folder, string reason)
     {
         Skip.If(folder is null, reason);

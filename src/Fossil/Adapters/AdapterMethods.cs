@@ -11,6 +11,7 @@ internal static class AdapterMethods
         Methods.Fossil.FossilMethod.Instance,
         Methods.Lora.LoraMethod.Instance,
         Methods.Vera.VeraMethod.Instance,
+        Methods.IA3.IA3Method.Instance,
     ];
 
     /// <summary>The configuration that stands for the settings of attributes.</summary>
