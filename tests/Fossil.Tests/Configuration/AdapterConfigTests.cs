@@ -32,7 +32,7 @@ public class AdapterConfigTests
     [InlineData("modules_to_save", "\"lm_head\"")]
     [InlineData("task_type", "\"CHAT\"")]
     [InlineData("inference_mode", "\"yes\"")]
-    [InlineData("peft_type", "\"IA3\"")]
+    [InlineData("peft_type", "\"LOHA\"")]
     [InlineData("peft_type", "null")]
     [InlineData("peft_type", "[]")]
     public void A_value_that_cannot_be_used_is_named(string field, string value, bool refused = true)
