@@ -1,7 +1,6 @@
 using System.Text.RegularExpressions;
 using Fossil.Adapters;
 using Fossil.Targets;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Fossil.Methods.IA3;
@@ -91,7 +90,7 @@ internal sealed class IA3Method : AdapterMethod
     /// <summary>Flat where it is a linear layer's own: for more dimensions libtorch's C++ linear adds the bias in a second, separately rounded step.</summary>
     private static Tensor Before(TargetPass pass, Tensor input)
     {
-        if (pass.Before is not null || pass.Target.Module is not (Linear or TiedLinear)) return (pass with { Input = input }).WithoutLayers();
-        return pass.Target.Module.forward(input.reshape(-1, input.shape[^1])).reshape([.. input.shape[..^1], pass.Target.OutFeatures]);
+        if (pass.Before is not null || pass.Target.Base.Frozen is null) return (pass with { Input = input }).WithoutLayers();
+        return pass.Target.Base.Forward(input.reshape(-1, input.shape[^1])).reshape([.. input.shape[..^1], pass.Target.OutFeatures]);
     }
 }

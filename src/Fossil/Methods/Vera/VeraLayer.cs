@@ -83,6 +83,6 @@ internal sealed class VeraLayer(AdaptedTarget target, string adapterName, VeraCo
     private Tensor Initial(Tensor values)
     {
         using var scope = NewDisposeScope();
-        return values.to(Target.Weight.dtype).to(ScalarType.Float32, copy: true).MoveToOuterDisposeScope();
+        return values.to(Target.Base.Weight.Dtype).to(ScalarType.Float32, copy: true).MoveToOuterDisposeScope();
     }
 }

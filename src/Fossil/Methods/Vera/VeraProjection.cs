@@ -52,7 +52,7 @@ internal sealed class VeraProjection : SharedTensors
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var (a, b) = file?.Contains(FileA) == true ? Load(file, own, size) : Draw(adapter, own, size);
-        var device = adapter.Layers[0].Target.Weight.device;
+        var device = adapter.Layers[0].Target.Base.Device;
         return new VeraProjection(model, own, adapter.Name, a.to(device), b.to(device));
     }
 
@@ -84,7 +84,7 @@ internal sealed class VeraProjection : SharedTensors
         var b = Uniform([size.Out, config.Rank], config.Rank, generator);
 
         // Attaching moves them to each layer's dtype, and back to float32.
-        foreach (var dtype in adapter.Layers.Select(layer => layer.Target.Weight.dtype).Distinct()) (a, b) = (a.to(dtype).to(ScalarType.Float32), b.to(dtype).to(ScalarType.Float32));
+        foreach (var dtype in adapter.Layers.Select(layer => layer.Target.Base.Weight.Dtype).Distinct()) (a, b) = (a.to(dtype).to(ScalarType.Float32), b.to(dtype).to(ScalarType.Float32));
         return (a, b);
     }
 
