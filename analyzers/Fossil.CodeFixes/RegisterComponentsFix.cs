@@ -9,15 +9,15 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Fossil.CodeFixes;
 
-/// <summary>Adds <c>RegisterComponents();</c> at the end of the constructor that assigns the target.</summary>
-// Fixes: FOSSIL006
+/// <summary>Adds <c>RegisterComponents();</c> at the end of the constructor that assigns the target, or what holds targets.</summary>
+// Fixes: FOSSIL006 FOSSIL039
 [ExportCodeFixProvider(LanguageNames.CSharp), Shared]
 public sealed class RegisterComponentsFix : FixProvider
 {
     private const string Call = "RegisterComponents();";
 
     /// <inheritdoc/>
-    public override ImmutableArray<string> FixableDiagnosticIds => [TargetNotRegistered.Id];
+    public override ImmutableArray<string> FixableDiagnosticIds => [TargetNotRegistered.Id, AnnotatedModulesNotRegistered.Id];
 
     private protected override IEnumerable<Fix> FixesOf(Diagnostic diagnostic, SyntaxNode reported)
     {

@@ -16,8 +16,13 @@ internal sealed class ParentModules(Compilation compilation, WellKnownTypes type
 
     private readonly Lazy<List<Member>> members = new(() => [.. compilation.SyntaxTrees.SelectMany(tree => MembersOf(tree.GetRoot()))]);
 
+    private readonly SequentialElements elements = new(compilation, types);
+
+    /// <summary>Whether another module may register the components of a <paramref name="type"/>. A <c>Sequential</c> does not register those of its elements.</summary>
+    public bool MayRegister(INamedTypeSymbol type, CancellationToken cancellationToken) => MayContain(type, cancellationToken) && !elements.Has(type, cancellationToken);
+
     /// <summary>Whether code outside of <paramref name="type"/> may put one into another module: it, or what mentions it, is mentioned in a module's code.</summary>
-    public bool MayContain(INamedTypeSymbol type, CancellationToken cancellationToken)
+    private bool MayContain(INamedTypeSymbol type, CancellationToken cancellationToken)
     {
         var own = type.DeclaringSyntaxReferences.Select(reference => reference.GetSyntax(cancellationToken)).ToList();
         var names = new HashSet<string> { type.Name };

@@ -28,10 +28,10 @@ namespace TargetTyped
 {
     public class Net : Module<Tensor, Tensor>
     {
-        private readonly List<Fc> stack = [new(64), new(100), new(128)]; //! FOSSIL005
-        private readonly Fc[] arr = { new(64), new(96) };  //! FOSSIL005
-        private readonly Dictionary<string, Fc> byName = new() { ["a"] = new(64), ["b"] = new(65) }; //! FOSSIL005
-        private readonly (Fc a, Fc b) both = (new(64), new(63));  //! FOSSIL020
+        private readonly List<Fc> stack = [new(64), new(100), new(128)]; //! FOSSIL005 //! FOSSIL039
+        private readonly Fc[] arr = { new(64), new(96) };  //! FOSSIL005 //! FOSSIL039
+        private readonly Dictionary<string, Fc> byName = new() { ["a"] = new(64), ["b"] = new(65) }; //! FOSSIL005 //! FOSSIL039
+        private readonly (Fc a, Fc b) both = (new(64), new(63));  //! FOSSIL020 //! FOSSIL039
         private Fc? maybe = null;
         public Net() : base("net") { maybe ??= new(1000); Fc x = new(12 * 64); RegisterComponents(); } //! FOSSIL005
         public override Tensor forward(Tensor t) { Fc local; local = new(77); return local.forward(t); } //! FOSSIL005

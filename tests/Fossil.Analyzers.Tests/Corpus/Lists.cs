@@ -67,8 +67,8 @@ namespace LinqBlocks
         readonly ModuleDict<Lay> dict = new();
         public Stack2(int[] dims) : base("S")
         {
-            arr = dims.Select(d => new Lay(d)).ToArray();
-            list = [..dims.Select(d => new Lay(d * 2))];
+            arr = dims.Select(d => new Lay(d)).ToArray(); //! FOSSIL039
+            list = [..dims.Select(d => new Lay(d * 2))]; //! FOSSIL039
             seq = Sequential(dims.Select((d, i) => ($"l{i}", (Module<Tensor, Tensor>)new Lay(d))).ToArray());
             foreach (var(d, i)in dims.Select((d, i) => (d, i)))
                 dict.Add($"k{i}", new Lay(d));

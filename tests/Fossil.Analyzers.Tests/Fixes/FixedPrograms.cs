@@ -116,6 +116,21 @@ internal static class FixedPrograms
             """)),
         ("FOSSIL037", "sizes", "[assembly: FossilShardSizes(8, /* twice */ 8, 16 /* last */)]\n[assembly: FossilShardSizes(\n    16, // again\n    24\n), FossilShardSizes(65537 /* no */)]\n"
             + Module("[FossilAdapt(\"up\")]", "A")),
+        ("FOSSIL039", "holders", Unregistered("private readonly Linear up, down;", " up = Linear(64, 64); down = Linear(64, 64); RegisterComponents(); ") + """
+            public class Holder : Module<Tensor, Tensor>
+            {
+                private readonly Layer layer = new() /* held */;
+                private readonly ModuleList<Layer> more; // later
+
+                public Holder() : base("Holder")
+                {
+                    more = new(new Layer()); // two
+                    // end
+                }
+
+                public override Tensor forward(Tensor x) => layer.forward(x);
+            }
+            """),
     ];
 
     private const string Wide = "private readonly Linear up = Linear(2050, 2050), down = Linear(2050, 2050);";

@@ -82,11 +82,28 @@ public class TargetNotRegisteredTests
     [Theory]
     [InlineData("class Model : Module<Tensor, Tensor> { readonly Layer layer; public Model() : base(\"Model\") { layer = new(); RegisterComponents(); } public override Tensor forward(Tensor x) => layer.forward(x); }")]
     [InlineData("class Model : Module<Tensor, Tensor> { readonly Module<Tensor, Tensor> layer = Layers.Make(); public Model() : base(\"Model\") => RegisterComponents(); public override Tensor forward(Tensor x) => layer.forward(x); } static class Layers { public static Module<Tensor, Tensor> Make() => new Layer(); }")]
-    [InlineData("static class Program { static Sequential Main2() => Sequential((\"layer\", new Layer())); }")]
     [InlineData("static class Program { static void Main2() { var layers = new List<(string, Module<Tensor, Tensor>)>(); layers.Add((\"layer\", new Layer())); } }")]
     [InlineData("static class Program { static void Main2() { var layer = new Layer(); layer.forward(zeros(1)); } }", false)]
     public Task A_parent_registers_the_components_of_a_module(string elsewhere, bool isInParent = true) => Verify.Reports<TargetNotRegistered>(
         Layer("private readonly Linear up;", isInParent ? "up = Linear(64, 64);" : "{|FOSSIL006:up|} = Linear(64, 64);") + elsewhere);
+
+    /// <summary>A <c>Sequential</c> registers its elements, and not their components.</summary>
+    [Theory]
+    [InlineData("static Sequential Make() => Sequential((\"layer\", new Layer()));")]
+    [InlineData("static Sequential Make() => Sequential(new Layer(), ReLU());")]
+    [InlineData("static Sequential Make() { var layer = new Layer(); layer.eval(); return Sequential(layer); }")]
+    [InlineData("static Sequential Make() { var layers = new List<Module<Tensor, Tensor>>(); for (var i = 0; i < 3; i++) layers.Add(new Layer()); return Sequential(layers.ToArray()); }")]
+    [InlineData("static Sequential Make() => Sequential(Enumerable.Range(0, 3).Select(i => ($\"{i}\", (Module<Tensor, Tensor>)new Layer())).ToArray());")]
+    [InlineData("static Sequential Make() { var all = Sequential(); all.append(new Layer()); all.append(\"x\", new Layer()); return all; }")]
+    [InlineData("static Sequential Make() => Sequential(One()); static Module<Tensor, Tensor> One() => new Layer();")]
+    [InlineData("static Sequential Make() => All(new Layer()); static Sequential All(Module<Tensor, Tensor> first) => Sequential(first);")]
+    [InlineData("static Sequential Make() { Module<Tensor, Tensor>[] layers = [new Layer(), new Layer()]; return Sequential(layers); }")]
+    [InlineData("static Sequential Make(bool with) => Sequential(with ? new Layer() : ReLU());")]
+    [InlineData("sealed class Stack() : Sequential((\"layer\", new Layer()));")]
+    [InlineData("static ModuleList<Layer> Make() { var layer = new Layer(); Sequential(layer); return new(layer); }", false)]
+    [InlineData("static Sequential Make() { var layers = new List<Layer> { new() }; new ModuleList<Layer>(layers.ToArray()); return Sequential(layers); }", false)]
+    public Task The_elements_of_a_Sequential_register_themselves(string member, bool isOnlyInSequential = true) => Verify.Reports<TargetNotRegistered>(
+        Layer("private readonly Linear up;", isOnlyInSequential ? "{|FOSSIL006:up|} = Linear(64, 64);" : "up = Linear(64, 64);") + $"static class Program {{ {member} }}");
 
     [Fact]
     public Task The_call_is_added_at_the_end() => Verify.Fixes<TargetNotRegistered, RegisterComponentsFix>(
