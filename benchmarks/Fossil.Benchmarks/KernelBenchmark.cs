@@ -1,5 +1,6 @@
 using System.Reflection;
 using Fossil;
+using Fossil.CompilerServices;
 using Fossil.Kernels;
 using static TorchSharp.torch;
 
@@ -7,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace Fossil.Benchmarks;
 
-/// <summary>Generated kernels against libtorch's operations, for each shard size: what <c>KernelChoice</c> goes by.</summary>
+/// <summary>Generated kernels against libtorch's operations, for each shard size: what <c>ShardKernelRegistry</c> goes by.</summary>
 internal static class KernelBenchmark
 {
     private const long Rows = 1024;
@@ -20,7 +21,7 @@ internal static class KernelBenchmark
         Console.WriteLine($"{"dtype",-9} {"r",4} {"sum: libtorch",14} {"kernel",8} {"ratio",6}   {"tile: libtorch",14} {"kernel",8} {"ratio",6}");
         foreach (var dtype in new[] { ScalarType.Float32, ScalarType.BFloat16 })
         {
-            foreach (var kernels in sizes.Select(size => KernelChoice.For(size)!)) Run(dtype, kernels);
+            foreach (var kernels in sizes.Select(size => ShardKernelRegistry.Find(size)!)) Run(dtype, kernels);
         }
     }
 
@@ -33,9 +34,9 @@ internal static class KernelBenchmark
         var shardGradient = randn(Rows, r);
         var times = Timing.Medians(
             101,
-            () => ShardOperations.ShardSum(x, r, null),
+            () => ShardOperations.SumByOperations(x, sum),
             () => kernels.TryShardSum(x, sum),
-            () => ShardOperations.AddTiled(x, shardGradient, r, null),
+            () => ShardOperations.AddTiledByOperations(x, shardGradient),
             () => kernels.TryAddTiled(shardGradient, x));
         Console.WriteLine($"{dtype,-9} {r,4} {times[0] * 1e3,14:F0} {times[1] * 1e3,8:F0} {times[1] / times[0],6:F2}   {times[2] * 1e3,14:F0} {times[3] * 1e3,8:F0} {times[3] / times[2],6:F2}");
     }

@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using Fossil.Kernels;
+using Fossil.Kernels.Cpu;
 
 namespace Fossil.Models.Kernels;
 

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Fossil.CompilerServices;
-using Fossil.Kernels;
+using Fossil.Kernels.Cpu;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Kernels;

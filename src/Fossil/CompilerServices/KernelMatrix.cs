@@ -4,21 +4,23 @@ using static TorchSharp.torch;
 
 namespace Fossil.CompilerServices;
 
-/// <summary>The memory of a two-dimensional tensor on the CPU, row by row. Valid while the tensor lives; generated kernels open it for one call.</summary>
+/// <summary>The memory of a two-dimensional tensor, row by row. Valid while the tensor lives; generated kernels open it for one call.</summary>
 [EditorBrowsable(EditorBrowsableState.Never)]
 public readonly unsafe struct KernelMatrix
 {
     private readonly byte* address;
     private readonly long rowBytes;
 
-    private KernelMatrix(byte* address, long rows, long columns, long rowStride, ScalarType elementType)
+    private KernelMatrix(Tensor tensor, long rows, long columns, long rowStride)
     {
-        this.address = address;
+        Tensor = tensor;
+        address = (byte*)NativeTensor.Data(tensor);
+        ElementType = tensor.dtype;
+        ElementSize = (int)tensor.ElementSize;
         RowStride = rowStride;
-        rowBytes = rowStride * SizeOf(elementType);
+        rowBytes = rowStride * ElementSize;
         Rows = rows;
         Columns = columns;
-        ElementType = elementType;
         RowsOverlap = rows > 1 && rowStride < columns;
     }
 
@@ -28,13 +30,19 @@ public readonly unsafe struct KernelMatrix
     /// <summary>The number of columns.</summary>
     public long Columns { get; }
 
+    /// <summary>The tensor; null where it cannot be described so.</summary>
+    internal Tensor Tensor { get; }
+
+    /// <summary>Where its device has the first element.</summary>
+    internal nint Address => (nint)address;
+
     /// <summary>Elements from the start of a row to that of the next.</summary>
     internal long RowStride { get; }
 
     /// <summary>Bytes of an element.</summary>
-    internal int ElementSize => SizeOf(ElementType);
+    internal int ElementSize { get; }
 
-    /// <summary>The dtype: float32 or bfloat16.</summary>
+    /// <summary>The dtype: float32 or bfloat16 in what <see cref="TryOpen"/> opened.</summary>
     public ScalarType ElementType { get; }
 
     /// <summary>Whether rows share memory, as in an expanded tensor: then it must not be written.</summary>
@@ -46,20 +54,32 @@ public readonly unsafe struct KernelMatrix
     /// </summary>
     public static bool TryOpen(Tensor tensor, out KernelMatrix matrix)
     {
-        matrix = default;
-        var type = tensor.dtype;
-        if (type is not (ScalarType.Float32 or ScalarType.BFloat16) || tensor.device_type != TorchSharp.DeviceType.CPU || tensor.is_sparse) return false;
-        if (tensor.shape is not [var rows, var columns]) return false;
-        var strides = tensor.stride();
-        if (columns > 1 && strides[1] != 1) return false;
-        matrix = new KernelMatrix((byte*)NativeTensor.Data(tensor), rows, columns, strides[0], type);
-        return true;
+        matrix = tensor.device_type == TorchSharp.DeviceType.CPU && tensor.dim() == 2 ? Of(tensor) : default;
+        return matrix.ElementType is ScalarType.Float32 or ScalarType.BFloat16;
     }
+
+    /// <summary>
+    /// The memory of <paramref name="tensor"/> on whatever device: a matrix as it lies, others as rows of their last dimension. Where that cannot be described it has no rows and a dtype that no
+    /// kernel takes.
+    /// </summary>
+    internal static KernelMatrix Of(Tensor tensor)
+    {
+        if (tensor.is_sparse) return default;
+        var shape = tensor.shape;
+        if (shape is not [var rows, var columns]) return Of(tensor, shape is [.., var last] ? last : 1);
+        var strides = tensor.stride();
+        return columns > 1 && strides[1] != 1 ? default : new(tensor, rows, columns, strides[0]);
+    }
+
+    /// <summary>As <see cref="Of(Tensor)"/>, for a contiguous tensor as rows of <paramref name="columns"/> elements.</summary>
+    internal static KernelMatrix Of(Tensor tensor, long columns) =>
+        tensor.is_contiguous() ? new(tensor, columns == 0 ? 0 : tensor.numel() / columns, columns, columns) : default;
+
+    /// <summary>Whether it is of this dtype and its elements lie without gaps.</summary>
+    internal bool IsPlain(ScalarType elementType) => ElementType == elementType && (Rows <= 1 || RowStride == Columns);
 
     /// <summary>The first element of a row; the others follow it.</summary>
     /// <typeparam name="T"><see cref="float"/> for float32, <see cref="ushort"/> for bfloat16.</typeparam>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ref T Row<T>(long row) where T : unmanaged => ref Unsafe.AsRef<T>(address + (row * rowBytes));
-
-    private static int SizeOf(ScalarType elementType) => elementType == ScalarType.Float32 ? sizeof(float) : sizeof(ushort);
 }

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Fossil.Kernels;
 
 /// <summary>
-/// The pieces of shard sharing, on flattened tensors: by generated kernels where they fit, by libtorch's operations otherwise. Sums are in float32
+/// The pieces of shard sharing, on flattened tensors: by kernels where one takes them, by libtorch's operations otherwise. Sums are in float32
 /// (float64 for float64). A 16-bit tensor is never converted as a whole: it goes through a block of rows at a time, which stays in the cache.
 /// </summary>
 internal static class ShardOperations
@@ -26,47 +26,47 @@ internal static class ShardOperations
     /// <param name="input">(rows, in), contiguous.</param>
     /// <param name="shardSize">r.</param>
     /// <returns>(rows, r), float32 or float64.</returns>
-    public static Tensor ShardSum(Tensor input, int shardSize) => ShardSum(input, shardSize, KernelChoice.For(shardSize));
-
-    /// <summary>As <see cref="ShardSum(Tensor, int)"/>, with the given kernels, or none.</summary>
-    internal static Tensor ShardSum(Tensor input, int shardSize, IShardKernels? kernels)
+    public static Tensor ShardSum(Tensor input, int shardSize)
     {
-        var accumulator = Accumulator(input.dtype);
-        var sum = empty(input.shape[0], shardSize, dtype: accumulator, device: input.device);
-        if (kernels?.TryShardSum(input, sum) == true) return sum;
+        var sum = empty(input.shape[0], shardSize, dtype: Accumulator(input.dtype), device: input.device);
+        if (!KernelRegistry.TryRun<IShardSum>(shardSize, [input, sum], static (kernel, m) => kernel.TryShardSum(m[0], m[1]))) SumByOperations(input, sum);
+        return sum;
+    }
 
+    /// <summary>As <see cref="ShardSum"/>, into <paramref name="sum"/>.</summary>
+    internal static void SumByOperations(Tensor input, Tensor sum)
+    {
         using var scope = NewDisposeScope();
-        foreach (var (start, count) in Blocks(input, accumulator))
+        foreach (var (start, count) in Blocks(input, sum.dtype))
         {
-            var block = input.narrow(0, start, count).to(accumulator);
+            var block = input.narrow(0, start, count).to(sum.dtype);
             var target = sum.narrow(0, start, count);
-            var (whole, rest) = Chunks(block, shardSize);
+            var (whole, rest) = Chunks(block, sum.shape[1]);
             if (whole is null) target.zero_();
             else target.copy_(whole.sum(1));
             if (rest is not null) target.narrow(1, 0, rest.shape[1]).add_(rest, Scalars.One);
         }
-        return sum;
     }
 
     /// <summary>g[n, c] += s[n, c mod r], rounded once.</summary>
     /// <param name="inputGradient">(rows, in), contiguous rows; updated in place.</param>
     /// <param name="shardGradient">(rows, r), float32 or float64.</param>
     /// <param name="shardSize">r.</param>
-    public static void AddTiled(Tensor inputGradient, Tensor shardGradient, int shardSize) =>
-        AddTiled(inputGradient, shardGradient, shardSize, KernelChoice.For(shardSize));
-
-    /// <summary>As <see cref="AddTiled(Tensor, Tensor, int)"/>, with the given kernels, or none.</summary>
-    internal static void AddTiled(Tensor inputGradient, Tensor shardGradient, int shardSize, IShardKernels? kernels)
+    public static void AddTiled(Tensor inputGradient, Tensor shardGradient, int shardSize)
     {
-        if (kernels?.TryAddTiled(shardGradient, inputGradient) == true) return;
+        if (!KernelRegistry.TryRun<ITiledAdd>(shardSize, [inputGradient, shardGradient], static (kernel, m) => kernel.TryAddTiled(m[1], m[0]))) AddTiledByOperations(inputGradient, shardGradient);
+    }
 
+    /// <summary>As <see cref="AddTiled"/>.</summary>
+    internal static void AddTiledByOperations(Tensor inputGradient, Tensor shardGradient)
+    {
         using var scope = NewDisposeScope();
         foreach (var (start, count) in Blocks(inputGradient, shardGradient.dtype))
         {
             var target = inputGradient.narrow(0, start, count);
             var block = target.to(shardGradient.dtype);
             var source = shardGradient.narrow(0, start, count);
-            var (whole, rest) = Chunks(block, shardSize);
+            var (whole, rest) = Chunks(block, shardGradient.shape[1]);
             whole?.add_(source.unsqueeze(1), Scalars.One);
             rest?.add_(source.narrow(1, 0, rest.shape[1]), Scalars.One);
             if (target.dtype != block.dtype) target.copy_(block);
@@ -78,7 +78,7 @@ internal static class ShardOperations
     /// <param name="products">Pairs of S (rows, r), float32 or float64, and D (r, out) or (r, m), in the same dtype.</param>
     public static void AddProducts(Tensor output, IReadOnlyList<(Tensor Sum, Tensor Shard)> products)
     {
-        if (products is [var only] && ShardProducts.TryAdd(output, only.Sum, only.Shard)) return;
+        if (products is [var only] && KernelRegistry.TryRun<IShardProduct>(only.Shard.shape[0], [output, only.Sum, only.Shard], static (kernel, m) => kernel.TryAdd(m[0], m[1], m[2]))) return;
 
         using var scope = NewDisposeScope();
         var accumulator = Accumulator(output.dtype);
@@ -94,8 +94,16 @@ internal static class ShardOperations
                 else total.view(count, tiles, shard.shape[1]).add_(rows.mm(shard).unsqueeze(1), Scalars.One);
             }
 
-            if (target.dtype != accumulator) RoundedAdd.Add(target, total);
+            if (target.dtype != accumulator) AddRounded(target, total);
         }
+    }
+
+    /// <summary>y += delta, rounded once.</summary>
+    /// <param name="target">y (rows, columns); updated in place.</param>
+    /// <param name="delta">(rows, columns).</param>
+    internal static void AddRounded(Tensor target, Tensor delta)
+    {
+        if (!KernelRegistry.TryRun<IRoundedAdd>(0, [target, delta], static (kernel, m) => kernel.TryAdd(m[0], m[1]))) target.add_(delta, Scalars.One);
     }
 
     /// <summary>The gradients of one term of <see cref="AddProducts"/>: dS = dy Dᵀ and dD = Sᵀ dy.</summary>
@@ -105,7 +113,9 @@ internal static class ShardOperations
         var tiles = gradOutput.shape[1] / shard.shape[1];
         var sumGradient = needsSum ? empty_like(sum) : null;
         var shardGradient = needsShard ? empty_like(shard) : null;
-        if ((sumGradient is null || ShardProducts.TrySumGradient(gradOutput, sumGradient, shard)) && (shardGradient is null || ShardProducts.TryShardGradient(gradOutput, sum, shardGradient)))
+        var shardSize = shard.shape[0];
+        if ((sumGradient is null || KernelRegistry.TryRun<ISumGradient>(shardSize, [gradOutput, sumGradient, shard], static (kernel, m) => kernel.TrySumGradient(m[0], m[1], m[2])))
+            && (shardGradient is null || KernelRegistry.TryRun<IShardGradient>(shardSize, [gradOutput, sum, shardGradient], static (kernel, m) => kernel.TryShardGradient(m[0], m[1], m[2]))))
             return (sumGradient?.MoveToOuterDisposeScope(), shardGradient?.MoveToOuterDisposeScope());
 
         shardGradient?.zero_();

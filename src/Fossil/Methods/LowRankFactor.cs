@@ -62,7 +62,7 @@ internal readonly record struct LowRankFactor(Tensor A, double Scale, DropoutMas
                 else total?.addmm_(gradient, factors[i].A);
             }
 
-            if (target is not null && total!.dtype != target.dtype) RoundedAdd.Add(target, total);
+            if (target is not null && total!.dtype != target.dtype) ShardOperations.AddRounded(target, total);
         }
         return gradients;
     }

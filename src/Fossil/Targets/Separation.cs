@@ -1,5 +1,6 @@
 using Fossil.Weights;
 using TorchSharp.Modules;
+using Fossil.Kernels;
 using static TorchSharp.torch;
 
 namespace Fossil.Targets;
@@ -117,6 +118,5 @@ internal sealed class Separation
         return moved;
     }
 
-    // A Device is equal to itself only.
-    private static bool IsAlike(Tensor one, Tensor other) => (one.dtype, one.device_type, one.device_index) == (other.dtype, other.device_type, other.device_index);
+    private static bool IsAlike(Tensor one, Tensor other) => one.dtype == other.dtype && KernelRegistry.AreOnOneDevice(one, other);
 }

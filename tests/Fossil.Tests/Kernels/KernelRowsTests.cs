@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 using Fossil.CompilerServices;
-using Fossil.Kernels;
+using Fossil.Kernels.Cpu;
 using static TorchSharp.torch;
 
 namespace Fossil.Tests.Kernels;

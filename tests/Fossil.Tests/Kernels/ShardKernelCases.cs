@@ -1,4 +1,6 @@
+using Fossil.CompilerServices;
 using Fossil.Kernels;
+using Fossil.Kernels.Cpu;
 using Fossil.TestData;
 using Fossil.Training;
 using TorchSharp.Modules;
@@ -32,18 +34,25 @@ public sealed class ShardKernelCases
         var padding = (one.Size - (one.Width % one.Size)) % one.Size;
         Tensor[] Sum() => [nn.functional.pad(x.to(float64), [0L, padding]).view(one.Rows, -1, one.Size).sum(1)];
         Tensor[] Added() => [x.to(float64) + shard.to(float64).repeat(1, (one.Width / one.Size) + 1).narrow(1, 0, one.Width)];
-        Tensor[] Add(IShardKernels? kernels)
+        Assert.NotNull(ShardKernelRegistry.Find(one.Size));
+        var hasKernels = one.Dtype != float64;
+        yield return new("shard sum", () => [ShardOperations.ShardSum(x, one.Size)], Sum, Sums(one.Dtype), hasKernels);
+        yield return new("shard sum by libtorch's operations", SumByOperations, Sum, Sums(one.Dtype), OnAnyThreads: false);
+        yield return new("tiled add", () => Add(gradient => ShardOperations.AddTiled(gradient, shard, one.Size)), Added, Once(one.Dtype), hasKernels);
+        yield return new("tiled add by libtorch's operations", () => Add(gradient => ShardOperations.AddTiledByOperations(gradient, shard)), Added, Once(one.Dtype), OnAnyThreads: false);
+
+        Tensor[] SumByOperations()
         {
-            var gradient = x.clone();
-            ShardOperations.AddTiled(gradient, shard, one.Size, kernels);
-            return [gradient];
+            var sum = empty(one.Rows, one.Size, dtype: shard.dtype);
+            ShardOperations.SumByOperations(x, sum);
+            return [sum];
         }
 
-        foreach (var kernels in (IShardKernels?[])[KernelChoice.For(one.Size), null])
+        Tensor[] Add(Action<Tensor> add)
         {
-            var name = kernels is null ? "libtorch's" : "generated";
-            yield return new($"{name} shard sum", () => [ShardOperations.ShardSum(x, one.Size, kernels)], Sum, Sums(one.Dtype), OnAnyThreads: kernels is not null);
-            yield return new($"{name} tiled add", () => Add(kernels), Added, Once(one.Dtype), OnAnyThreads: true);
+            var gradient = x.clone();
+            add(gradient);
+            return [gradient];
         }
     }
 
@@ -52,9 +61,9 @@ public sealed class ShardKernelCases
         var accumulator = ShardOperations.Accumulator(one.Dtype);
         var (y, sum, shard) = (Random(one, one.Rows, one.Width), Random(one.Rows, one.Size).to(accumulator), Random(one.Size, one.Width).to(accumulator));
         var (wide, wideSum, wideShard) = (y.to(float64), sum.to(float64), shard.to(float64));
-        var hasKernels = ShardProducts.TryAdd(y.clone(), sum, shard);
+        var hasKernels = KernelRegistry.TryRun<IShardProduct>(one.Size, [y.clone(), sum, shard], (kernel, m) => kernel.TryAdd(m[0], m[1], m[2]));
         Assert.Equal(PanelProduct.IsSupported && one.Width >= PanelProduct.Width && one.Dtype != float64, hasKernels);
-        var hasBoth = hasKernels && ShardProducts.TrySumGradient(y, empty_like(sum), shard);
+        var hasBoth = KernelRegistry.TryRun<ISumGradient>(one.Size, [y, empty_like(sum), shard], (kernel, m) => kernel.TrySumGradient(m[0], m[1], m[2]));
 
         yield return new("y += S D", Add, () => [wide + wideSum.mm(wideShard)], Sums(one.Dtype) + Once(one.Dtype), hasKernels);
         yield return new("dS = dy Dᵀ and dD = Sᵀ dy", () => Gradients(true), () => [wide.mm(wideShard.t()), wideSum.t().mm(wide)], Sums(one.Dtype), hasBoth);
@@ -79,7 +88,7 @@ public sealed class ShardKernelCases
         Tensor[] AddDelta()
         {
             var target = y.clone();
-            RoundedAdd.Add(target, delta);
+            ShardOperations.AddRounded(target, delta);
             return [target];
         }
     }
@@ -90,25 +99,29 @@ public sealed class ShardKernelCases
         const int Vector = 16;
         var shardSize = Math.Max(Vector, one.Size / Vector * Vector);
         var inputs = ((one.Rows / (2 * shardSize)) + 1) * 2 * shardSize;
-        var (x, weight, shard) = (Random(one, 1 + (one.Rows % ShardProducts.FewRows), inputs), Random(one, one.Width, inputs), Random(shardSize, one.Width));
+        var (x, weight, shard) = (Random(one, 1 + (one.Rows % IFewRowsProduct.MostRows), inputs), Random(one, one.Width, inputs), Random(shardSize, one.Width));
         var first = x.narrow(0, 0, 1);
         var y = nn.functional.linear(x, weight);
         Tensor Delta(Tensor rows) => rows.to(float64).view(rows.shape[0], -1, shardSize).sum(1).mm(shard.to(float64));
-        if (ShardProducts.TryAddOfFewRows(y.clone(), x, shard)) yield return new("a few rows", Few, () => [y.to(float64) + Delta(x)], Sums(one.Dtype) + Once(one.Dtype), OnAnyThreads: true);
-        if (OneRowProduct.TryRun(empty(1, one.Width, dtype: one.Dtype), first, weight, shard))
+        if (TryFew(y.clone())) yield return new("a few rows", Few, () => [y.to(float64) + Delta(x)], Sums(one.Dtype) + Once(one.Dtype), OnAnyThreads: true);
+        if (TryOne(empty(1, one.Width, dtype: one.Dtype)))
             yield return new("one row", One, () => [first.to(float64).mm(weight.to(float64).t()) + Delta(first)], 2 * Once(one.Dtype), OnAnyThreads: true);
+
+        bool TryFew(Tensor output) => KernelRegistry.TryRun<IFewRowsProduct>(shardSize, [output, x, shard], (kernel, m) => kernel.TryAddOfFewRows(m[0], m[1], m[2]));
+
+        bool TryOne(Tensor output) => KernelRegistry.TryRun<IOneRowProduct>(shardSize, [output, first, weight, shard], (kernel, m) => kernel.TryRun(m[0], m[1], m[2], m[3]));
 
         Tensor[] Few()
         {
             var output = y.clone();
-            ShardProducts.TryAddOfFewRows(output, x, shard);
+            TryFew(output);
             return [output];
         }
 
         Tensor[] One()
         {
             var output = empty(1, one.Width, dtype: one.Dtype);
-            OneRowProduct.TryRun(output, first, weight, shard);
+            TryOne(output);
             return [output];
         }
     }
@@ -117,14 +130,14 @@ public sealed class ShardKernelCases
     {
         var (parameter, gradient) = (Random(one, one.Rows, one.Width), Random(one, one.Rows, one.Width));
         var (first, second) = (Random(one, one.Rows, one.Width), Random(one, one.Rows, one.Width).square());
-        var c = new AdamWKernel.Coefficients(LearningRate: 0.1, Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8, WeightDecay: 0.1, Step: 3);
+        var c = new AdamWCoefficients(LearningRate: 0.1, Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8, WeightDecay: 0.1, Step: 3);
         yield return new("AdamW", Step, ExactStep, 4 * Once(one.Dtype), one.Dtype == float32);
         yield return new("clipping", Clip, ExactClip, 2 * Once(one.Dtype), one.Dtype == float32);
 
         Tensor[] Step()
         {
             Tensor[] state = [parameter.clone(), first.clone(), second.clone()];
-            AdamWKernel.Step(state[0], gradient, state[1], state[2], c);
+            AdamWUpdate.Step(state[0], gradient, state[1], state[2], c);
             return state;
         }
 

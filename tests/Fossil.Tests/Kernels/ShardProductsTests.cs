@@ -1,4 +1,5 @@
-using Fossil.Kernels;
+using Fossil.CompilerServices;
+using Fossil.Kernels.Cpu;
 using static TorchSharp.torch;
 
 namespace Fossil.Tests.Kernels;
@@ -6,6 +7,8 @@ namespace Fossil.Tests.Kernels;
 /// <summary>The products of a shard against float64: widths that are no whole panels, rows that are no whole blocks, both dtypes.</summary>
 public sealed class ShardProductsTests
 {
+    private static readonly ShardProducts Products = new();
+
     public static TheoryData<long, long, int, ScalarType> Sizes()
     {
         var sizes = new TheoryData<long, long, int, ScalarType>();
@@ -35,16 +38,16 @@ public sealed class ShardProductsTests
         var (wide, wideSum, wideShard) = (y.to(float64), sum.to(float64), shard.to(float64));
 
         var added = y.clone();
-        Assert.True(ShardProducts.TryAdd(added, sum, shard));
+        Assert.True(Products.TryAdd(Of(added), Of(sum), Of(shard)));
         // In bfloat16 one rounding; in float32 what a sum of shardSize products rounds.
         AssertNear(wide + wideSum.mm(wideShard), added, dtype == float32 ? 1e-5 : 1.0 / 256);
 
         var shardGradient = empty(shardSize, width);
-        Assert.True(ShardProducts.TryShardGradient(y, sum, shardGradient));
+        Assert.True(Products.TryShardGradient(Of(y), Of(sum), Of(shardGradient)));
         AssertNear(wideSum.t().mm(wide), shardGradient, 1e-5);
 
         var sumGradient = empty(rows, shardSize);
-        Assert.Equal(width % 16 == 0, ShardProducts.TrySumGradient(y, sumGradient, shard));
+        Assert.Equal(width % 16 == 0, Products.TrySumGradient(Of(y), Of(sumGradient), Of(shard)));
         if (width % 16 == 0) AssertNear(wide.mm(wideShard.t()), sumGradient, 1e-5);
     }
 
@@ -61,7 +64,7 @@ public sealed class ShardProductsTests
         var (x, y, shard) = (Random(rows, inFeatures).to(dtype), Random(rows, outFeatures).to(dtype), Random(shardSize, outFeatures));
         var expected = y.to(float64) + x.to(float64).view(rows, -1, shardSize).sum(1).mm(shard.to(float64));
 
-        Assert.True(ShardProducts.TryAddOfFewRows(y, x, shard));
+        Assert.True(Products.TryAddOfFewRows(Of(y), Of(x), Of(shard)));
         AssertNear(expected, y, dtype == float32 ? 1e-5 : 1.0 / 256);
     }
 
@@ -78,11 +81,13 @@ public sealed class ShardProductsTests
         var (x, weight, shard) = (Random(1, inFeatures).to(bfloat16), Random(outFeatures, inFeatures).to(bfloat16), Random(shardSize, outFeatures));
         var y = empty(1, outFeatures, dtype: bfloat16);
 
-        Assert.True(OneRowProduct.TryRun(y, x, weight, shard));
+        Assert.True(new OneRowProduct().TryRun(Of(y), Of(x), Of(weight), Of(shard)));
         var wide = x.to(float64);
         // Two roundings: of the base, and of the sum.
         AssertNear(wide.mm(weight.to(float64).t()) + wide.view(1, -1, shardSize).sum(1).mm(shard.to(float64)), y, 2.0 / 256);
     }
+
+    private static KernelMatrix Of(Tensor tensor) => KernelMatrix.Of(tensor);
 
     private static void AssertNear(Tensor expected, Tensor actual, double tolerance) =>
         Assert.InRange(((actual.to(float64) - expected).abs().max() / expected.abs().max()).item<double>(), 0, tolerance);

@@ -12,7 +12,7 @@ internal static class ShardInference
     {
         if (is_grad_enabled() || layers is not [ShardLayer layer] || target.Base is not { IsPlain: true, Bias: null } linear) return null;
         var shape = input.shape;
-        if (input.numel() > ShardProducts.FewRows * shape[^1] || (layer.Config.Dropout > 0 && linear.IsTraining)) return null;
+        if (input.numel() > IFewRowsProduct.MostRows * shape[^1] || (layer.Config.Dropout > 0 && linear.IsTraining)) return null;
 
         var shard = layer.Shard;
         var width = linear.OutFeatures;
@@ -21,13 +21,13 @@ internal static class ShardInference
         {
             var one = empty([.. shape[..^1], width], dtype: input.dtype, device: input.device);
             using var flatOne = one.view(1, -1);
-            if (OneRowProduct.TryRun(flatOne, rows, linear.Weight.Rows(0, width), shard)) return one;
+            if (KernelRegistry.TryRun<IOneRowProduct>(layer.ShardSize, [flatOne, rows, linear.Weight.Rows(0, width), shard], static (kernel, m) => kernel.TryRun(m[0], m[1], m[2], m[3]))) return one;
             one.Dispose();
         }
 
         var output = linear.Forward(input);
         using var flat = output.view(-1, width);
-        if (ShardProducts.TryAddOfFewRows(flat, rows, shard)) return output;
+        if (KernelRegistry.TryRun<IFewRowsProduct>(layer.ShardSize, [flat, rows, shard], static (kernel, m) => kernel.TryAddOfFewRows(m[0], m[1], m[2]))) return output;
         output.Dispose();
         return null;
     }

@@ -1,4 +1,5 @@
 using Fossil.Adapters;
+using Fossil.CompilerServices;
 using Fossil.Concurrency;
 using Fossil.Kernels;
 using static TorchSharp.torch;
@@ -26,7 +27,7 @@ internal sealed class ShardLayer : AdapterLayer
 
         if (target.OutFeatures % Width != 0)
             throw new ShardSizeException($"'{target.Path}' has an output width of {target.OutFeatures}, which the Mini width (mini_r) {Width} does not divide. Choose a divisor of {target.OutFeatures}.");
-        KernelChoice.ReportMissing(ShardSize);
+        ShardKernelRegistry.ReportMissing(ShardSize);
     }
 
     public FossilConfig Config { get; }

@@ -1,3 +1,4 @@
+using Fossil.Kernels;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -112,7 +113,7 @@ public sealed partial class FusedAdamW
             throw new OptimizerStateException(
                 $"The moments of '{name}' are on {FirstMoment.device}, the parameter is on {parameter.device}. to() moves an optimizer's moments alone: move the model, and create the optimizer after that.");
 
-            bool IsWith(Tensor moment) => moment.device_type == parameter.device_type && moment.device_index == parameter.device_index;
+            bool IsWith(Tensor moment) => KernelRegistry.AreOnOneDevice(moment, parameter);
         }
 
         public void Dispose()
@@ -138,7 +139,7 @@ public sealed partial class FusedAdamW
     private sealed record Entry(string Name, Parameter Parameter, State State, ParamGroup<Options> Group, FlatBuffers.Slot? Slot)
     {
         /// <summary>What the next update needs to know of the settings.</summary>
-        public AdamWKernel.Coefficients Coefficients()
+        public AdamWCoefficients Coefficients()
         {
             var options = Group.Options;
             return new(options.LearningRate!.Value, options.Beta1, options.Beta2, options.Epsilon, options.WeightDecay, State.Step);

@@ -251,7 +251,7 @@ public sealed partial class FusedAdamW : OptimizerHelper
             var entry = entries[first];
             if (!entry.IsFlat(gradient))
             {
-                AdamWKernel.Step(entry.Parameter, gradient, entry.State.FirstMoment, entry.State.SecondMoment, entry.Coefficients());
+                AdamWUpdate.Step(entry.Parameter, gradient, entry.State.FirstMoment, entry.State.SecondMoment, entry.Coefficients());
                 entry.Slot?.TakeValues(entry.Parameter);
                 continue;
             }
@@ -261,7 +261,7 @@ public sealed partial class FusedAdamW : OptimizerHelper
             using (values)
             using (flat)
             using (firstMoments)
-            using (secondMoments) AdamWKernel.Step(values, flat, firstMoments, secondMoments, entry.Coefficients());
+            using (secondMoments) AdamWUpdate.Step(values, flat, firstMoments, secondMoments, entry.Coefficients());
         }
     }
 

@@ -1,6 +1,5 @@
-using System.Numerics;
-using System.Runtime.InteropServices;
 using Fossil.Concurrency;
+using Fossil.Kernels;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -44,25 +43,10 @@ public static class GradientClipping
     /// <summary>Summed in float64, so that the norm of many small gradients does not depend on how they are split over parameters.</summary>
     private static double SquaredNorm(Tensor gradient)
     {
-        if (!FloatMemory.IsAvailable(gradient))
-        {
-            using var scope = NewDisposeScope();
-            var wide = gradient.dtype == ScalarType.Float64 ? gradient : gradient.to(ScalarType.Float32);
-            return wide.pow(Scalars.Two).sum(ScalarType.Float64).item<double>();
-        }
-
-        var elements = FloatMemory.Span(gradient);
-        var vectors = MemoryMarshal.Cast<float, Vector<float>>(elements);
-        Vector<double> low = Vector<double>.Zero, high = Vector<double>.Zero;
-        foreach (var vector in vectors)
-        {
-            Vector.Widen(vector, out var first, out var second);
-            low += first * first;
-            high += second * second;
-        }
-
-        var sum = Vector.Sum(low + high);
-        foreach (var element in elements[(vectors.Length * Vector<float>.Count)..]) sum += (double)element * element;
-        return sum;
+        var sum = 0.0;
+        if (KernelRegistry.TryRun<ISquaredNorm>(0, [gradient], (kernel, m) => kernel.TryRun(m[0], out sum))) return sum;
+        using var scope = NewDisposeScope();
+        var wide = gradient.dtype == ScalarType.Float64 ? gradient : gradient.to(ScalarType.Float32);
+        return wide.pow(Scalars.Two).sum(ScalarType.Float64).item<double>();
     }
 }

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Fossil.CompilerServices;
 
-namespace Fossil.Kernels;
+namespace Fossil.Kernels.Cpu;
 
 /// <summary>
 /// The innermost loops of matrix products in float32 on 512-bit vectors. libtorch's own float32 product uses half of that width on many processors, and takes

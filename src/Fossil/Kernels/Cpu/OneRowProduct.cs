@@ -3,33 +3,22 @@ using System.Runtime.Intrinsics;
 using Fossil.CompilerServices;
 using static TorchSharp.torch;
 
-namespace Fossil.Kernels;
+namespace Fossil.Kernels.Cpu;
 
 /// <summary>
-/// y = W x + S D for a single bfloat16 row, base and adapter in one kernel. Generating a text token by token spends its time on setting operations up and on
-/// reading the weights: this sets up one operation and reads each weight once.
+/// y = W x + S D for a single bfloat16 row. Generating a text token by token spends its time on setting operations up and on reading the weights: this sets up one
+/// operation and reads each weight once.
 /// </summary>
-internal static class OneRowProduct
+internal sealed class OneRowProduct : IOneRowProduct
 {
     private const int LargestInput = 8192, LargestShard = 512, Lanes = 16;
 
-    /// <summary>Computes <paramref name="output"/>; false where the tensors do not lie as the kernel needs them.</summary>
-    /// <param name="output">(1, out), bfloat16; written.</param>
-    /// <param name="input">(1, in), bfloat16.</param>
-    /// <param name="weight">W (out, in), bfloat16.</param>
-    /// <param name="shard">D (r, out), float32.</param>
-    public static bool TryRun(Tensor output, Tensor input, Tensor weight, Tensor shard)
+    public bool TryRun(in KernelMatrix output, in KernelMatrix input, in KernelMatrix weight, in KernelMatrix shard)
     {
-        if (!PanelProduct.IsSupported || !KernelMatrix.TryOpen(input, out var x) || !KernelMatrix.TryOpen(output, out var y)) return false;
-        if (!KernelMatrix.TryOpen(weight, out var w) || !KernelMatrix.TryOpen(shard, out var d)) return false;
-        if (x.ElementType != ScalarType.BFloat16 || y.ElementType != ScalarType.BFloat16 || w.ElementType != ScalarType.BFloat16 || d.ElementType != ScalarType.Float32) return false;
-        if (x.Rows != 1 || x.Columns > LargestInput || x.Columns % (2 * Lanes) != 0 || y.Columns < PanelProduct.Width || d.Columns != y.Columns) return false;
-        if (d.Rows > LargestShard || d.Rows % Lanes != 0 || x.Columns % d.Rows != 0) return false;
-        KernelRows.Run(PanelProduct.Panels(y.Columns), PanelProduct.Width * x.Columns, new Kernel(y, x, w, d));
-        GC.KeepAlive(output);
-        GC.KeepAlive(input);
-        GC.KeepAlive(weight);
-        GC.KeepAlive(shard);
+        if (input.ElementType != ScalarType.BFloat16 || output.ElementType != ScalarType.BFloat16 || weight.ElementType != ScalarType.BFloat16 || shard.ElementType != ScalarType.Float32) return false;
+        if (input.Rows != 1 || input.Columns > LargestInput || input.Columns % (2 * Lanes) != 0 || output.Columns < PanelProduct.Width || shard.Columns != output.Columns) return false;
+        if (shard.Rows > LargestShard || shard.Rows % Lanes != 0 || input.Columns % shard.Rows != 0) return false;
+        KernelRows.Run(PanelProduct.Panels(output.Columns), PanelProduct.Width * input.Columns, new Kernel(output, input, weight, shard));
         return true;
     }
 

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Fossil.Kernels;
+namespace Fossil.Kernels.Cpu;
 
 /// <summary>
 /// Memory for what a kernel works on at the moment, aligned to a cache line, with any values; whoever takes it disposes it. A little of it stays with its thread, for

@@ -4,88 +4,51 @@ using System.Runtime.Intrinsics;
 using Fossil.CompilerServices;
 using static TorchSharp.torch;
 
-namespace Fossil.Kernels;
+namespace Fossil.Kernels.Cpu;
 
-/// <summary>
-/// The three products of a shard: y += S D, dS = dy Dᵀ and dD = Sᵀ dy. In float32 whatever y's dtype; y and dy are read and written where they lie, without
-/// a float32 copy, and y is rounded once.
-/// </summary>
-internal static class ShardProducts
+/// <summary>The three products of a shard, and the first of them for a few rows, on vectors of 512 bits. y and dy are read and written where they lie, without a float32 copy.</summary>
+internal sealed class ShardProducts : IShardProduct, ISumGradient, IShardGradient, IFewRowsProduct
 {
-    /// <summary>Rows that <see cref="TryAddOfFewRows"/> takes at most.</summary>
-    public const int FewRows = 4;
-
     private const int RowsAtOnce = 64, ShardRowsAtOnce = 16;
 
-    /// <summary>y += S D; false where the tensors do not lie as the kernel needs them.</summary>
-    /// <param name="output">(rows, out), float32 or bfloat16, contiguous.</param>
-    /// <param name="sum">(rows, r), float32.</param>
-    /// <param name="shard">(r, out), float32.</param>
-    public static bool TryAdd(Tensor output, Tensor sum, Tensor shard)
+    public bool TryAdd(in KernelMatrix output, in KernelMatrix sum, in KernelMatrix shard)
     {
-        if (!TryOpen(output, sum, shard, out var y, out var s, out var d)) return false;
-        var (panels, blocks) = (PanelProduct.Panels(y.Columns), Ceiling(y.Rows, RowsAtOnce));
-        KernelRows.Run(panels * blocks, PanelProduct.Width * RowsAtOnce, new AddKernel(y, s, d, panels));
-        Keep(output, sum, shard);
+        if (!Fit(output, sum, shard)) return false;
+        var (panels, blocks) = (PanelProduct.Panels(output.Columns), Ceiling(output.Rows, RowsAtOnce));
+        KernelRows.Run(panels * blocks, PanelProduct.Width * RowsAtOnce, new AddKernel(output, sum, shard, panels));
         return true;
     }
 
-    /// <summary>y += S D with S the shard sum of x, which is made on the way: for the few rows of a decoding step, where each operation on tensors costs as much as the work itself.</summary>
-    /// <param name="output">(rows, out), float32 or bfloat16, contiguous.</param>
-    /// <param name="input">(rows, in), as the output.</param>
-    /// <param name="shard">(r, out), float32.</param>
-    public static bool TryAddOfFewRows(Tensor output, Tensor input, Tensor shard)
+    public bool TryAddOfFewRows(in KernelMatrix output, in KernelMatrix input, in KernelMatrix shard)
     {
-        if (!PanelProduct.IsSupported || !KernelMatrix.TryOpen(input, out var x) || !KernelMatrix.TryOpen(output, out var y) || !KernelMatrix.TryOpen(shard, out var d)) return false;
-        if (x.Rows is 0 or > FewRows || y.RowsOverlap || d.ElementType != ScalarType.Float32 || y.ElementType != x.ElementType || y.Columns < PanelProduct.Width || d.Columns != y.Columns) return false;
-        if (d.Rows > FewRowsKernel.LargestShard || d.Rows % Vector512<float>.Count != 0 || x.Columns % d.Rows != 0) return false;
-        KernelRows.Run(PanelProduct.Panels(y.Columns), PanelProduct.Width * d.Rows, new FewRowsKernel(y, x, d));
-        Keep(output, input, shard);
+        if (!IsWide(output) || output.Rows > IFewRowsProduct.MostRows || output.ElementType != input.ElementType || shard.ElementType != ScalarType.Float32 || shard.Columns != output.Columns) return false;
+        if (shard.Rows > FewRowsKernel.LargestShard || shard.Rows % Vector512<float>.Count != 0 || input.Columns % shard.Rows != 0) return false;
+        KernelRows.Run(PanelProduct.Panels(output.Columns), PanelProduct.Width * shard.Rows, new FewRowsKernel(output, input, shard));
         return true;
     }
 
-    /// <summary>dS = dy Dᵀ.</summary>
-    /// <param name="gradOutput">(rows, out), float32 or bfloat16, contiguous.</param>
-    /// <param name="sumGradient">(rows, r), float32; written.</param>
-    /// <param name="shard">(r, out), float32.</param>
-    public static bool TrySumGradient(Tensor gradOutput, Tensor sumGradient, Tensor shard)
+    public bool TrySumGradient(in KernelMatrix gradOutput, in KernelMatrix sumGradient, in KernelMatrix shard)
     {
-        if (!TryOpen(gradOutput, sumGradient, shard, out var dy, out var ds, out var d) || dy.Columns % Vector512<float>.Count != 0) return false;
-        var blocks = Ceiling(dy.Rows, SumGradientKernel.RowsAtOnce);
-        KernelRows.Run(blocks, dy.Columns * SumGradientKernel.RowsAtOnce, new SumGradientKernel(dy, ds, d));
-        Keep(gradOutput, sumGradient, shard);
+        if (!Fit(gradOutput, sumGradient, shard) || gradOutput.Columns % Vector512<float>.Count != 0) return false;
+        var blocks = Ceiling(gradOutput.Rows, SumGradientKernel.RowsAtOnce);
+        KernelRows.Run(blocks, gradOutput.Columns * SumGradientKernel.RowsAtOnce, new SumGradientKernel(gradOutput, sumGradient, shard));
         return true;
     }
 
-    /// <summary>dD = Sᵀ dy.</summary>
-    /// <param name="gradOutput">(rows, out), float32 or bfloat16, contiguous.</param>
-    /// <param name="sum">(rows, r), float32.</param>
-    /// <param name="shardGradient">(r, out), float32; written.</param>
-    public static bool TryShardGradient(Tensor gradOutput, Tensor sum, Tensor shardGradient)
+    public bool TryShardGradient(in KernelMatrix gradOutput, in KernelMatrix sum, in KernelMatrix shardGradient)
     {
-        if (!TryOpen(gradOutput, sum, shardGradient, out var dy, out var s, out var dd)) return false;
-        var (panels, blocks) = (PanelProduct.Panels(dy.Columns), Ceiling(s.Columns, ShardRowsAtOnce));
-        KernelRows.Run(panels * blocks, PanelProduct.Width * dy.Rows, new ShardGradientKernel(dy, s, dd, blocks));
-        Keep(gradOutput, sum, shardGradient);
+        if (!Fit(gradOutput, sum, shardGradient)) return false;
+        var (panels, blocks) = (PanelProduct.Panels(gradOutput.Columns), Ceiling(sum.Columns, ShardRowsAtOnce));
+        KernelRows.Run(panels * blocks, PanelProduct.Width * gradOutput.Rows, new ShardGradientKernel(gradOutput, sum, shardGradient, blocks));
         return true;
     }
 
-    private static bool TryOpen(Tensor wide, Tensor sum, Tensor shard, out KernelMatrix y, out KernelMatrix s, out KernelMatrix d)
-    {
-        (s, d) = (default, default);
-        return KernelMatrix.TryOpen(wide, out y) && PanelProduct.IsSupported && y is { Rows: > 0, RowsOverlap: false, Columns: >= PanelProduct.Width }
-            && KernelMatrix.TryOpen(sum, out s) && KernelMatrix.TryOpen(shard, out d) && s.ElementType == ScalarType.Float32 && d.ElementType == ScalarType.Float32
-            && d.Columns == y.Columns;
-    }
+    private static bool Fit(in KernelMatrix y, in KernelMatrix s, in KernelMatrix d) =>
+        IsWide(y) && s.ElementType == ScalarType.Float32 && d.ElementType == ScalarType.Float32 && d.Columns == y.Columns;
+
+    private static bool IsWide(in KernelMatrix y) => y is { Rows: > 0, RowsOverlap: false, Columns: >= PanelProduct.Width, ElementType: ScalarType.Float32 or ScalarType.BFloat16 };
 
     private static long Ceiling(long count, long size) => (count + size - 1) / size;
-
-    private static void Keep(Tensor first, Tensor second, Tensor third)
-    {
-        GC.KeepAlive(first);
-        GC.KeepAlive(second);
-        GC.KeepAlive(third);
-    }
 
     /// <summary>Sixteen elements of float32 or bfloat16.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -165,8 +128,8 @@ internal static class ShardProducts
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(long first, long end)
         {
-            var sums = stackalloc float[FewRows * LargestShard];
-            var product = stackalloc float[FewRows * PanelProduct.Width];
+            var sums = stackalloc float[IFewRowsProduct.MostRows * LargestShard];
+            var product = stackalloc float[IFewRowsProduct.MostRows * PanelProduct.Width];
             var (rows, shardSize) = ((nint)x.Rows, (nint)d.Rows);
             for (nint row = 0; row < rows; row++) SumShards(x, row, shardSize, sums + (row * shardSize));
 

@@ -1,42 +1,27 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 using Fossil.CompilerServices;
-using Fossil.Concurrency;
 using static TorchSharp.torch;
 
-namespace Fossil.Training;
+namespace Fossil.Kernels.Cpu;
 
-/// <summary>One AdamW update of one parameter: a single pass over memory for float32 on the CPU, libtorch's operations elsewhere.</summary>
-internal static class AdamWKernel
+/// <summary>AdamW for float32 that lies without gaps.</summary>
+internal sealed class AdamWKernel : IAdamW
 {
     /// <summary>Elements that one thread updates at a time: four arrays of them fit into a core's first two caches.</summary>
     private const int BlockSize = 1 << 13;
 
-    /// <summary>What is the same for every element of one step.</summary>
-    internal readonly record struct Coefficients(double LearningRate, double Beta1, double Beta2, double Epsilon, double WeightDecay, long Step)
+    public unsafe bool TryStep(in KernelMatrix parameter, in KernelMatrix gradient, in KernelMatrix firstMoment, in KernelMatrix secondMoment, in AdamWCoefficients coefficients)
     {
-        public double Decay => 1 - LearningRate * WeightDecay;
-        public double StepSize => LearningRate / (1 - Math.Pow(Beta1, Step));
-        public double SecondMomentRoot => Math.Sqrt(1 - Math.Pow(Beta2, Step));
-    }
-
-    /// <summary>Updates <paramref name="parameter"/> and both moments in place.</summary>
-    public static unsafe void Step(Tensor parameter, Tensor gradient, Tensor firstMoment, Tensor secondMoment, in Coefficients coefficients)
-    {
-        if (FloatMemory.IsAvailable(parameter) && FloatMemory.IsAvailable(gradient))
-        {
-            var count = parameter.numel();
-            KernelRows.Run((count + BlockSize - 1) / BlockSize, BlockSize,
-                new Blocks(FloatMemory.Open(parameter), FloatMemory.Open(gradient), FloatMemory.Open(firstMoment), FloatMemory.Open(secondMoment), count, coefficients));
-        }
-        else
-        {
-            StepByOperations(parameter, gradient, firstMoment, secondMoment, coefficients);
-        }
+        if (!parameter.IsPlain(ScalarType.Float32) || !gradient.IsPlain(ScalarType.Float32) || !firstMoment.IsPlain(ScalarType.Float32) || !secondMoment.IsPlain(ScalarType.Float32)) return false;
+        var count = parameter.Rows * parameter.Columns;
+        KernelRows.Run((count + BlockSize - 1) / BlockSize, BlockSize,
+            new Blocks((float*)parameter.Address, (float*)gradient.Address, (float*)firstMoment.Address, (float*)secondMoment.Address, count, coefficients));
+        return true;
     }
 
     /// <summary>The parameter in blocks; each element is for itself, so the blocks change no number.</summary>
-    private readonly unsafe struct Blocks(float* parameter, float* gradient, float* first, float* second, long count, Coefficients coefficients) : IRowKernel
+    private readonly unsafe struct Blocks(float* parameter, float* gradient, float* first, float* second, long count, AdamWCoefficients coefficients) : IRowKernel
     {
         public void Run(long start, long end)
         {
@@ -54,8 +39,8 @@ internal static class AdamWKernel
         }
     }
 
-    /// <summary>The same roundings in the same order as libtorch's operations below, so both ways give the same numbers.</summary>
-    private static void StepInMemory(Span<float> parameter, ReadOnlySpan<float> gradient, Span<float> first, Span<float> second, in Coefficients c)
+    /// <summary>The same roundings in the same order as libtorch's operations, so both ways give the same numbers.</summary>
+    private static void StepInMemory(Span<float> parameter, ReadOnlySpan<float> gradient, Span<float> first, Span<float> second, in AdamWCoefficients c)
     {
         float decay = (float)c.Decay, beta1 = (float)c.Beta1, beta2 = (float)c.Beta2, epsilon = (float)c.Epsilon;
         float rest1 = (float)(1 - c.Beta1), rest2 = (float)(1 - c.Beta2), root = (float)c.SecondMomentRoot, negativeStep = (float)-c.StepSize;
@@ -82,15 +67,5 @@ internal static class AdamWKernel
             second[i] = variance;
             parameter[i] = parameter[i] * decay + moment * negativeStep / (MathF.Sqrt(variance) / root + epsilon);
         }
-    }
-
-    private static void StepByOperations(Tensor parameter, Tensor gradient, Tensor first, Tensor second, in Coefficients c)
-    {
-        using var scope = NewDisposeScope();
-        parameter.mul_(Scalars.Of(c.Decay));
-        first.mul_(Scalars.Of(c.Beta1)).add_(gradient, alpha: Scalars.Of(1 - c.Beta1));
-        second.mul_(Scalars.Of(c.Beta2)).addcmul_(gradient, gradient, value: Scalars.Of(1 - c.Beta2));
-        var denominator = second.sqrt().div_(Scalars.Of(c.SecondMomentRoot)).add_(Scalars.Of(c.Epsilon), Scalars.One);
-        parameter.addcdiv_(first, denominator, value: Scalars.Of(-c.StepSize));
     }
 }
