@@ -1,4 +1,5 @@
 using Fossil.Concurrency;
+using Fossil.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -25,7 +26,7 @@ internal sealed class RotaryEmbedding(RopeParameters rope, int size) : IDisposab
         lock (tables)
         {
             var length = start + count;
-            if (cos is null || cos.shape[0] < length || cos.device_type != device.type || cos.device_index != device.index)
+            if (cos is null || cos.shape[0] < length || DevicePlace.Of(cos) != DevicePlace.Of(device))
             {
                 Compute(Math.Max(length, cos is null ? 256 : 2 * cos.shape[0]), device);
             }

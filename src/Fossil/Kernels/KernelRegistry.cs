@@ -55,15 +55,13 @@ internal static class KernelRegistry
     /// <summary>The kernels to ask for <paramref name="operands"/>, in that order; none where these lie on several devices.</summary>
     public static TKernel[] For<TKernel>(long size, params ReadOnlySpan<Tensor> operands) where TKernel : class
     {
+        var place = DevicePlace.Of(operands[0]);
         foreach (var operand in operands[1..])
         {
-            if (!AreOnOneDevice(operands[0], operand)) return [];
+            if (DevicePlace.Of(operand) != place) return [];
         }
-        return Table<TKernel>.Current.For(operands[0].device_type, operands[0].dtype, size);
+        return Table<TKernel>.Current.For(place.Type, operands[0].dtype, size);
     }
-
-    /// <summary>Whether two tensors lie on the same device. (A <see cref="Device"/> is equal to itself only.)</summary>
-    public static bool AreOnOneDevice(Tensor one, Tensor other) => (one.device_type, one.device_index) == (other.device_type, other.device_index);
 
     private sealed record Entry<TKernel>(TKernel Kernel, DeviceType? Device, ScalarType? ElementType, long? Size) where TKernel : class
     {

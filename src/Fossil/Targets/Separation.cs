@@ -1,6 +1,6 @@
+using Fossil.Kernels;
 using Fossil.Weights;
 using TorchSharp.Modules;
-using Fossil.Kernels;
 using static TorchSharp.torch;
 
 namespace Fossil.Targets;
@@ -118,5 +118,5 @@ internal sealed class Separation
         return moved;
     }
 
-    private static bool IsAlike(Tensor one, Tensor other) => one.dtype == other.dtype && KernelRegistry.AreOnOneDevice(one, other);
+    private static bool IsAlike(Tensor one, Tensor other) => one.dtype == other.dtype && DevicePlace.Of(one) == DevicePlace.Of(other);
 }

@@ -1,6 +1,6 @@
 using Fossil.CompilerServices;
+using Fossil.Kernels;
 using Fossil.Weights;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Fossil.Targets;
@@ -70,7 +70,7 @@ internal sealed class WeightTies
     }
 
     /// <summary>The bytes from the first to the last element of a tensor.</summary>
-    private readonly record struct Memory(long Start, long End, DeviceType Device, int DeviceIndex)
+    private readonly record struct Memory(long Start, long End, DevicePlace Device)
     {
         /// <summary>Those of <paramref name="tensor"/>; null where there is none, or it has no addresses.</summary>
         public static Memory? Of(Tensor? tensor)
@@ -79,9 +79,9 @@ internal sealed class WeightTies
             var (shape, strides) = (tensor.shape, tensor.stride());
             var last = shape.Zip(strides, (size, stride) => (size - 1) * stride).Sum();
             long start = NativeTensor.Data(tensor);
-            return start == 0 ? null : new Memory(start, start + ((last + 1) * tensor.ElementSize), tensor.device_type, tensor.device_index);
+            return start == 0 ? null : new Memory(start, start + ((last + 1) * tensor.ElementSize), DevicePlace.Of(tensor));
         }
 
-        public bool Overlaps(Memory other) => Start < other.End && other.Start < End && (Device, DeviceIndex) == (other.Device, other.DeviceIndex);
+        public bool Overlaps(Memory other) => Start < other.End && other.Start < End && Device == other.Device;
     }
 }

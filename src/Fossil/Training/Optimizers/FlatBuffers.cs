@@ -1,5 +1,6 @@
 using Fossil.CompilerServices;
 using Fossil.Concurrency;
+using Fossil.Kernels;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -49,7 +50,7 @@ internal sealed class FlatBuffers(ScalarType dtype, Device device) : IDisposable
     private Tensor SecondMoments => secondMoments ??= New(0);
 
     /// <summary>Whether these are the buffers for a parameter.</summary>
-    public bool Fit(Parameter parameter) => (parameter.dtype, parameter.device_type, parameter.device_index) == (dtype, device.type, device.index);
+    public bool Fit(Parameter parameter) => parameter.dtype == dtype && DevicePlace.Of(parameter) == DevicePlace.Of(device);
 
     /// <summary>Takes all gradients out.</summary>
     public void ClearGradients() => gradients?.fill_(Scalars.Of(Nothing));

@@ -113,7 +113,7 @@ public sealed partial class FusedAdamW
             throw new OptimizerStateException(
                 $"The moments of '{name}' are on {FirstMoment.device}, the parameter is on {parameter.device}. to() moves an optimizer's moments alone: move the model, and create the optimizer after that.");
 
-            bool IsWith(Tensor moment) => KernelRegistry.AreOnOneDevice(moment, parameter);
+            bool IsWith(Tensor moment) => DevicePlace.Of(moment) == DevicePlace.Of(parameter);
         }
 
         public void Dispose()
