@@ -108,7 +108,7 @@ public sealed partial class Trainer<TBatch>(
         return items > 0 ? sum / items : throw new NoLossItemsException($"{evaluationData.Description}: nothing of the {evaluationData.Count} examples counts in the loss, so there is nothing to evaluate.");
     }
 
-    private TrainingOutcome Run(TrainerState state, DataOrder order, LearningRateSchedule schedule, FusedAdamW optimizer, RunIdentity run, CancellationToken cancellation)
+    private TrainingOutcome Run(TrainerState state, DataOrder order, LearningRateSchedule schedule, IOptimizer optimizer, RunIdentity run, CancellationToken cancellation)
     {
         var clock = new TrainingClock(state);
         while (state.GlobalStep < state.TotalSteps)
@@ -134,7 +134,7 @@ public sealed partial class Trainer<TBatch>(
 
     /// <summary>Forward and backward over all batches of the step, then the update. Batches of which nothing counts in the loss are left out; a step of nothing else changes nothing.</summary>
     /// <returns>The norm of the gradients before clipping.</returns>
-    private double Step(TrainerState state, IReadOnlyList<int[]> groups, FusedAdamW optimizer)
+    private double Step(TrainerState state, IReadOnlyList<int[]> groups, IOptimizer optimizer)
     {
         var guard = ModelGuard.Of(model.Module);
         using var entry = guard.Enter();
@@ -160,7 +160,7 @@ public sealed partial class Trainer<TBatch>(
 
             // A failed backward pass has no gradients to measure.
             guard.Failures.ThrowAndForget();
-            var norm = GradientClipping.ClipGradNorm(parameters.Select(named => named.Parameter), arguments.MaxGradNorm);
+            var norm = GradientClipping.ClipGradNorm(parameters.Select(named => named.Parameter), arguments.MaxGradNorm, optimizer);
             if (double.IsFinite(mean) && double.IsFinite(norm))
             {
                 optimizer.step();
@@ -217,7 +217,7 @@ public sealed partial class Trainer<TBatch>(
         return state.EvaluationsWithoutImprovement >= arguments.EarlyStoppingPatience;
     }
 
-    private void Save(TrainerState state, FusedAdamW optimizer, RunIdentity run)
+    private void Save(TrainerState state, IOptimizer optimizer, RunIdentity run)
     {
         if (store is null) return;
         using (ModelGuard.Of(model.Module).Enter()) lastCheckpoint = store.Write(model, optimizer, state, run);
@@ -225,7 +225,7 @@ public sealed partial class Trainer<TBatch>(
         foreach (var callback in callbacks) callback.OnSave(state, lastCheckpoint);
     }
 
-    private TrainerState Read(string checkpoint, FusedAdamW optimizer, RunIdentity run)
+    private TrainerState Read(string checkpoint, IOptimizer optimizer, RunIdentity run)
     {
         using var entry = ModelGuard.Of(model.Module).Enter();
         return CheckpointStore.Read(checkpoint, model, optimizer, run);
@@ -237,12 +237,12 @@ public sealed partial class Trainer<TBatch>(
         store!.ReadParameters(step, model);
     }
 
-    private FusedAdamW CreateOptimizer()
+    private IOptimizer CreateOptimizer()
     {
         parameters = model.TrainableParameters();
         if (parameters.Count == 0) throw new TrainingArgumentException($"{model.Module.GetType().Name} has no parameter that requires a gradient: attach an adapter, or unfreeze one.");
         var decay = parameters.ToLookup(named => !ParameterNames.IsExcludedFromWeightDecay(named.Name));
-        return new([(decay[true], arguments.WeightDecay), (decay[false], 0)], arguments.LearningRate, arguments.AdamBeta1, arguments.AdamBeta2, arguments.AdamEpsilon);
+        return new FusedAdamW([(decay[true], arguments.WeightDecay), (decay[false], 0)], arguments.LearningRate, arguments.AdamBeta1, arguments.AdamBeta2, arguments.AdamEpsilon);
     }
 
     private void CheckArguments()

@@ -355,7 +355,7 @@ public sealed class FlatBuffersTests
             {
                 Assert.Equal(
                     GradientClipping.ClipGradNorm(copies.Select(named => named.Parameter), 0.05),
-                    GradientClipping.ClipGradNorm(parameters.Select(named => named.Parameter), 0.05));
+                    GradientClipping.ClipGradNorm(parameters.Select(named => named.Parameter), 0.05, Optimizer));
             }
 
             Optimizer.step();

@@ -54,7 +54,7 @@ internal sealed partial class CheckpointStore(string folder)
     /// <summary>Writes the checkpoint of <paramref name="state"/>.</summary>
     /// <returns>Its folder.</returns>
     /// <exception cref="CheckpointWriteException">It could not be written; the others are untouched.</exception>
-    public string Write(ITrainable model, FusedAdamW optimizer, TrainerState state, RunIdentity run)
+    public string Write(ITrainable model, IOptimizer optimizer, TrainerState state, RunIdentity run)
     {
         var final = PathOf(state.GlobalStep);
         var previous = Latest;
@@ -104,7 +104,7 @@ internal sealed partial class CheckpointStore(string folder)
     /// <returns>The state of its run.</returns>
     /// <exception cref="CheckpointReadException">It is incomplete or damaged, or does not fit the model.</exception>
     /// <exception cref="ResumeMismatchException">It is of a run with other data or other options.</exception>
-    public static TrainerState Read(string path, ITrainable model, FusedAdamW optimizer, RunIdentity run)
+    public static TrainerState Read(string path, ITrainable model, IOptimizer optimizer, RunIdentity run)
     {
         var contents = CheckpointContents.Read(path);
         run.Require(contents.Run, path);
@@ -142,7 +142,7 @@ internal sealed partial class CheckpointStore(string folder)
         }
     }
 
-    private static void WriteOptimizer(FusedAdamW optimizer, string path)
+    private static void WriteOptimizer(IOptimizer optimizer, string path)
     {
         var tensors = optimizer.GetState();
         try

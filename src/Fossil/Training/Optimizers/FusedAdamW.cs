@@ -14,7 +14,7 @@ namespace Fossil.Training;
 /// An ordinary TorchSharp optimizer: <c>zero_grad</c>, <c>step</c>, the learning-rate schedulers and <c>state_dict</c> work as usual.
 /// <c>Module.to</c> makes new parameters, so create the optimizer after moving the model; <see cref="step"/> throws where it can tell.
 /// </remarks>
-public sealed partial class FusedAdamW : OptimizerHelper
+public sealed partial class FusedAdamW : OptimizerHelper, IOptimizer
 {
     // What one pass updates at the most: kernels may count elements in 32 bits.
     private const long LongestPass = 1L << 28;
@@ -138,8 +138,8 @@ public sealed partial class FusedAdamW : OptimizerHelper
         foreach (var entry in entries) entry.ClearGradient();
     }
 
-    /// <summary>Multiplies all gradients.</summary>
-    internal void ScaleGradients(double factor)
+    /// <inheritdoc/>
+    void IOptimizer.ScaleGradients(double factor)
     {
         using var withoutGradient = no_grad();
         foreach (var buffer in buffers) buffer.ScaleGradients(factor);

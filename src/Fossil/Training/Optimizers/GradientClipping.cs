@@ -15,7 +15,10 @@ public static class GradientClipping
     /// <param name="parameters">The parameters whose gradients count.</param>
     /// <param name="maxNorm">The largest norm allowed; 0 or less, or infinity, only measures.</param>
     /// <returns>The norm before clipping; not finite where a gradient is not, and then nothing is scaled.</returns>
-    public static double ClipGradNorm(IEnumerable<Parameter> parameters, double maxNorm)
+    public static double ClipGradNorm(IEnumerable<Parameter> parameters, double maxNorm) => ClipGradNorm(parameters, maxNorm, null);
+
+    /// <summary>As <see cref="ClipGradNorm(IEnumerable{Parameter}, double)"/>, for all parameters of an optimizer, which scales their gradients in one pass.</summary>
+    internal static double ClipGradNorm(IEnumerable<Parameter> parameters, double maxNorm, IOptimizer? optimizer)
     {
         var gradients = new List<Tensor>();
         try
@@ -29,7 +32,8 @@ public static class GradientClipping
             var scale = maxNorm / (norm + 1e-6);
             if (maxNorm > 0 && scale < 1 && double.IsFinite(norm))
             {
-                foreach (var gradient in gradients) gradient.mul_(Scalars.Of(scale));
+                if (optimizer is not null) optimizer.ScaleGradients(scale);
+                else gradients.ForEach(gradient => gradient.mul_(Scalars.Of(scale)));
             }
 
             return norm;
