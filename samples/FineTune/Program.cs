@@ -47,7 +47,7 @@ void Compare(string when) => Console.WriteLine($"\n{when}: perplexity {Math.Exp(
 string Answer(string question)
 {
     var prompt = chat.Encode(tokenizer, [new("user", question)], addGenerationPrompt: true);
-    var answer = model.Generate(prompt, new GenerationOptions { MaxNewTokens = 64, RepetitionPenalty = 1.1 });
+    var answer = model.Generate(prompt, new GenerationOptions { MaxNewTokens = 64, RepetitionPenalty = 1.1, AdditionalStopTokens = chat.StopTokens(tokenizer) });
     return tokenizer.Decode(answer, skipSpecialTokens: true).Trim();
 }
 

@@ -109,7 +109,7 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
         ArgumentException.ThrowIfNullOrEmpty(folder);
         using var entry = ModelGuard.Of(this).EnterToSave();
         using var withoutActive = AdaptedModel.WithoutActive(this);
-        HuggingFaceFolderWriter.Save(folder, CheckpointParameters(), CommonConfig.ToJson, dtype, tokenizer?.Definition, maxShardBytes);
+        HuggingFaceFolderWriter.Save(folder, CheckpointParameters(), CommonConfig, dtype, tokenizer?.Definition, maxShardBytes);
     }
 
     /// <summary>Writes the model as a GGUF file for llama.cpp, Ollama and LLamaSharp. Adapters are not written, nor what they train of the base: merge them first, or save them on their own.</summary>

@@ -36,9 +36,9 @@ public abstract record CausalLMConfig
         Rope = RopeJson.Read(json);
         TieWordEmbeddings = json.Flag("tie_word_embeddings") ?? false;
         InitializerRange = json.Number("initializer_range") ?? 0.02;
-        BosTokenId = json.TokenIds("bos_token_id").Select(id => (int?)id).FirstOrDefault();
-        EosTokenIds = json.TokenIds("eos_token_id");
-        PadTokenId = json.TokenIds("pad_token_id").Select(id => (int?)id).FirstOrDefault();
+        BosTokenId = json.TokenId("bos_token_id", VocabSize);
+        EosTokenIds = json.TokenIds("eos_token_id", VocabSize);
+        PadTokenId = json.TokenId("pad_token_id", VocabSize);
     }
 
     /// <summary>Reads the common metadata of a GGUF file. Every size agrees with a tensor of the file, so that a model of it is no larger than the file's data allow.</summary>
@@ -56,9 +56,9 @@ public abstract record CausalLMConfig
         Rope = GgufRope.Read(gguf, StatedRotaryDim(gguf.FindCount("rope.dimension_count")), MaxPositionEmbeddings);
         SlidingWindow = gguf.FindCount("attention.sliding_window") is > 0 and var positions ? positions : null;
         TieWordEmbeddings = !gguf.Contains("output.weight");
-        BosTokenId = gguf.Metadata.FindCount("tokenizer.ggml.bos_token_id");
-        EosTokenIds = [.. new[] { gguf.Metadata.FindCount("tokenizer.ggml.eos_token_id"), gguf.Metadata.FindCount("tokenizer.ggml.eot_token_id") }.OfType<int>().Distinct()];
-        PadTokenId = gguf.Metadata.FindCount("tokenizer.ggml.padding_token_id");
+        BosTokenId = GgufTokenIds.Find(gguf.Metadata, "tokenizer.ggml.bos_token_id", VocabSize);
+        EosTokenIds = GgufTokenIds.FindEnds(gguf.Metadata, VocabSize);
+        PadTokenId = GgufTokenIds.Find(gguf.Metadata, "tokenizer.ggml.padding_token_id", VocabSize);
 
         int StatedRotaryDim(int? stated) => stated is null || (stated > 0 && stated <= HeadDim && stated % 2 == 0)
             ? stated ?? HeadDim
@@ -116,6 +116,12 @@ public abstract record CausalLMConfig
     /// <summary>Id of the padding token.</summary>
     public int? PadTokenId { get; init; }
 
+    /// <summary>What the checkpoint says of generation (<c>generation_config.json</c>); null where it says nothing.</summary>
+    public GenerationConfig? Generation { get; init; }
+
+    /// <summary>Ids at which generation stops: those of <see cref="Generation"/>, or where it names none <see cref="EosTokenIds"/>.</summary>
+    public IReadOnlyList<int> StopTokenIds => Generation is { EosTokenIds: { Count: > 0 } ids } ? ids : EosTokenIds;
+
     /// <summary>How many dimensions of a head are rotated, from the first on.</summary>
     internal virtual int RotaryDim => HeadDim;
 
@@ -140,7 +146,7 @@ public abstract record CausalLMConfig
             ["architectures"] = new JsonArray(HuggingFaceClass),
             ["bos_token_id"] = BosTokenId,
             ["dtype"] = dtype,
-            ["eos_token_id"] = EosTokenIds.Count switch { 0 => null, 1 => EosTokenIds[0], _ => new JsonArray([.. EosTokenIds.Select(id => (JsonNode)id)]) },
+            ["eos_token_id"] = GenerationConfig.JsonOf(EosTokenIds),
             ["head_dim"] = HeadDim,
             ["hidden_size"] = HiddenSize,
             ["initializer_range"] = InitializerRange,

@@ -76,6 +76,14 @@ public sealed class ChatTemplate
             : throw new ChatTemplateException("The model has no chat template: it was not trained on conversations. Write the prompt yourself.");
     }
 
+    /// <summary>The ids at which an answer ends: <see cref="EndOfTurn"/> where it is a token, and the tokenizer's end of a text. For <see cref="GenerationOptions.AdditionalStopTokens"/>.</summary>
+    /// <param name="tokenizer">The model's tokenizer.</param>
+    public IReadOnlyList<int> StopTokens(PretrainedTokenizer tokenizer)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        return [.. new[] { tokenizer.IdOf(EndOfTurn), tokenizer.EosTokenId }.OfType<int>().Distinct()];
+    }
+
     /// <summary>Writes a conversation as text.</summary>
     /// <param name="messages">The conversation.</param>
     /// <param name="addGenerationPrompt">Whether to end with the beginning of the next answer.</param>

@@ -39,14 +39,20 @@ internal sealed class HuggingFaceFolder : ITensorSource, IDisposable
     /// <summary>Opens a folder.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="readConfig">Reads the configuration, before anything else of the folder is looked at.</param>
-    /// <param name="config">What it says.</param>
+    /// <param name="config">What it says, with what the folder says of generation.</param>
     /// <exception cref="CheckpointException">A file is missing, or the configuration or the index is malformed.</exception>
     /// <exception cref="SafetensorsException">A tensor file is malformed.</exception>
-    public static HuggingFaceFolder Open<TConfig>(string folder, Func<ModelConfigReader, TConfig> readConfig, out TConfig config)
+    public static HuggingFaceFolder Open(string folder, Func<ModelConfigReader, CausalLMConfig> readConfig, out CausalLMConfig config)
     {
         try
         {
-            (config, var tensors) = AtomicFolder.Read(folder, pathOf => (readConfig(ModelConfigReader.Open(pathOf(CausalLMConfig.FileName))), new HuggingFaceFolder(folder, pathOf)));
+            (config, var tensors) = AtomicFolder.Read(folder, pathOf =>
+            {
+                var read = readConfig(ModelConfigReader.Open(pathOf(CausalLMConfig.FileName)));
+                var generation = pathOf(GenerationConfig.FileName);
+                if (File.Exists(generation)) read = read with { Generation = GenerationConfig.Load(generation, read.VocabSize) };
+                return (read, new HuggingFaceFolder(folder, pathOf));
+            });
             return tensors;
         }
         catch (InvalidDataException exception)

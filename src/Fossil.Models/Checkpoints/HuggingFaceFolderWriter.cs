@@ -14,13 +14,13 @@ internal static partial class HuggingFaceFolderWriter
     /// <summary>Writes a folder.</summary>
     /// <param name="folder">The folder; made where it does not exist.</param>
     /// <param name="parameters">The tensors by their names in the files.</param>
-    /// <param name="config">The content of <c>config.json</c>, for a dtype by its PyTorch name.</param>
+    /// <param name="config">The model's configuration.</param>
     /// <param name="dtype">dtype of the tensors in the file; that of the first one where null.</param>
     /// <param name="tokenizer">The tokenizer to write beside them; none where null.</param>
     /// <param name="maxShardBytes">Bytes of tensors in one file, from which on several are written.</param>
     /// <exception cref="ExportException">safetensors cannot hold the dtype.</exception>
     /// <exception cref="AtomicWriteException">The files could not be written.</exception>
-    public static void Save(string folder, IReadOnlyDictionary<string, Parameter> parameters, Func<string, JsonObject> config, ScalarType? dtype, TokenizerDefinition? tokenizer, long maxShardBytes)
+    public static void Save(string folder, IReadOnlyDictionary<string, Parameter> parameters, CausalLMConfig config, ScalarType? dtype, TokenizerDefinition? tokenizer, long maxShardBytes)
     {
         var stored = dtype ?? parameters.Values.First().dtype;
         var format = SafetensorsDtypes.FromTorch(stored) ?? throw new ExportException($"safetensors cannot hold {stored}. Choose float32, bfloat16 or float16.");
@@ -55,15 +55,16 @@ internal static partial class HuggingFaceFolderWriter
             files.Add((HuggingFaceFolder.IndexFile, stream => JsonFile.Write(stream, index)));
         }
 
-        files.Add((CausalLMConfig.FileName, stream => JsonFile.Write(stream, config(NameOf(stored)))));
+        files.Add((CausalLMConfig.FileName, stream => JsonFile.Write(stream, config.ToJson(NameOf(stored)))));
+        if (config.Generation is { } generation) files.Add((GenerationConfig.FileName, stream => JsonFile.Write(stream, generation.ToJson())));
         if (tokenizer is not null) files.AddRange(HuggingFaceTokenizerWriter.Files(tokenizer));
 
         // What an earlier save in another number of files left would be taken for part of this one: what its index names, and the names that are written here. Others are the user's.
-        // So would files of another tokenizer.
+        // So would files of another tokenizer, and what another model said of generation.
         var indexed = new Lazy<HashSet<string>>(() => IndexedFiles(Path.Combine(folder, HuggingFaceFolder.IndexFile)));
         AtomicFolder.Write(
             folder,
-            name => name is HuggingFaceFolder.SingleFile or HuggingFaceFolder.IndexFile || ShardName().IsMatch(name) || indexed.Value.Contains(name) || (tokenizer is not null && HuggingFaceTokenizer.FileNames.Contains(name)),
+            name => name is HuggingFaceFolder.SingleFile or HuggingFaceFolder.IndexFile or GenerationConfig.FileName || ShardName().IsMatch(name) || indexed.Value.Contains(name) || (tokenizer is not null && HuggingFaceTokenizer.FileNames.Contains(name)),
             files);
         if (tokenizer is not null) ChatTemplateFiles.WriteAdditional(folder, tokenizer);
     }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace Fossil.Models;
 
@@ -13,11 +14,10 @@ internal sealed class ModelConfigReader
         this.path = path;
         this.root = root;
         if (root.ValueKind != JsonValueKind.Object) throw Error("is not a JSON object");
-        ModelType = Text(root, "model_type") ?? throw Error("has no model_type");
     }
 
     /// <summary>Hugging Face's name of the family.</summary>
-    public string ModelType { get; }
+    public string ModelType => Text(root, "model_type") ?? throw Error("has no model_type");
 
     /// <exception cref="CheckpointException">The file is missing or no such configuration.</exception>
     public static ModelConfigReader Open(string path)
@@ -49,12 +49,20 @@ internal sealed class ModelConfigReader
         return [.. list.EnumerateArray().Select(t => t.ValueKind == JsonValueKind.String ? t.GetString()! : throw Error("has a layer type that is no string"))];
     }
 
-    public int[] TokenIds(string name)
+    /// <summary>All fields.</summary>
+    public JsonObject Fields() => JsonObject.Create(root)!;
+
+    /// <summary>The ids of a field with one or a list; what is no id of the vocabulary, such as -1, is none.</summary>
+    public int[] TokenIds(string name, int vocabSize)
     {
         if (!root.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return [];
         var values = value.ValueKind == JsonValueKind.Array ? value.EnumerateArray() : (IEnumerable<JsonElement>)[value];
-        return [.. values.Select(v => v.ValueKind == JsonValueKind.Number && v.TryGetInt32(out var id) ? id : throw Error($"has {name} {v}, which is no token id"))];
+        var ids = values.Where(v => v.ValueKind != JsonValueKind.Null).Select(v => v.ValueKind == JsonValueKind.Number && v.TryGetInt64(out var id) ? id : throw Error($"has {name} {v}, which is no token id"));
+        return [.. ids.Where(id => id >= 0 && id < vocabSize).Select(id => (int)id).Distinct()];
     }
+
+    /// <summary>The id of a field; null where it is none of the vocabulary.</summary>
+    public int? TokenId(string name, int vocabSize) => TokenIds(name, vocabSize).Select(id => (int?)id).FirstOrDefault();
 
     /// <summary>An object in the file; null where it is missing or null.</summary>
     public JsonElement? Section(string name) => Section(root, name);

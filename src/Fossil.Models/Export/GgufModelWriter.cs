@@ -39,22 +39,8 @@ internal static class GgufModelWriter
         metadata["general.file_type"] = GgufValue.Of(FileType(type));
         if (type.ToTorch() is null) metadata["general.quantization_version"] = GgufValue.Of(QuantizationVersion);
         if (tokenizer is not null) GgufTokenizerWriter.Write(tokenizer, config.VocabSize, metadata);
-        AddTokenIds(config, metadata);
+        GgufTokenIds.Write(config, metadata);
         return metadata;
-    }
-
-    // Where the tokenizer did not name them.
-    private static void AddTokenIds(CausalLMConfig config, GgufMetadata metadata)
-    {
-        void Add(string key, int? id)
-        {
-            if (id is { } value) metadata.TryAdd(GgufTokenizer.Prefix + key, GgufValue.Of((uint)value));
-        }
-
-        Add("bos_token_id", config.BosTokenId);
-        Add("eos_token_id", config.EosTokenIds.Count > 0 ? config.EosTokenIds[0] : null);
-        Add("eot_token_id", config.EosTokenIds.Count > 1 ? config.EosTokenIds[1] : null);
-        Add("padding_token_id", config.PadTokenId);
     }
 
     /// <summary>One of the model's parameters.</summary>

@@ -7,12 +7,15 @@ namespace Fossil.Models;
 // Continuing texts.
 public abstract partial class CausalLM
 {
+    /// <summary>How tokens are chosen where nothing else is asked for: as the checkpoint says (<see cref="CausalLMConfig.Generation"/>), greedy where it does not.</summary>
+    public GenerationOptions GenerationDefaults => CommonConfig.Generation?.ToOptions() ?? new GenerationOptions();
+
     /// <summary>
     /// Continues each prompt, all at once; every text is the one that its prompt would give alone. The model is in evaluation mode meanwhile, and then in the mode that it was in; other threads
     /// wait until the texts are done.
     /// </summary>
     /// <param name="prompts">Token ids of the prompts, of any lengths; shorter ones are padded on the left.</param>
-    /// <param name="options">How to choose tokens; greedy where null.</param>
+    /// <param name="options">How to choose tokens; <see cref="GenerationDefaults"/> where null.</param>
     /// <param name="onToken">Called with the prompt's index and the token as soon as one is chosen. It must not wait for another thread that uses the model.</param>
     /// <param name="cancellation">Ends all texts where they are.</param>
     /// <returns>For each prompt the tokens after it.</returns>
@@ -20,10 +23,10 @@ public abstract partial class CausalLM
     public IReadOnlyList<IReadOnlyList<int>> Generate(
         IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions? options = null, Action<int, int>? onToken = null, CancellationToken cancellation = default)
     {
-        options ??= new GenerationOptions();
+        options ??= GenerationDefaults;
         options.Validate();
         CheckPrompts(prompts);
-        var stops = (options.StopTokens ?? CommonConfig.EosTokenIds).ToHashSet();
+        var stops = (options.StopTokens ?? CommonConfig.StopTokenIds).Concat(options.AdditionalStopTokens).ToHashSet();
         var texts = prompts.Select(_ => new List<int>()).ToArray();
         var samplers = prompts.Select(prompt => new TokenSampler(options, prompt)).ToArray();
         var running = new bool[prompts.Count];
@@ -71,7 +74,7 @@ public abstract partial class CausalLM
 
     /// <summary>Continues one prompt, in evaluation mode; other threads wait until the text is done.</summary>
     /// <param name="prompt">Token ids.</param>
-    /// <param name="options">How to choose tokens; greedy where null.</param>
+    /// <param name="options">How to choose tokens; <see cref="GenerationDefaults"/> where null.</param>
     /// <param name="onToken">Called with each token as soon as it is chosen. It must not wait for another thread that uses the model.</param>
     /// <param name="cancellation">Ends the text where it is.</param>
     /// <returns>The tokens after the prompt.</returns>

@@ -21,8 +21,11 @@ public sealed record GenerationOptions
     /// <summary>Seed of the draws; the same prompt and seed give the same text, alone or in a batch. Null: another text each time.</summary>
     public int? Seed { get; init; }
 
-    /// <summary>Tokens that end a text; they are part of it. Null: those of the model's configuration.</summary>
+    /// <summary>Tokens that end a text; they are part of it. Null: those of the model (<see cref="CausalLMConfig.StopTokenIds"/>).</summary>
     public IReadOnlyList<int>? StopTokens { get; init; }
+
+    /// <summary>Further tokens that end a text, such as a chat template's (<see cref="Chat.ChatTemplate.StopTokens"/>).</summary>
+    public IReadOnlyList<int> AdditionalStopTokens { get; init; } = [];
 
     internal void Validate()
     {

@@ -55,8 +55,16 @@ public sealed class GgufMetadata : IReadOnlyCollection<KeyValuePair<string, Gguf
     /// <exception cref="GgufException">The value is no whole number, negative, or beyond <see cref="int.MaxValue"/>.</exception>
     public int? FindCount(string key)
     {
+        if (FindInteger(key) is not { } count) return null;
+        return count >= 0 && count <= int.MaxValue ? (int)count : throw Wrong(key, this[key], "a whole number from 0 to 2147483647");
+    }
+
+    /// <summary>A whole number of any of the format's integer types; null where the key is not there.</summary>
+    /// <exception cref="GgufException">The value is no whole number.</exception>
+    internal Int128? FindInteger(string key)
+    {
         if (Find(key) is not { } value) return null;
-        Int128? number = value.Value switch
+        return value.Value switch
         {
             byte v => v,
             sbyte v => v,
@@ -66,9 +74,8 @@ public sealed class GgufMetadata : IReadOnlyCollection<KeyValuePair<string, Gguf
             int v => v,
             ulong v => v,
             long v => v,
-            _ => null,
+            _ => throw Wrong(key, value, "a whole number"),
         };
-        return number is { } count && count >= 0 && count <= int.MaxValue ? (int)count : throw Wrong(key, value, "a whole number from 0 to 2147483647");
     }
 
     /// <summary>A whole number of any of the format's integer types.</summary>

@@ -54,7 +54,7 @@ internal static class GgufTokenizer
             _ => throw new TokenizerException(path, $"the vocabulary is of the kind '{model}'; supported are byte-level BPE ('{ByteLevelModel}') and SentencePiece's BPE ('{SentencePieceModel}')."),
         };
 
-        int? Id(string name) => metadata.FindCount(Prefix + name) is { } id ? id < tokens.Length ? id : throw new TokenizerException(path, $"{name} is {id}, but there are {tokens.Length} tokens.") : null;
+        int? Id(string name) => GgufTokenIds.Find(metadata, Prefix + name, tokens.Length);
         var bos = Id("bos_token_id");
         var eos = Id("eos_token_id");
         return definition with

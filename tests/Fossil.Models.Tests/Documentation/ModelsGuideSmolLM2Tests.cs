@@ -37,7 +37,7 @@ public sealed class ModelsGuideSmolLM2Tests
         var question = chat.Encode(tokenizer, [new("user", "What is gravity?")], addGenerationPrompt: true);
         var stream = new StreamingDecoder(tokenizer);
         var text = new StringBuilder();
-        model.Generate(question, options, onToken: id => text.Append(stream.Append(id)));
+        model.Generate(question, options with { AdditionalStopTokens = chat.StopTokens(tokenizer) }, onToken: id => text.Append(stream.Append(id)));
         text.Append(stream.Finish());
         #endregion
         Assert.True(text.Length > 10);
