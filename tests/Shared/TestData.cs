@@ -43,6 +43,12 @@ public static class DataFolders
     /// <summary>The folder of VeRA and IA3; skips the test where there is none.</summary>
     public static string RequireGoldenMethods() => Require(GoldenMethods, "No golden data of VeRA and IA3: set FOSSIL_GOLDEN_METHODS to their folder.");
 
+    /// <summary>More model families (FOSSIL_GOLDEN_FAMILIES); null where there are none.</summary>
+    public static string? GoldenFamilies { get; } = Find("FOSSIL_GOLDEN_FAMILIES", Path.Combine("golden", "families"));
+
+    /// <summary>The folder of families; skips the test where there is none.</summary>
+    public static string RequireGoldenFamilies() => Require(GoldenFamilies, "No golden families: set FOSSIL_GOLDEN_FAMILIES to their folder.");
+
     private static string Require(string? folder, string reason)
     {
         Skip.If(folder is null, reason);

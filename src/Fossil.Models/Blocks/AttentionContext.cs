@@ -46,12 +46,10 @@ internal sealed record AttentionContext(Tensor Cos, Tensor Sin, Tensor? Mask, Te
         CheckMask(attentionMask, x.shape[0], all);
 
         // Padding takes no position: a padded sequence gets the angles that it has alone.
-        var (cos, sin) = padding is null ? rotary.Get(past, tokens, device) : rotary.Get(all, device);
-        if (padding is not null)
-        {
-            var positions = padding.to(int64).cumsum(1).sub(Scalars.One).clamp(min: Scalars.Zero).narrow(1, past, tokens).flatten();
-            (cos, sin) = (cos.index_select(0, positions), sin.index_select(0, positions));
-        }
+        var positions = padding?.to(int64).cumsum(1).sub(Scalars.One).clamp(min: Scalars.Zero);
+        var (cos, sin) = positions is null
+            ? rotary.Get(past, tokens, device)
+            : rotary.At(positions.narrow(1, past, tokens), () => padding!.sum(1, keepdim: true, type: int64), all);
 
         var everything = padding is not null || (past > 0 && tokens > 1) ? Build(window: null) : null;
         var windowed = config.SlidingWindow is { } window && all > window ? Build(window) : everything;
@@ -79,8 +77,7 @@ internal sealed record AttentionContext(Tensor Cos, Tensor Sin, Tensor? Mask, Te
 
         var tokens = x.shape[1];
         var positions = arange(Scalars.Zero, Scalars.Of(tokens), Scalars.One, dtype: int64, device: x.device).sub(starts);
-        var (cos, sin) = rotary.Get(tokens, x.device);
-        (cos, sin) = (cos.index_select(0, positions.flatten()), sin.index_select(0, positions.flatten()));
+        var (cos, sin) = rotary.At(positions, () => starts.unsqueeze(2).eq(starts.unsqueeze(1)).sum(2, type: int64), tokens);
         // A window that no example fills hides nothing.
         var windowed = config.SlidingWindow is { } window && positions.max().item<long>() >= window ? MaskOfPacked(starts, window) : null;
         return new AttentionContext(cos, sin, Mask: null, windowed, starts, Cache: null);

@@ -19,19 +19,27 @@ internal static class GroupedQueryAttention
         using var scope = NewDisposeScope();
         var (heads, keyValueHeads) = (q.shape[2], k.shape[2]);
         var mask = windowed ? context.WindowMask : context.Mask;
-        if (context.Cache is null && mask is null && CausalAttentionCall.Fits(q))
+        if (context.Cache is null && mask is null && context.Cos.shape[1] == q.shape[3] && CausalAttentionCall.Fits(q))
             return CausalAttentionCall.Run(q, k, v, context.Cos, context.Sin, context.Starts).MoveToOuterDisposeScope();
         if (mask is null && context.Starts is not null) mask = AttentionContext.MaskOfPacked(context.Starts);
 
         // The cache holds a key-value head once; without a cache it is repeated for its group while it is rotated.
         var (tokens, cache) = (q.shape[1], context.Cache);
         var repeat = cache is null ? (int)(heads / keyValueHeads) : 1;
-        q = RotaryCall.Run(q, context.Cos, context.Sin, 1).transpose(1, 2);
-        k = RotaryCall.Run(k, context.Cos, context.Sin, repeat).transpose(1, 2);
+        q = Rotate(q, context.Cos, context.Sin, 1);
+        k = Rotate(k, context.Cos, context.Sin, repeat);
         v = (repeat == 1 ? v : RotaryCall.Run(v, null, null, repeat)).transpose(1, 2);
         if (cache is not null) (k, v) = cache.Append(layer, k, v);
 
         return (cache is not null && tokens == 1 ? AttendWithOneToken(q, k, v, mask) : Attend(q, k, v, mask)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Heads (batch, tokens, heads, head_dim), their first dimensions rotated and each repeated, to (batch, heads · repeat, tokens, head_dim).</summary>
+    private static Tensor Rotate(Tensor x, Tensor cos, Tensor sin, int repeat)
+    {
+        var (rotated, size) = (cos.shape[1], x.shape[3]);
+        if (rotated == size) return RotaryCall.Run(x, cos, sin, repeat).transpose(1, 2);
+        return cat([RotaryCall.Run(x.narrow(3, 0, rotated), cos, sin, repeat), RotaryCall.Run(x.narrow(3, rotated, size - rotated), null, null, repeat)], 3).transpose(1, 2);
     }
 
     /// <summary>Queries (batch, heads, tokens, head_dim) on keys and values (batch, heads or key-value heads, all tokens, head_dim), to (batch, tokens, heads · head_dim).</summary>

@@ -26,6 +26,23 @@ public sealed class KeyValueCache(int layers) : IDisposable
         return (Store(ref keys[layer], newKeys, length), Store(ref values[layer], newValues, length));
     }
 
+    /// <summary>The ids of the tokens in the cache (batch, tokens), kept for models in which they may have to be computed again; null otherwise.</summary>
+    internal Tensor? Ids { get; private set; }
+
+    /// <summary>Keeps the ids of all tokens in the cache.</summary>
+    internal void Remember(Tensor ids)
+    {
+        Ids?.Dispose();
+        Ids = ids.alias().DetachFromDisposeScope();
+    }
+
+    /// <summary>Forgets all tokens.</summary>
+    internal void Restart()
+    {
+        Ids?.Dispose();
+        (Ids, Length) = (null, 0);
+    }
+
     /// <summary>Called once a forward pass has appended to every layer.</summary>
     internal void Advance(long tokens) => Length += tokens;
 
@@ -49,6 +66,7 @@ public sealed class KeyValueCache(int layers) : IDisposable
     public void Dispose()
     {
         disposed = true;
+        Ids?.Dispose();
         for (var layer = 0; layer < layers; layer++)
         {
             keys[layer]?.Dispose();

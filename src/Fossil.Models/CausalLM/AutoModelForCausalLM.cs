@@ -14,6 +14,7 @@ public static class AutoModelForCausalLM
     internal static IReadOnlyList<CausalLMFamily> Families { get; } =
     [
         new(typeof(LlamaForCausalLM), ["llama", "mistral", "qwen2", "qwen3"], ["llama", "qwen2", "qwen3"], json => new LlamaConfig(json), gguf => new LlamaConfig(gguf)),
+        new(typeof(Phi3ForCausalLM), ["phi3"], ["phi3"], json => new Phi3Config(json), gguf => new Phi3Config(gguf)),
     ];
 
     /// <summary>Loads a decoder from a Hugging Face folder: <c>config.json</c> and <c>model.safetensors</c>, or several files with their index.</summary>

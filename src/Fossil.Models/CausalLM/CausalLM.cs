@@ -58,7 +58,7 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
     {
         using var entry = ModelGuard.Of(this).Enter();
         using var scope = NewDisposeScope();
-        var hidden = Hidden(new(input_ids, attention_mask, cache));
+        var hidden = cache is not null && CommonConfig.Rope.DependsOnLength ? HiddenOfGrowing(input_ids, attention_mask, cache) : Hidden(new(input_ids, attention_mask, cache));
         if (last_only) hidden = hidden.narrow(1, hidden.shape[1] - 1, 1);
         return Logits(hidden).MoveToOuterDisposeScope();
     }
@@ -145,6 +145,25 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
     /// <summary>The base parameters by their names in a checkpoint; those of adapters, which belong to their own files, are left out.</summary>
     private Dictionary<string, Parameter> CheckpointParameters() =>
         named_parameters().Where(p => ownNames.Contains(p.name)).ToDictionary(p => p.name, p => p.parameter, StringComparer.Ordinal);
+
+    /// <summary>
+    /// Hidden states of new tokens where the angles of all tokens change with the length of their sequence: then what the cache holds of the earlier ones is of no use, and all are computed again.
+    /// </summary>
+    private Tensor HiddenOfGrowing(Tensor ids, Tensor? attentionMask, KeyValueCache cache)
+    {
+        var all = cache.Ids is { } before ? cat([before, ids], 1) : ids;
+        var changes = cache.Length > 0 && !LengthKeys(cache.Length).SequenceEqual(LengthKeys(all.shape[1]));
+        if (changes) cache.Restart();
+        var hidden = Hidden(new(changes ? all : ids, attentionMask, cache));
+        cache.Remember(all);
+        return hidden.narrow(1, hidden.shape[1] - ids.shape[1], ids.shape[1]);
+
+        IEnumerable<long> LengthKeys(long tokens)
+        {
+            var lengths = attentionMask is null ? [tokens] : attentionMask.narrow(1, 0, tokens).to(ScalarType.Bool).sum(1, type: int64).cpu().data<long>().ToArray();
+            return lengths.Select(CommonConfig.Rope.LengthKey);
+        }
+    }
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

@@ -34,6 +34,8 @@ public abstract record CausalLMConfig
         MaxPositionEmbeddings = json.Integer("max_position_embeddings") ?? 2048;
         RmsNormEps = json.Number("rms_norm_eps") ?? 1e-6;
         Rope = RopeJson.Read(json);
+        if (RotaryDim == 0 || RotaryDim % 2 != 0) throw json.Error($"rotates {RotaryDim} of {HeadDim} dimensions of a head; rotary positions need an even number");
+        if (Rope.Type == RopeType.LongRope && (Rope.ShortFactors.Count != RotaryDim / 2 || Rope.LongFactors.Count != RotaryDim / 2)) throw json.Error($"has {Rope.ShortFactors.Count} short and {Rope.LongFactors.Count} long factors for {RotaryDim} rotated dimensions; there must be half as many");
         TieWordEmbeddings = json.Flag("tie_word_embeddings") ?? false;
         InitializerRange = json.Number("initializer_range") ?? 0.02;
         BosTokenId = json.TokenId("bos_token_id", VocabSize);
@@ -53,16 +55,14 @@ public abstract record CausalLMConfig
         IntermediateSize = gguf.Agreed("feed_forward_length", "blk.0.ffn_down.weight", 1);
         MaxPositionEmbeddings = gguf.FindCount("context_length") ?? 2048;
         RmsNormEps = gguf.FindNumber("attention.layer_norm_rms_epsilon") ?? 1e-6;
-        Rope = GgufRope.Read(gguf, StatedRotaryDim(gguf.FindCount("rope.dimension_count")), MaxPositionEmbeddings);
+        var rotated = gguf.FindCount("rope.dimension_count") ?? HeadDim;
+        if (rotated == 0 || rotated > HeadDim || rotated % 2 != 0) throw gguf.Contradiction($"rotates {rotated} of {HeadDim} dimensions of a head.");
+        Rope = GgufRope.Read(gguf, rotated, MaxPositionEmbeddings) with { PartialRotaryFactor = rotated / (double)HeadDim };
         SlidingWindow = gguf.FindCount("attention.sliding_window") is > 0 and var positions ? positions : null;
         TieWordEmbeddings = !gguf.Contains("output.weight");
         BosTokenId = GgufTokenIds.Find(gguf.Metadata, "tokenizer.ggml.bos_token_id", VocabSize);
         EosTokenIds = GgufTokenIds.FindEnds(gguf.Metadata, VocabSize);
         PadTokenId = GgufTokenIds.Find(gguf.Metadata, "tokenizer.ggml.padding_token_id", VocabSize);
-
-        int StatedRotaryDim(int? stated) => stated is null || (stated > 0 && stated <= HeadDim && stated % 2 == 0)
-            ? stated ?? HeadDim
-            : throw gguf.Contradiction($"rotates {stated} of {HeadDim} dimensions of a head.");
     }
 
     /// <summary>Hugging Face's <c>model_type</c>. It only matters for what is written to a file.</summary>
@@ -123,7 +123,7 @@ public abstract record CausalLMConfig
     public IReadOnlyList<int> StopTokenIds => Generation is { EosTokenIds: { Count: > 0 } ids } ? ids : EosTokenIds;
 
     /// <summary>How many dimensions of a head are rotated, from the first on.</summary>
-    internal virtual int RotaryDim => HeadDim;
+    internal int RotaryDim => (int)((HeadDim * Rope.PartialRotaryFactor) + 1e-6);
 
     /// <summary>Hugging Face's class of this model (<c>architectures</c>).</summary>
     private protected abstract string HuggingFaceClass { get; }

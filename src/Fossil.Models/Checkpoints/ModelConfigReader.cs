@@ -37,10 +37,6 @@ internal sealed class ModelConfigReader
     public ModelConfigReader Expect(string name, string value) =>
         Text(root, name) is { } stated && stated != value ? throw Error($"has {name} \"{stated}\"; this decoder does {value}") : this;
 
-    /// <summary>Refuses a model that rotates parts of heads.</summary>
-    public ModelConfigReader ExpectWholeHeads() =>
-        Number("partial_rotary_factor") is { } part && part != 1 ? throw Error($"has partial_rotary_factor {part}; this decoder rotates whole heads") : this;
-
     /// <summary>A list of one string a layer, such as <c>layer_types</c>; null where the field is no list.</summary>
     public string[]? PerLayer(string name, int layers)
     {
@@ -97,9 +93,20 @@ internal sealed class ModelConfigReader
         return value.ValueKind == JsonValueKind.Number && double.IsFinite(value.GetDouble()) ? value.GetDouble() : throw Error($"has {name} {value}, which is no number");
     }
 
-    public bool? Flag(string name)
+    /// <summary>A list of finite positive numbers.</summary>
+    public double[] Numbers(JsonElement section, string name)
     {
-        if (!root.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return null;
+        if (!section.TryGetProperty(name, out var list) || list.ValueKind != JsonValueKind.Array) throw Error($"has no list {name}");
+        return [.. list.EnumerateArray().Select(v => v.ValueKind == JsonValueKind.Number && double.IsFinite(v.GetDouble()) && v.GetDouble() > 0 ? v.GetDouble() : throw Error($"has {v} in {name}, which is no number above 0"))];
+    }
+
+    /// <summary>A truth value; null where it is missing.</summary>
+    public bool? Flag(string name) => Flag(root, name);
+
+    /// <inheritdoc cref="Flag(string)"/>
+    public bool? Flag(JsonElement section, string name)
+    {
+        if (!section.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return null;
         return value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Error($"has {name} {value}, which is neither true nor false");
     }
 

@@ -25,8 +25,9 @@ public sealed record LlamaConfig : CausalLMConfig
     }
 
     [SetsRequiredMembers]
-    internal LlamaConfig(ModelConfigReader json) : base(json.Expect("hidden_act", "silu").ExpectWholeHeads())
+    internal LlamaConfig(ModelConfigReader json) : base(json.Expect("hidden_act", "silu"))
     {
+        if (Rope.PartialRotaryFactor != 1) throw json.Error($"has partial_rotary_factor {Rope.PartialRotaryFactor}; this decoder rotates whole heads");
         var attentionBias = json.Flag("attention_bias") ?? false;
         var window = ModelType == "llama" || (IsQwen && json.Flag("use_sliding_window") != true) ? null : json.Integer("sliding_window");
         QueryKeyValueBias = ModelType == "qwen2" || attentionBias;
@@ -45,7 +46,7 @@ public sealed record LlamaConfig : CausalLMConfig
     {
         // Mistral's files are llama's, and differ by the window only.
         if (ModelType == "llama" && SlidingWindow is not null) ModelType = "mistral";
-        if (gguf.FindCount("rope.dimension_count") is { } rotated && rotated != HeadDim) throw gguf.Unsupported($"rotates {rotated} of {HeadDim} dimensions; this decoder rotates whole heads.");
+        if (RotaryDim != HeadDim) throw gguf.Unsupported($"rotates {RotaryDim} of {HeadDim} dimensions; this decoder rotates whole heads.");
         QueryKeyValueBias = gguf.Contains("blk.0.attn_q.bias");
         OutputBias = gguf.Contains("blk.0.attn_output.bias");
         MlpBias = gguf.Contains("blk.0.ffn_up.bias");

@@ -99,7 +99,7 @@ public sealed class CheckpointTests
     [InlineData("""{"model_type": "llama", "num_attention_heads": 2.5}""", "num_attention_heads 2.5")]
     [InlineData("""{"model_type": "llama", "num_attention_heads": "4"}""", "num_attention_heads 4, which is no number")]
     [InlineData("""{"model_type": "llama", "num_attention_heads": 4, "hidden_size": 64, "num_hidden_layers": 1, "num_key_value_heads": 3}""", "do not divide")]
-    [InlineData("""{"model_type": "llama", "num_attention_heads": 4, "hidden_size": 64, "num_hidden_layers": 1, "vocab_size": 9, "intermediate_size": 9, "rope_scaling": {"type": "yarn"}}""", "rope_type \"yarn\"")]
+    [InlineData("""{"model_type": "llama", "num_attention_heads": 4, "hidden_size": 64, "num_hidden_layers": 1, "vocab_size": 9, "intermediate_size": 9, "rope_scaling": {"type": "xpos"}}""", "rope_type \"xpos\"")]
     public void A_configuration_that_cannot_be_used_says_why(string json, string message)
     {
         using var folder = new TemporaryFolder();
