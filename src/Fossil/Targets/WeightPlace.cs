@@ -26,7 +26,7 @@ internal readonly record struct WeightPlace(NamedModule Owner, string Name)
     public override int GetHashCode() => HashCode.Combine(RuntimeHelpers.GetHashCode(Module), Name);
 
     /// <summary>Whether <see cref="Put"/> can put another parameter there.</summary>
-    public bool CanPut => Module is Linear or Embedding && Name is BaseWeight.Name or BaseWeight.BiasName && Module.get_parameter(Name) is not null;
+    public bool CanPut => Module is Linear or LinearLayer or Embedding && Name is BaseWeight.Name or BaseWeight.BiasName && Module.get_parameter(Name) is not null;
 
     /// <summary>What is there now; null where it is gone.</summary>
     public Tensor? Find()
@@ -48,6 +48,9 @@ internal readonly record struct WeightPlace(NamedModule Owner, string Name)
             case Linear linear:
                 BiasOf(linear) = null;
                 linear.bias = parameter;
+                break;
+            case LinearLayer layer:
+                layer.Put(Name, parameter);
                 break;
             case Embedding embedding:
                 embedding.weight = parameter;

@@ -30,7 +30,7 @@ internal static class BaseWeight
     public static bool IsEmbedding(nn.Module module) => module is Embedding or IEmbedding;
 
     /// <summary>Whether <paramref name="module"/> is a linear layer of a library, with a floating-point weight of its own: its forward pass is the product and nothing else.</summary>
-    public static bool IsPlain(nn.Module module) => module is Linear;
+    public static bool IsPlain(nn.Module module) => module is Linear or LinearLayer { IsFloatingPoint: true };
 
     /// <summary>
     /// Whether <paramref name="module"/> computes y = x Wᵀ + b with a 2-D weight W. Of TorchSharp's own layers only Linear does: an Embedding's weight has two dimensions

@@ -1,29 +1,11 @@
 using Fossil.CompilerServices;
+using Fossil.TestData;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Fossil.Tests.Weights;
 
-/// <summary>A weight as int8 rows with a scale each: what a quantised format would say of itself, in the fewest lines.</summary>
-internal sealed class Int8Weight(Tensor values, Tensor scales) : LinearWeight
-{
-    public override long OutFeatures => values.shape[0];
-
-    public override long InFeatures => values.shape[1];
-
-    public override ScalarType Dtype => scales.dtype;
-
-    /// <summary>Few, and no multiple of anything, so that small weights have many tiles.</summary>
-    public override long RowsPerTile => 10;
-
-    public override IReadOnlyList<Tensor> Data => [values, scales];
-
-    public override LinearWeight WithData(IReadOnlyList<Tensor> data) => new Int8Weight(data[0], data[1]);
-
-    public override Tensor Rows(long start, long count) => values.narrow(0, start, count).to(Dtype) * scales.narrow(0, start, count);
-}
-
-/// <summary>A layer with such a weight, in buffers.</summary>
+/// <summary>A layer of the user's own with a weight in a form of their own.</summary>
 internal sealed class Int8Linear : nn.Module<Tensor, Tensor>, ILinearLayer
 {
     private readonly Parameter? bias;
@@ -32,9 +14,9 @@ internal sealed class Int8Linear : nn.Module<Tensor, Tensor>, ILinearLayer
     public Int8Linear(Tensor weight, Tensor? bias)
         : base(nameof(Int8Linear))
     {
-        var scales = weight.abs().amax([1], keepdim: true) / 127;
-        register_buffer("values", (weight / scales).round().to(ScalarType.Int8));
-        register_buffer("scales", scales);
+        var rounded = Int8Weight.Of(weight);
+        register_buffer("values", rounded.Data[0]);
+        register_buffer("scales", rounded.Data[1]);
         if (bias is not null) this.bias = new Parameter(bias.clone());
         RegisterComponents();
     }
