@@ -7,8 +7,8 @@ namespace Fossil.Models;
 /// <summary>Parameters and linear layers that are allocated, not filled: a checkpoint or the initialisation writes them.</summary>
 internal static class Projection
 {
-    public static Linear Create(int inputs, int outputs, bool bias, ScalarType dtype, Device? device) =>
-        Linear(Allocate([outputs, inputs], dtype, device), bias ? Allocate([outputs], dtype, device) : null);
+    public static LinearLayer Create(int inputs, int outputs, bool bias, ScalarType dtype, Device? device) =>
+        new(Allocate([outputs, inputs], dtype, device), bias ? Allocate([outputs], dtype, device) : null);
 
     /// <summary>The output layer: the embedding's matrix, or one of its own.</summary>
     public static Module<Tensor, Tensor> CreateOutput(CausalLMConfig config, TokenEmbedding embedding, ScalarType dtype, Device? device) =>

@@ -118,7 +118,7 @@ public sealed record LlamaConfig : CausalLMConfig
 [FossilAdapt("q_proj", "k_proj", "v_proj", "o_proj")]
 public sealed partial class LlamaAttention : Module
 {
-    private readonly Linear q_proj, k_proj, v_proj, o_proj;
+    private readonly LinearLayer q_proj, k_proj, v_proj, o_proj;
     private readonly RMSNorm? q_norm, k_norm;
     private readonly int layer, heads, keyValueHeads, headDim;
     private readonly bool windowed;
@@ -157,7 +157,7 @@ public sealed partial class LlamaAttention : Module
 [FossilAdapt("gate_proj", "up_proj", "down_proj")]
 public sealed partial class LlamaMLP : Module<Tensor, Tensor>
 {
-    private readonly Linear gate_proj, up_proj, down_proj;
+    private readonly LinearLayer gate_proj, up_proj, down_proj;
 
     internal LlamaMLP(int hidden, int inner, bool bias, ScalarType dtype, Device? device) : base(nameof(LlamaMLP))
     {
