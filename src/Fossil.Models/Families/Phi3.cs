@@ -53,7 +53,7 @@ public sealed record Phi3Config : CausalLMConfig
 [FossilAdapt("qkv_proj", "o_proj")]
 public sealed partial class Phi3Attention : Module
 {
-    private readonly Linear qkv_proj, o_proj;
+    private readonly LinearLayer qkv_proj, o_proj;
     private readonly int layer, heads, keyValueHeads, headDim;
     private readonly bool windowed;
 
@@ -80,7 +80,7 @@ public sealed partial class Phi3Attention : Module
 [FossilAdapt("gate_up_proj", "down_proj")]
 public sealed partial class Phi3MLP : Module<Tensor, Tensor>
 {
-    private readonly Linear gate_up_proj, down_proj;
+    private readonly LinearLayer gate_up_proj, down_proj;
 
     internal Phi3MLP(Phi3Config config, ScalarType dtype, Device? device) : base(nameof(Phi3MLP))
     {
