@@ -1,9 +1,9 @@
-using System.Runtime.CompilerServices;
 using Fossil.Autograd;
 using Fossil.CompilerServices;
-using static TorchSharp.torch;
 using Fossil.Concurrency;
+using Fossil.Kernels;
 using TorchSharp;
+using static TorchSharp.torch;
 
 namespace Fossil.Models.Kernels;
 
@@ -13,12 +13,14 @@ namespace Fossil.Models.Kernels;
 /// </summary>
 internal sealed class RotaryCall : AdapterCall
 {
+    private readonly IRotary kernel;
     private readonly CallInput x;
     private readonly CallTensor cos;
     private readonly CallTensor sin;
     private readonly int repeat;
 
-    private RotaryCall(Tensor x, Tensor? cos, Tensor? sin, int repeat) => (this.x, this.cos, this.sin, this.repeat) = (Input(x), Constant(cos), Constant(sin), repeat);
+    private RotaryCall(IRotary kernel, Tensor x, Tensor? cos, Tensor? sin, int repeat) =>
+        (this.kernel, this.x, this.cos, this.sin, this.repeat) = (kernel, Input(x), Constant(cos), Constant(sin), repeat);
 
     /// <summary>Heads (batch, tokens, heads, head_dim), rotated and each repeated: (batch, tokens, heads · repeat, head_dim).</summary>
     /// <param name="x">The heads.</param>
@@ -27,7 +29,7 @@ internal sealed class RotaryCall : AdapterCall
     /// <param name="repeat">How many query heads each of these heads serves.</param>
     public static Tensor Run(Tensor x, Tensor? cos, Tensor? sin, int repeat)
     {
-        if (Lanes.Fit(x, x.shape[3] / 2)) return AdapterFunction.Run(new RotaryCall(x, cos, sin, repeat));
+        if (KernelRegistry.Find<IRotary>(x.shape[3], x) is { } kernel) return AdapterFunction.Run(new RotaryCall(kernel, x, cos, sin, repeat));
 
         using var scope = NewDisposeScope();
         var (batch, tokens, heads, size) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3]);
@@ -44,11 +46,8 @@ internal sealed class RotaryCall : AdapterCall
     public override Tensor Forward()
     {
         var (heads, shape, size) = (x.Value, x.Value.shape, x.Value.shape[3]);
-        var y = empty([shape[0], shape[1], shape[2] * repeat, size], dtype: heads.dtype);
-        var (source, target) = (Lanes.Open(heads.contiguous(), shape[2] * size), Lanes.Open(y, shape[2] * size * repeat));
-        var angles = RotaryAngles.Open(cos.Optional?.contiguous(), sin.Optional?.contiguous(), size);
-        if (y.dtype == ScalarType.Float32) KernelRows.Run(source.Rows, target.Columns, new ForwardKernel<float>(source, target, angles, (int)size, repeat));
-        else KernelRows.Run(source.Rows, target.Columns, new ForwardKernel<ushort>(source, target, angles, (int)size, repeat));
+        var y = empty([shape[0], shape[1], shape[2] * repeat, size], dtype: heads.dtype, device: heads.device);
+        kernel.Forward(KernelMatrix.Of(heads.contiguous(), shape[2] * size), KernelMatrix.Of(y, shape[2] * size * repeat), Table(cos, size), Table(sin, size), (int)size, repeat);
         Save(cos);
         Save(sin);
         return y;
@@ -58,75 +57,10 @@ internal sealed class RotaryCall : AdapterCall
     {
         var shape = gradOutput.shape;
         var (heads, size) = (shape[2] / repeat, shape[3]);
-        var gradX = empty([shape[0], shape[1], heads, size], dtype: gradOutput.dtype);
-        var (source, target) = (Lanes.Open(gradOutput.contiguous(), heads * size * repeat), Lanes.Open(gradX, heads * size));
-        var angles = RotaryAngles.Open(cos.Optional?.contiguous(), sin.Optional?.contiguous(), size);
-        if (gradX.dtype == ScalarType.Float32) KernelRows.Run(source.Rows, source.Columns, new BackwardKernel<float>(source, target, angles, (int)size, repeat));
-        else KernelRows.Run(source.Rows, source.Columns, new BackwardKernel<ushort>(source, target, angles, (int)size, repeat));
+        var gradX = empty([shape[0], shape[1], heads, size], dtype: gradOutput.dtype, device: gradOutput.device);
+        kernel.Backward(KernelMatrix.Of(gradOutput.contiguous(), heads * size * repeat), KernelMatrix.Of(gradX, heads * size), Table(cos, size), Table(sin, size), (int)size, repeat);
         x.Gradient = gradX;
     }
 
-    private readonly struct ForwardKernel<T>(KernelMatrix x, KernelMatrix y, RotaryAngles angles, int size, int repeat) : IRowKernel where T : unmanaged
-    {
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public void Run(long first, long end)
-        {
-            var half = (nuint)size / 2;
-            for (var row = first; row < end; row++)
-            {
-                ref var source = ref x.Row<T>(row);
-                ref var target = ref y.Row<T>(row);
-                for (nuint head = 0; head < (nuint)(x.Columns / size); head++)
-                {
-                    for (nuint i = 0; i < half; i += Lanes.Count)
-                    {
-                        var from = head * (nuint)size + i;
-                        var (a, b) = (Lanes.Load(ref source, from), Lanes.Load(ref source, from + half));
-                        angles.Turn<T>(row, i, ref a, ref b);
-                        for (var copy = 0; copy < repeat; copy++)
-                        {
-                            var to = (head * (nuint)repeat + (nuint)copy) * (nuint)size + i;
-                            Lanes.Store(a, ref target, to);
-                            Lanes.Store(b, ref target, to + half);
-                        }
-                    }
-                }
-            }
-        }
-
-        public void DeclareWrites(long row, KernelWrites writes) => writes.Add(y, row);
-    }
-
-    private readonly struct BackwardKernel<T>(KernelMatrix dy, KernelMatrix dx, RotaryAngles angles, int size, int repeat) : IRowKernel where T : unmanaged
-    {
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public void Run(long first, long end)
-        {
-            var half = (nuint)size / 2;
-            for (var row = first; row < end; row++)
-            {
-                ref var source = ref dy.Row<T>(row);
-                ref var target = ref dx.Row<T>(row);
-                for (nuint head = 0; head < (nuint)(dx.Columns / size); head++)
-                {
-                    for (nuint i = 0; i < half; i += Lanes.Count)
-                    {
-                        var from = head * (nuint)repeat * (nuint)size + i;
-                        var (a, b) = (Lanes.Load(ref source, from), Lanes.Load(ref source, from + half));
-                        for (var copy = 1; copy < repeat; copy++)
-                        {
-                            from += (nuint)size;
-                            (a, b) = (a + Lanes.Load(ref source, from), b + Lanes.Load(ref source, from + half));
-                        }
-                        angles.TurnBack<T>(row, i, ref a, ref b);
-                        var to = head * (nuint)size + i;
-                        Lanes.Store(a, ref target, to);
-                        Lanes.Store(b, ref target, to + half);
-                    }
-                }
-            }
-        }
-
-        public void DeclareWrites(long row, KernelWrites writes) => writes.Add(dx, row);
-    }
+    private static KernelMatrix Table(CallTensor angles, long size) => angles.Optional is { } table ? KernelMatrix.Of(table.contiguous(), size) : default;
 }

@@ -52,6 +52,18 @@ internal static class KernelRegistry
         return isDone;
     }
 
+    /// <summary>
+    /// The kernel that computes an operation and its gradient for operands of one device and one dtype; null where that is not handled. It is chosen before the operation enters the graph.
+    /// </summary>
+    public static TKernel? Find<TKernel>(long size, params ReadOnlySpan<Tensor> operands) where TKernel : class, IDifferentiableKernel
+    {
+        foreach (var operand in operands)
+        {
+            if (operand.dtype != operands[0].dtype || operand.numel() == 0) return null;
+        }
+        return Array.Find(For<TKernel>(size, operands), kernel => kernel.Takes(size));
+    }
+
     /// <summary>The kernels to ask for <paramref name="operands"/>, in that order; none where these lie on several devices.</summary>
     public static TKernel[] For<TKernel>(long size, params ReadOnlySpan<Tensor> operands) where TKernel : class
     {

@@ -1,5 +1,6 @@
 using System.Runtime.Intrinsics;
 using TorchSharp;
+using static TorchSharp.torch;
 
 namespace Fossil.Kernels.Cpu;
 
@@ -15,6 +16,8 @@ internal static class CpuKernels
         Add<IRoundedAdd>(new RoundedAdd());
         Add<IAdamW>(new AdamWKernel());
         Add<ISquaredNorm>(new SquaredNormKernel());
+        AddFor<float>(ScalarType.Float32);
+        AddFor<ushort>(ScalarType.BFloat16);
         if (!Vector512.IsHardwareAccelerated) return;
 
         var products = new ShardProducts();
@@ -23,7 +26,17 @@ internal static class CpuKernels
         Add<IShardGradient>(products);
         Add<IFewRowsProduct>(products);
         Add<IOneRowProduct>(new OneRowProduct());
+        KernelRegistry.Register<IAttention>(new AttentionKernel<float>(), DeviceType.CPU, ScalarType.Float32);
+        KernelRegistry.Register<IAttention>(new AttentionKernel<ushort>(), DeviceType.CPU, ScalarType.BFloat16);
 
         static void Add<TKernel>(TKernel kernel) where TKernel : class => KernelRegistry.Register(kernel, DeviceType.CPU);
+
+        static void AddFor<T>(ScalarType elementType) where T : unmanaged
+        {
+            KernelRegistry.Register<IRmsNorm>(new RmsNormKernel<T>(), DeviceType.CPU, elementType);
+            KernelRegistry.Register<IRotary>(new RotaryKernel<T>(), DeviceType.CPU, elementType);
+            KernelRegistry.Register<IGate>(new GateKernel<T>(), DeviceType.CPU, elementType);
+            KernelRegistry.Register<ICrossEntropy>(new CrossEntropyKernel<T>(), DeviceType.CPU, elementType);
+        }
     }
 }

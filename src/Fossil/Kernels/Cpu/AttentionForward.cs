@@ -1,25 +1,19 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Fossil.CompilerServices;
-using Fossil.Kernels.Cpu;
-using static TorchSharp.torch;
 
-namespace Fossil.Models.Kernels;
+namespace Fossil.Kernels.Cpu;
 
-/// <summary>The forward pass of <see cref="CausalAttentionCall"/>. Its "rows" are pieces of work (<see cref="AttentionShape.Piece"/>).</summary>
+/// <summary>The forward pass of <see cref="IAttention"/>. Its "rows" are pieces of work (<see cref="AttentionShape.Piece"/>).</summary>
 internal readonly unsafe struct AttentionForward<T> : IRowKernel where T : unmanaged
 {
     private readonly AttentionOperands operands;
     private readonly KernelMatrix y;
 
-    private AttentionForward(AttentionOperands operands, Tensor y)
-    {
-        this.operands = operands;
-        this.y = Lanes.Open(y, operands.Shape.Heads * operands.Shape.Size);
-    }
+    private AttentionForward(AttentionOperands operands, KernelMatrix y) => (this.operands, this.y) = (operands, y);
 
     /// <summary>Fills <paramref name="y"/> and the normalizers.</summary>
-    public static void Run(AttentionOperands operands, Tensor y)
+    public static void Run(AttentionOperands operands, KernelMatrix y)
     {
         var shape = operands.Shape;
         KernelRows.Run(shape.Batch * shape.KeyValueHeads * shape.Parts, shape.HeadsOfPiece * shape.Tokens * shape.Tokens * shape.Size, new AttentionForward<T>(operands, y));

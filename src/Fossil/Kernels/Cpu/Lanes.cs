@@ -1,9 +1,8 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Fossil.CompilerServices;
-using static TorchSharp.torch;
 
-namespace Fossil.Models.Kernels;
+namespace Fossil.Kernels.Cpu;
 
 /// <summary>
 /// Sixteen elements at a time of float32 (<see cref="float"/>) or bfloat16 (<see cref="ushort"/>) memory, computed in float32. Loops over them are compiled with
@@ -13,17 +12,6 @@ internal static class Lanes
 {
     /// <summary>Elements of a vector.</summary>
     public const int Count = 16;
-
-    /// <summary>Whether kernels can work on rows of <paramref name="columns"/> elements of <paramref name="tensor"/>'s dtype where it lies.</summary>
-    public static bool Fit(Tensor tensor, long columns) =>
-        tensor.dtype is ScalarType.Float32 or ScalarType.BFloat16 && tensor.device_type == TorchSharp.DeviceType.CPU && columns % Count == 0 && tensor.numel() > 0;
-
-    /// <summary>The rows of a tensor that <see cref="Fit"/> accepted and that is contiguous.</summary>
-    public static KernelMatrix Open(Tensor tensor, long columns)
-    {
-        using var rows = tensor.view(-1, columns);
-        return KernelMatrix.TryOpen(rows, out var matrix) ? matrix : throw new InvalidOperationException("A tensor of float32 or bfloat16 on the CPU cannot be opened.");
-    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Load<T>(ref T row, nuint index) where T : unmanaged => typeof(T) == typeof(float)

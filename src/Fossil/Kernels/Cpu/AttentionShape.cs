@@ -1,10 +1,8 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Fossil.CompilerServices;
-using Fossil.Kernels.Cpu;
-using static TorchSharp.torch;
 
-namespace Fossil.Models.Kernels;
+namespace Fossil.Kernels.Cpu;
 
 /// <summary>Sizes of an attention, and how its work is cut.</summary>
 internal readonly struct AttentionShape
@@ -12,10 +10,10 @@ internal readonly struct AttentionShape
     /// <summary>Rows of queries that are worked on at a time.</summary>
     public const int RowsAtOnce = 32;
 
-    public AttentionShape(long[] queries, long[] keys)
+    public AttentionShape(in AttentionInputs inputs)
     {
-        (Batch, Tokens, Heads, Size) = (queries[0], queries[1], queries[2], queries[3]);
-        KeyValueHeads = keys[2];
+        (Batch, Tokens, Heads, Size) = (inputs.Batch, inputs.Tokens, inputs.Heads, inputs.Size);
+        KeyValueHeads = inputs.KeyValueHeads;
         Group = Heads / KeyValueHeads;
         PaddedTokens = AttentionScores.Columns((nint)Tokens);
         PaddedSize = AttentionScores.Columns((nint)Size);
@@ -28,8 +26,6 @@ internal readonly struct AttentionShape
             while (Group % Parts != 0);
         }
     }
-
-    public static bool IsSupported => PanelProduct.IsSupported;
 
     public long Batch { get; }
 
@@ -66,27 +62,28 @@ internal readonly struct AttentionShape
 }
 
 /// <summary>What both passes of an attention read, and how they read it: heads of float32 or bfloat16 into rows of float32, padded with zeros.</summary>
-internal readonly unsafe struct AttentionOperands(AttentionShape shape, Tensor q, Tensor k, Tensor v, Tensor normalizers, Tensor cos, Tensor sin, Tensor? starts)
+internal readonly unsafe struct AttentionOperands(AttentionInputs inputs)
 {
-    private readonly long* starts = starts is null ? null : (long*)NativeTensor.Data(starts);
-    private readonly RotaryAngles angles = RotaryAngles.Open(cos, sin, shape.Size);
+    private readonly AttentionShape shape = new(inputs);
+    private readonly long* starts = (long*)inputs.Starts.Address;
+    private readonly RotaryAngles angles = new(inputs.Cos, inputs.Sin);
 
     public AttentionShape Shape => shape;
 
     /// <summary>(batch · tokens, heads · head_dim).</summary>
-    public KernelMatrix Queries { get; } = Lanes.Open(q, shape.Heads * shape.Size);
+    public KernelMatrix Queries { get; } = inputs.Queries;
 
     /// <summary>(batch · tokens, key-value heads · head_dim).</summary>
-    public KernelMatrix Keys { get; } = Lanes.Open(k, shape.KeyValueHeads * shape.Size);
+    public KernelMatrix Keys { get; } = inputs.Keys;
 
     /// <summary>As the keys.</summary>
-    public KernelMatrix Values { get; } = Lanes.Open(v, shape.KeyValueHeads * shape.Size);
+    public KernelMatrix Values { get; } = inputs.Values;
 
     /// <summary>log Σ exp of each row of scores, (batch · heads, tokens), float32.</summary>
-    public KernelMatrix Normalizers { get; } = Lanes.Open(normalizers, shape.Tokens);
+    public KernelMatrix Normalizers { get; } = inputs.Normalizers;
 
     /// <summary>1 / √head_dim.</summary>
-    public float Scale { get; } = (float)(1 / Math.Sqrt(shape.Size));
+    public float Scale { get; } = (float)(1 / Math.Sqrt(inputs.Size));
 
     /// <summary>The first column that a row of a sequence sees; never one behind the row itself, whatever the table says.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

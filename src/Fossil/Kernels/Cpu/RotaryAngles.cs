@@ -1,19 +1,18 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Fossil.CompilerServices;
-using static TorchSharp.torch;
 
-namespace Fossil.Models.Kernels;
+namespace Fossil.Kernels.Cpu;
 
 /// <summary>
 /// The table of rotary angles, whose rows repeat for each sequence: pairs of dimensions (i, i + head_dim/2) turn by their position's angle,
 /// y = x cos + (−x₂, x₁) sin.
 /// </summary>
-internal readonly struct RotaryAngles(KernelMatrix cos, KernelMatrix sin, bool rotate)
+/// <param name="cos">(tokens or batch · tokens, head_dim), float32; no rows for no rotation.</param>
+/// <param name="sin">As the cosines.</param>
+internal readonly struct RotaryAngles(KernelMatrix cos, KernelMatrix sin)
 {
-    /// <summary>The table of <paramref name="cos"/> and <paramref name="sin"/> (tokens or batch · tokens, head_dim), float32; null for no rotation.</summary>
-    public static RotaryAngles Open(Tensor? cos, Tensor? sin, long size) =>
-        cos is null ? default : new RotaryAngles(Lanes.Open(cos, size), Lanes.Open(sin!, size), rotate: true);
+    private readonly bool rotate = cos.Rows > 0;
 
     /// <summary>Sixteen pairs of the head in <paramref name="row"/>, turned forwards, with the roundings of a model of <typeparamref name="T"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

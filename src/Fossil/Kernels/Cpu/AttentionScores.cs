@@ -1,8 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using Fossil.Kernels.Cpu;
 
-namespace Fossil.Models.Kernels;
+namespace Fossil.Kernels.Cpu;
 
 /// <summary>Blocks of rows of the score matrix, in float32, and their softmax. Row i of a block that starts at row s sees columns up to s + i.</summary>
 internal static unsafe class AttentionScores

@@ -1,13 +1,12 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Fossil.CompilerServices;
-using Fossil.Kernels.Cpu;
 using static TorchSharp.torch;
 
-namespace Fossil.Models.Kernels;
+namespace Fossil.Kernels.Cpu;
 
 /// <summary>
-/// The backward pass of <see cref="CausalAttentionCall"/>: with the probabilities P made again, dV = Pᵀ dO, dP = dO Vᵀ, dS = P (dP − Σ P dP), dQ = dS K and
+/// The backward pass of <see cref="IAttention"/>: with the probabilities P made again, dV = Pᵀ dO, dP = dO Vᵀ, dS = P (dP − Σ P dP), dQ = dS K and
 /// dK = dSᵀ Q. Its "rows" are pieces of work (<see cref="AttentionShape.Piece"/>); the gradients of keys and values of the pieces are summed afterwards.
 /// </summary>
 internal readonly unsafe struct AttentionBackward<T> : IRowKernel where T : unmanaged
@@ -15,23 +14,19 @@ internal readonly unsafe struct AttentionBackward<T> : IRowKernel where T : unma
     private readonly AttentionOperands operands;
     private readonly KernelMatrix dy, dq, keyGradients, valueGradients;
 
-    private AttentionBackward(AttentionOperands operands, Tensor dy, Tensor dq, Tensor keyGradients, Tensor valueGradients)
-    {
-        this.operands = operands;
-        var width = operands.Shape.Heads * operands.Shape.Size;
-        (this.dy, this.dq) = (Lanes.Open(dy, width), Lanes.Open(dq, width));
-        (this.keyGradients, this.valueGradients) = (Lanes.Open(keyGradients, keyGradients.shape[1]), Lanes.Open(valueGradients, valueGradients.shape[1]));
-    }
+    private AttentionBackward(AttentionOperands operands, KernelMatrix dy, KernelMatrix dq, KernelMatrix keyGradients, KernelMatrix valueGradients) =>
+        (this.operands, this.dy, this.dq, this.keyGradients, this.valueGradients) = (operands, dy, dq, keyGradients, valueGradients);
 
-    /// <summary>Fills the <paramref name="gradients"/> of queries, keys and values.</summary>
-    public static void Run(AttentionOperands operands, Tensor gradOutput, Tensor[] gradients)
+    /// <summary>Fills the gradients of queries, keys and values.</summary>
+    public static void Run(AttentionOperands operands, KernelMatrix dy, KernelMatrix dq, KernelMatrix dk, KernelMatrix dv)
     {
         var shape = operands.Shape;
         var pieces = shape.Batch * shape.KeyValueHeads * shape.Parts;
         using var keyGradients = zeros(pieces, shape.Tokens * shape.PaddedSize);
         using var valueGradients = zeros(pieces, shape.Tokens * shape.PaddedSize);
-        KernelRows.Run(pieces, shape.HeadsOfPiece * shape.Tokens * shape.Tokens * shape.Size, new AttentionBackward<T>(operands, gradOutput, gradients[0], keyGradients, valueGradients));
-        KernelRows.Run(shape.Batch * shape.Tokens, shape.KeyValueHeads * shape.Size, new SumKernel(operands, keyGradients, valueGradients, gradients[1], gradients[2]));
+        var (ofKeys, ofValues) = (KernelMatrix.Of(keyGradients), KernelMatrix.Of(valueGradients));
+        KernelRows.Run(pieces, shape.HeadsOfPiece * shape.Tokens * shape.Tokens * shape.Size, new AttentionBackward<T>(operands, dy, dq, ofKeys, ofValues));
+        KernelRows.Run(shape.Batch * shape.Tokens, shape.KeyValueHeads * shape.Size, new SumKernel(operands, ofKeys, ofValues, dk, dv));
     }
 
     public void Run(long first, long end)
@@ -116,19 +111,8 @@ internal readonly unsafe struct AttentionBackward<T> : IRowKernel where T : unma
     }
 
     /// <summary>Sums the pieces' gradients of keys and values, row by row, and turns those of the keys back.</summary>
-    private readonly struct SumKernel : IRowKernel
+    private readonly struct SumKernel(AttentionOperands operands, KernelMatrix keyGradients, KernelMatrix valueGradients, KernelMatrix dk, KernelMatrix dv) : IRowKernel
     {
-        private readonly AttentionOperands operands;
-        private readonly KernelMatrix keyGradients, valueGradients, dk, dv;
-
-        public SumKernel(AttentionOperands operands, Tensor keyGradients, Tensor valueGradients, Tensor dk, Tensor dv)
-        {
-            this.operands = operands;
-            var width = operands.Shape.KeyValueHeads * operands.Shape.Size;
-            (this.keyGradients, this.valueGradients) = (Lanes.Open(keyGradients, keyGradients.shape[1]), Lanes.Open(valueGradients, valueGradients.shape[1]));
-            (this.dk, this.dv) = (Lanes.Open(dk, width), Lanes.Open(dv, width));
-        }
-
         public void Run(long first, long end)
         {
             var shape = operands.Shape;

@@ -1,0 +1,69 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Fossil.CompilerServices;
+using static TorchSharp.torch;
+
+namespace Fossil.Kernels.Cpu;
+
+/// <summary>The cross-entropy of float32 (<see cref="float"/>) or bfloat16 (<see cref="ushort"/>), a row at a time.</summary>
+internal sealed class CrossEntropyKernel<T> : ICrossEntropy where T : unmanaged
+{
+    public bool Takes(long size) => size % Lanes.Count == 0;
+
+    public double Run(in KernelMatrix logits, long[] targets, bool gradient, float scale)
+    {
+        using var losses = zeros(logits.Rows, 1);
+        var loss = KernelMatrix.Of(losses);
+        KernelRows.Run(logits.Rows, logits.Columns, new Kernel(logits, targets, loss, gradient, scale));
+        var total = 0.0;
+        for (var row = 0L; row < loss.Rows; row++) total += loss.Row<float>(row);
+        return total;
+    }
+
+    private readonly struct Kernel(KernelMatrix logits, long[] targets, KernelMatrix losses, bool gradient, float scale) : IRowKernel
+    {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public void Run(long first, long end)
+        {
+            for (var row = first; row < end; row++)
+            {
+                ref var x = ref logits.Row<T>(row);
+                var size = (nuint)logits.Columns;
+                if (targets[row] < 0)
+                {
+                    if (gradient) for (nuint i = 0; i < size; i += Lanes.Count) Lanes.Store(Vector512<float>.Zero, ref x, i);
+                    continue;
+                }
+                var largest = Lanes.Load(ref x, 0);
+                for (nuint i = Lanes.Count; i < size; i += Lanes.Count) largest = Vector512.Max(largest, Lanes.Load(ref x, i));
+                var max = Lanes.Max(largest);
+                var sums = Vector512<float>.Zero;
+                for (nuint i = 0; i < size; i += Lanes.Count) sums += Lanes.Exp(Lanes.Load(ref x, i) - Vector512.Create(max));
+                var logSum = MathF.Log(Lanes.Sum(sums));
+                var target = (nuint)targets[row];
+                losses.Row<float>(row) = -(Element(ref x, target) - max - logSum);
+                if (!gradient) continue;
+
+                for (nuint i = 0; i < size; i += Lanes.Count)
+                {
+                    var logProbability = Lanes.Load(ref x, i) - Vector512.Create(max) - Vector512.Create(logSum);
+                    Lanes.Store(Lanes.Exp(logProbability) * scale, ref x, i);
+                }
+
+                var correct = Element(ref x, target) - scale;
+                if (typeof(T) == typeof(float)) Unsafe.As<T, float>(ref Unsafe.Add(ref x, target)) = correct;
+                else Unsafe.As<T, ushort>(ref Unsafe.Add(ref x, target)) = BFloat16Lanes.FromSingle(correct);
+            }
+        }
+
+        public void DeclareWrites(long row, KernelWrites writes)
+        {
+            writes.Add(losses, row);
+            if (gradient) writes.Add(logits, row);
+        }
+
+        private static float Element(ref T row, nuint index) => typeof(T) == typeof(float)
+            ? Unsafe.As<T, float>(ref Unsafe.Add(ref row, index))
+            : BFloat16Lanes.ToSingle(Unsafe.As<T, ushort>(ref Unsafe.Add(ref row, index)));
+    }
+}
