@@ -31,6 +31,12 @@ public static class DataFolders
     /// <summary>The folder of the quantised weights; skips the test where there is none.</summary>
     public static string RequireGoldenQuantised() => Require(GoldenQuantised, "No golden quantised weights: set FOSSIL_GOLDEN_QUANTISED to their folder.");
 
+    /// <summary>Published tokenizers (FOSSIL_GOLDEN_TOKENIZERS); null where there are none.</summary>
+    public static string? GoldenTokenizers { get; } = Find("FOSSIL_GOLDEN_TOKENIZERS", Path.Combine("golden", "tokenizers"));
+
+    /// <summary>The folder of the published tokenizers; skips the test where there is none.</summary>
+    public static string RequireGoldenTokenizers() => Require(GoldenTokenizers, "No golden tokenizers: set FOSSIL_GOLDEN_TOKENIZERS to their folder.");
+
     /// <summary>Adapters on a model with tied weights (FOSSIL_GOLDEN_TIED); null where there are none.</summary>
     public static string? GoldenTied { get; } = Find("FOSSIL_GOLDEN_TIED", Path.Combine("golden", "tied"));
 

@@ -142,6 +142,13 @@ public sealed class ChatTemplate
         return EncodeForTraining(tokenizer, ChatConversation.Of(messages, options));
     }
 
+    /// <summary>The same, of which only some answers are learned.</summary>
+    internal ChatExample EncodeForTraining(PretrainedTokenizer tokenizer, JsonArray messages, ChatTemplateOptions options, IReadOnlyList<bool> mayLearn) =>
+        EncodeForTraining(tokenizer, ChatConversation.Of(messages, options), mayLearn);
+
+    /// <summary>Whether the template that a conversation uses has a word in it, such as the name of a role or of a variable.</summary>
+    internal bool Mentions(string word, ChatTemplateOptions options) => Choose(options).Text.Contains(word, StringComparison.Ordinal);
+
     /// <summary>Which template a conversation uses.</summary>
     /// <exception cref="ChatTemplateException">None fits.</exception>
     internal JinjaTemplate Choose(ChatTemplateOptions options)
@@ -176,16 +183,16 @@ public sealed class ChatTemplate
         return text.Value.AsSpan(at).StartsWith(ContinueTag, StringComparison.Ordinal) ? before : before.Trim(PythonText.IsSpace, start: false);
     }
 
-    private ChatExample EncodeForTraining(PretrainedTokenizer tokenizer, ChatConversation conversation)
+    private ChatExample EncodeForTraining(PretrainedTokenizer tokenizer, ChatConversation conversation, IReadOnlyList<bool>? mayLearn = null)
     {
-        var learned = LearnedText.Of(this, conversation);
+        var learned = LearnedText.Of(this, conversation, mayLearn);
         if (!learned.IsStable && Interlocked.Exchange(ref hasWarned, 1) == 0)
         {
             FossilWarnings.Report("The chat template writes a conversation differently from what the model sees when it answers (it drops thoughts of earlier turns, for instance, or moves the instructions). Of such a conversation the last answer is learned, and earlier ones where they stand as they were answered.");
         }
 
         var (ids, isLearned) = ChatTokens.EncodeForTraining(tokenizer, learned);
-        return new ChatExample(ids, isLearned, learned.UnlearnedAnswers);
+        return new ChatExample(ids, isLearned, learned.UnlearnedAnswers) { Text = learned.Text.Value };
     }
 
     private MarkedText Render(JinjaTemplate template, ChatConversation conversation) => template.Render(conversation.Variables(specialTokens), conversation.Now);

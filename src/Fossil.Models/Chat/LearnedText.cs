@@ -11,11 +11,14 @@ namespace Fossil.Models.Chat;
 internal sealed record LearnedText(MarkedText Text, IReadOnlyList<(int Start, int End)> Spans, IReadOnlyList<int> Cuts, IReadOnlyList<int> UnlearnedAnswers, bool IsStable)
 {
     /// <summary>Finds what is learned of a conversation.</summary>
+    /// <param name="template">The template.</param>
+    /// <param name="conversation">The conversation.</param>
+    /// <param name="mayLearn">For each message whether it may be learned; null: every answer.</param>
     /// <exception cref="ChatTemplateException">The template refuses the conversation, or none of its answers can be learned.</exception>
-    public static LearnedText Of(ChatTemplate template, ChatConversation conversation)
+    public static LearnedText Of(ChatTemplate template, ChatConversation conversation, IReadOnlyList<bool>? mayLearn = null)
     {
-        var finder = new Finder(template, conversation);
-        var learned = template.Choose(conversation.Options).HasGenerationBlocks ? finder.OfBlocks() : finder.OfPrefixes();
+        var finder = new Finder(template, conversation, mayLearn);
+        var learned = template.Choose(conversation.Options).HasGenerationBlocks && finder.OfBlocks() is { } ofBlocks ? ofBlocks : finder.OfPrefixes();
         if (learned.UnlearnedAnswers.Count > 0 && learned.Spans.Count == 0)
         {
             throw new ChatTemplateException("No answer of the conversation can be learned: the chat template writes them differently from what the model would answer, or leaves them out. End the conversation with an answer, or write the text yourself.");
@@ -24,13 +27,15 @@ internal sealed record LearnedText(MarkedText Text, IReadOnlyList<(int Start, in
         return learned;
     }
 
-    private sealed class Finder(ChatTemplate template, ChatConversation conversation)
+    private sealed class Finder(ChatTemplate template, ChatConversation conversation, IReadOnlyList<bool>? mayLearn)
     {
         private readonly MarkedText text = template.Render(conversation);
         private readonly int[] answers = [.. Enumerable.Range(0, conversation.Messages.Count).Where(conversation.IsAnswer)];
 
-        /// <summary>What <c>generation</c> blocks wrote.</summary>
-        public LearnedText OfBlocks()
+        private bool MayLearn(int answer) => mayLearn?[answer] != false;
+
+        /// <summary>What <c>generation</c> blocks wrote; null where some answers are not to be learned, and which block is whose cannot be told.</summary>
+        public LearnedText? OfBlocks()
         {
             var spans = new List<(int Start, int End)>();
             for (var i = 0; i < text.Value.Length; i++)
@@ -39,6 +44,12 @@ internal sealed record LearnedText(MarkedText Text, IReadOnlyList<(int Start, in
                 if ((mark & MarkedText.GenerationBit) == 0) continue;
                 if (spans.Count > 0 && spans[^1].End == i && (mark & MarkedText.GenerationStartBit) == 0) spans[^1] = (spans[^1].Start, i + 1);
                 else spans.Add((i, i + 1));
+            }
+
+            if (!answers.All(MayLearn))
+            {
+                if (spans.Count != answers.Length) return null;
+                spans = [.. spans.Where((_, index) => MayLearn(answers[index]))];
             }
 
             // Where the text before an answer is not as it was when the answer was generated, its block's start has to do.
@@ -52,7 +63,7 @@ internal sealed record LearnedText(MarkedText Text, IReadOnlyList<(int Start, in
             var spans = new List<(int Start, int End)>();
             var unlearned = new List<int>();
             var isStable = true;
-            foreach (var answer in answers)
+            foreach (var answer in answers.Where(MayLearn))
             {
                 var start = StartOf(answer);
                 isStable &= start is not null;

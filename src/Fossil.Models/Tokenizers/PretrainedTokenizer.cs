@@ -87,14 +87,7 @@ public sealed class PretrainedTokenizer
         ArgumentNullException.ThrowIfNull(text);
         var ids = new List<int>();
         if (addSpecialTokens) ids.AddRange(Definition.Prefix);
-        var start = PartStart.Text;
-        foreach (var (token, from, end) in (parseSpecialTokens ? anyAdded : addedText).Spans(text))
-        {
-            if (token is not null) ids.Add(token.Id);
-            else encoder.Encode(text[from..end], start, ids);
-            start = PartStart.AddedToken;
-        }
-
+        EncodePart(text, PartStart.Text, parseSpecialTokens, ids);
         if (addSpecialTokens) ids.AddRange(Definition.Suffix);
         return [.. ids];
     }
@@ -123,6 +116,17 @@ public sealed class PretrainedTokenizer
 
     /// <summary>Cuts a text into added tokens, of those that <paramref name="accepts"/> takes at their place, and what is between them.</summary>
     internal IEnumerable<TextSpan> FindAddedTokens(string text, Func<AddedToken, int, bool> accepts) => anyAdded.Spans(text, accepts);
+
+    /// <summary>Appends the ids of a text that may stand behind something else.</summary>
+    internal void EncodePart(string text, PartStart start, bool parseSpecialTokens, List<int> ids)
+    {
+        foreach (var (token, from, end) in (parseSpecialTokens ? anyAdded : addedText).Spans(text))
+        {
+            if (token is not null) ids.Add(token.Id);
+            else encoder.Encode(text[from..end], start, ids);
+            start = PartStart.AddedToken;
+        }
+    }
 
     /// <summary>Appends the ids of a text without added tokens.</summary>
     internal void EncodeText(string text, PartStart start, List<int> ids) => encoder.Encode(text, start, ids);

@@ -23,9 +23,12 @@ public sealed record TokenDataReport(int Examples, int Cut, int Dropped, int Seq
     /// <summary>Tokens of padding that all sequences need to be as long as the longest: the most that batches can waste.</summary>
     public long PaddingTokens { get; init; }
 
+    /// <summary>Fields of the data of which nothing is learned or given to the model, each with the number of its examples; empty where there are none.</summary>
+    public string IgnoredFields { get; init; } = string.Empty;
+
     /// <inheritdoc/>
     public override string ToString() =>
-        $"{Examples} examples, {Cut} cut, {Dropped} dropped: {Sequences} sequences, {Padded} of them shorter than the longest, {Tokens} tokens, {LossTokens} of them learned, {DroppedTokens} dropped; {PaddingTokens / (double)Math.Max(1, Tokens + PaddingTokens):p1} of the longest sequences is padding";
+        $"{Examples} examples, {Cut} cut, {Dropped} dropped: {Sequences} sequences, {Padded} of them shorter than the longest, {Tokens} tokens, {LossTokens} of them learned, {DroppedTokens} dropped; {PaddingTokens / (double)Math.Max(1, Tokens + PaddingTokens):p1} of the longest sequences is padding{(IgnoredFields.Length == 0 ? "" : $"; ignored fields: {IgnoredFields}")}";
 }
 
 /// <summary>Sequences of tokens in memory, for causal language models: one example each, or several that are packed and do not see each other.</summary>
@@ -64,7 +67,7 @@ public sealed class TokenData : ITrainingData<TokenBatch>
     public string Fingerprint { get; }
 
     /// <summary>What became of the examples.</summary>
-    public TokenDataReport Report { get; }
+    public TokenDataReport Report { get; private set; }
 
     /// <summary>Consecutive windows of a text's tokens; what does not fill the last window is left out.</summary>
     /// <param name="tokens">The tokens of the text.</param>
@@ -155,6 +158,13 @@ public sealed class TokenData : ITrainingData<TokenBatch>
         }
 
         return new(tensor(ids, [indices.Count, length]), tensor(positions), tensor(targets), tokens) { ExampleStarts = isPacked ? tensor(starts, [indices.Count, length]) : null };
+    }
+
+    /// <summary>Notes in the report what the reader left out.</summary>
+    internal TokenData WithIgnoredFields(IReadOnlyDictionary<string, long> fields)
+    {
+        Report = Report with { IgnoredFields = string.Join(", ", fields.Select(field => $"{field.Key} ({field.Value})")) };
+        return this;
     }
 
     private int Length(int sequence)

@@ -1,7 +1,7 @@
 using System.Text;
 using Fossil.Training;
 
-namespace Fossil.Tests.Training;
+namespace Fossil.Models.Tests.Training;
 
 public sealed class JsonlReaderTests : IDisposable
 {
@@ -26,7 +26,7 @@ public sealed class JsonlReaderTests : IDisposable
     [InlineData("[1]", "not an array")]
     [InlineData("null", "not null")]
     [InlineData("{}", "it has no field")]
-    [InlineData("{\"instruction\": \"a\", \"output\": \"b\"}", "it has instruction, output")]
+    [InlineData("{\"question\": \"a\", \"answer\": \"b\"}", "it has question, answer")]
     [InlineData("{\"prompt\": \"a\"}", "\"prompt\" and \"completion\"")]
     [InlineData("{\"prompt\": \"a\", \"completion\": 4}", "completion must be a string, not a number")]
     [InlineData("{\"prompt\": \"a\", \"completion\": \"\"}", "nothing to learn")]
@@ -34,7 +34,7 @@ public sealed class JsonlReaderTests : IDisposable
     [InlineData("{\"messages\": []}", "no message of the role \"assistant\"")]
     [InlineData("{\"messages\": [{\"role\": \"user\"}]}", "messages[0] must have")]
     [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"bot\", \"content\": \"b\"}]}", "messages[1].role is \"bot\"")]
-    [InlineData("{\"messages\": [{\"role\": \"assistant\", \"content\": [\"a\"]}]}", "messages[0].content must be a string, not an array")]
+    [InlineData("{\"messages\": [{\"role\": \"assistant\", \"content\": [\"a\"]}]}", "messages[0].content[0] must be an object with \"type\" and \"text\", not a string")]
     [InlineData("{\"prompt\": \"\\ud800\", \"completion\": \"b\"}", "not Unicode")]
     public void ABadLineIsNamedWithItsFileAndNumber(string line, string reason)
     {

@@ -1,0 +1,9 @@
+using System.Text.Json.Nodes;
+
+namespace Fossil.Models.Data;
+
+/// <summary>A row of a data file: one JSON object, of whatever form.</summary>
+/// <param name="Path">The file.</param>
+/// <param name="Line">The line, or the number of the row in a file without lines; from 1.</param>
+/// <param name="Value">The row's fields.</param>
+public sealed record DataRow(string Path, long Line, JsonObject Value);
