@@ -1,3 +1,5 @@
+using Fossil.Models.Export;
+using Fossil.Models.Gguf;
 using Fossil.Models.Tests.Decoder;
 using Fossil.Serialization;
 using Fossil.TestData;
@@ -76,6 +78,27 @@ public sealed class GoldenFamiliesDecoderTests
         Assert.IsType(model.GetType(), again);
         Assert.Equal(model.CommonConfig.ToJson().ToJsonString(), again.CommonConfig.ToJson().ToJsonString());
         Assert.Equal(0, GoldenDecoderTests.Largest(again.forward(ids), model.forward(ids)));
+    }
+
+    [SkippableTheory, MemberData(nameof(Decoders))]
+    public void A_GGUF_file_of_the_model_loads_back_to_the_same_logits(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var folder = new TemporaryFolder();
+        var (model, reference) = Open(name);
+        if (model.CommonConfig.Rope.Type == RopeType.Dynamic)
+        {
+            Assert.Contains("dynamic", Assert.Throws<ExportException>(() => model.SaveGguf(folder["model.gguf"], GgufTensorType.F32)).Message);
+            return;
+        }
+
+        model.SaveGguf(folder["model.gguf"], GgufTensorType.F32);
+        using var again = AutoModelForCausalLM.FromGguf(folder["model.gguf"]);
+        var ids = reference.Load("input_ids");
+
+        Assert.IsType(model.GetType(), again);
+        Assert.InRange(GoldenDecoderTests.Largest(again.forward(ids), model.forward(ids)), 0, 1e-4);
     }
 
     internal static (CausalLM Model, SafetensorsFile Reference) Open(string name)
