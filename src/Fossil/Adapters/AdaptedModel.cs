@@ -22,7 +22,7 @@ public sealed partial class AdaptedModel : IDisposable
 
     private static readonly ConditionalWeakTable<nn.Module, AdaptedModel> Attached = [];
 
-    private readonly TargetFinder finder;
+    private readonly ModelTargets modelTargets;
     private readonly ModelGuard guard;
     private readonly List<string> trainableBefore;
     private readonly AdapterSet adapters = new();
@@ -36,21 +36,21 @@ public sealed partial class AdaptedModel : IDisposable
     private AdaptedModel(nn.Module model)
     {
         guard = ModelGuard.Of(model);
-        finder = TargetFinder.Walk(model);
-        foreach (var target in finder.Targets) target.Guard = guard;
+        modelTargets = ModelTargets.Walk(model);
+        foreach (var target in modelTargets.Targets) target.Guard = guard;
         trainableBefore = [.. model.named_parameters().Where(entry => entry.parameter.requires_grad).Select(entry => entry.name)];
         parameters = new(adapters, this);
-        trainedBase = new(adapters, finder, Ties);
-        mergedBase = new(adapters, finder, trainedBase, Ties);
-        tiedTargets = new(finder, Ties, trainedBase);
+        trainedBase = new(adapters, modelTargets, Ties);
+        mergedBase = new(adapters, modelTargets, trainedBase, Ties);
+        tiedTargets = new(modelTargets, Ties, trainedBase);
         tensors = new(trainedBase, mergedBase, Ties, ApplyState);
     }
 
     /// <summary>The model.</summary>
-    public nn.Module Model => finder.Model;
+    public nn.Module Model => modelTargets.Model;
 
     /// <summary>The adaptable projections of the model.</summary>
-    public IReadOnlyList<AdaptedTarget> Targets => finder.Targets;
+    public IReadOnlyList<AdaptedTarget> Targets => modelTargets.Targets;
 
     /// <summary>The names of all adapters, in the order in which they were added.</summary>
     public IReadOnlyList<string> AdapterNames => [.. adapters.All.Select(adapter => adapter.Name)];
@@ -215,22 +215,22 @@ public sealed partial class AdaptedModel : IDisposable
     {
         if (string.IsNullOrWhiteSpace(adapterName) || adapterName.Contains('.')) throw new AdapterNameException($"'{adapterName}' cannot name an adapter: a name is not empty and has no dot, because it becomes part of parameter names.");
         if (adapters.All.Any(adapter => adapter.Name == adapterName)) throw new AdapterNameException($"There is an adapter '{adapterName}' already. Choose another name, or delete it first.");
-        config = finder.Written(config);
+        config = modelTargets.Written(config);
         config.Validate();
         parameters.Check();
 
         var method = AdapterMethods.For(config);
-        var targets = tiedTargets.With(config, TargetChoice.Select(finder, config));
+        var targets = tiedTargets.With(config, ConfiguredTargets.Select(modelTargets, config));
         if (!method.Abilities.HasFlag(AdapterAbilities.Embeddings) && targets.FirstOrDefault(target => target.IsEmbedding) is { } embedding)
             throw new NotAdaptableException($"'{embedding.Path}' is an embedding, which only {AdapterMethods.WithAbility(AdapterAbilities.Embeddings)} adapts, not {method.PeftType}. Leave it out of target_modules, or train it whole (modules_to_save).");
-        config = method.Resolve(TargetChoice.Resolve(finder, config), targets, finder.Modules);
+        config = method.Resolve(ConfiguredTargets.Resolve(modelTargets, config), targets, modelTargets.Modules);
         var settings = targets.Select(target => fromAttributes ? AttributeSettings.Of(target, method, config) : config).ToArray();
         var adapter = new AttachedAdapter(adapterName, settings[0]) { IsFrozen = config.InferenceMode, HasOneConfig = settings.All(settings[0].Equals) };
         // All layers are checked before the first parameter is created.
         for (var i = 0; i < settings.Length; i++) adapter.Layers.Add(method.CreateLayer(targets[i], adapterName, settings[i]));
 
         tiedTargets.Link(adapter);
-        foreach (var layer in adapter.Layers) TargetTable.CheckFree(layer.Target);
+        foreach (var layer in adapter.Layers) DispatchTable.CheckFree(layer.Target);
         if (adapter.ChangesBase) adapters.CheckNothingMerged($"attach '{adapterName}', which starts from a part of the base weights,");
         using var noGrad = no_grad();
         adapters.Add(adapter);
@@ -273,7 +273,7 @@ public sealed partial class AdaptedModel : IDisposable
     internal AttachedAdapter Find(string adapterName) => adapters.Find(adapterName);
 
     /// <summary>What shares memory in the model now. What is separated at the moment counts as shared.</summary>
-    private WeightTies Ties() => new(finder.Modules, [.. trainedBase.Separations, .. mergedBase.Separations]);
+    private WeightTies Ties() => new(modelTargets.Modules, [.. trainedBase.Separations, .. mergedBase.Separations]);
 
     private void SetFrozen(string adapterName, bool frozen)
     {

@@ -37,7 +37,7 @@ public abstract class AdapterMethod
 
     /// <summary>Reads the configuration of an adapter of this method.</summary>
     /// <exception cref="ConfigurationException">A field has a value that cannot be used.</exception>
-    internal abstract AdapterConfig ReadConfig(ConfigReader reader);
+    internal abstract AdapterConfig ReadConfig(AdapterConfigReader reader);
 
     /// <summary>Whether <paramref name="config"/> is of this method.</summary>
     public abstract bool Accepts(AdapterConfig config);

@@ -8,7 +8,7 @@ internal static class AdapterMethods
     /// <summary>All methods.</summary>
     public static readonly IReadOnlyList<AdapterMethod> All =
     [
-        Methods.Fossil.FossilMethod.Instance,
+        Methods.Miss.FossilMethod.Instance,
         Methods.Lora.LoraMethod.Instance,
         Methods.Vera.VeraMethod.Instance,
         Methods.IA3.IA3Method.Instance,
@@ -27,7 +27,7 @@ internal static class AdapterMethods
 
     /// <summary>Reads the configuration of the method that the file names.</summary>
     /// <exception cref="ConfigurationException">The method is missing or unknown, or a value cannot be used.</exception>
-    public static AdapterConfig ReadConfig(ConfigReader reader)
+    public static AdapterConfig ReadConfig(AdapterConfigReader reader)
     {
         const string Field = "peft_type";
         var known = string.Join(", ", All.SelectMany(method => method.PeftTypes));

@@ -3,10 +3,10 @@ using Fossil.Targets;
 namespace Fossil.Adapters;
 
 /// <summary>Targets whose weight others share: an output layer and the embedding that it is tied to (PEFT: <c>ensure_weight_tying</c>).</summary>
-/// <param name="finder">The model's modules.</param>
+/// <param name="modelTargets">The model's modules.</param>
 /// <param name="ties">What shares memory in the model now.</param>
 /// <param name="trainedBase">The parameters of the base that adapters train.</param>
-internal sealed class TiedTargets(TargetFinder finder, Func<WeightTies> ties, TrainedBase trainedBase)
+internal sealed class TiedTargets(ModelTargets modelTargets, Func<WeightTies> ties, TrainedBase trainedBase)
 {
     /// <summary>The targets with those that share the embedding's weight with one of them, where the configuration ties their adapters.</summary>
     /// <exception cref="NotAdaptableException">One of those cannot be adapted.</exception>
@@ -15,7 +15,7 @@ internal sealed class TiedTargets(TargetFinder finder, Func<WeightTies> ties, Tr
         if (!config.TiesWeights || IsSavingTied(config)) return targets;
         var now = ties();
         var tied = targets.Select(target => now.WithEmbedding(target.WeightPlace)).OfType<IReadOnlyList<WeightPlace>>().SelectMany(places => places).Select(place => place.Module).ToHashSet();
-        return [.. finder.Modules.Where(entry => tied.Contains(entry.Module) || targets.Any(target => target.Module == entry.Module)).Select(entry => finder.Find(entry.Module) ?? throw new TargetRefusal(finder, config).Chosen([entry.Path]))];
+        return [.. modelTargets.Modules.Where(entry => tied.Contains(entry.Module) || targets.Any(target => target.Module == entry.Module)).Select(entry => modelTargets.Find(entry.Module) ?? throw new TargetRefusal(modelTargets, config).Chosen([entry.Path]))];
     }
 
     /// <summary>Lets the layers of targets that share the embedding's weight share its layer's parameters.</summary>
@@ -54,7 +54,7 @@ internal sealed class TiedTargets(TargetFinder finder, Func<WeightTies> ties, Tr
     /// <summary>As in PEFT, what is tied among the saved modules comes first: the targets are then left as they are.</summary>
     private bool IsSavingTied(AdapterConfig config)
     {
-        var paths = TargetSelector.SelectModulesToSave(config, finder.Modules.Select(entry => entry.Path));
+        var paths = TargetSelector.SelectModulesToSave(config, modelTargets.Modules.Select(entry => entry.Path));
         if (paths.Count == 0) return false;
         var now = ties();
         return paths.SelectMany(trainedBase.PlacesIn).Any(place => now.WithEmbedding(place) is not null);

@@ -7,9 +7,9 @@ namespace Fossil.Adapters;
 
 /// <summary>The parameters of the base that adapters train beside their own: <c>modules_to_save</c> and biases.</summary>
 /// <param name="adapters">The adapters.</param>
-/// <param name="finder">The model's modules.</param>
+/// <param name="modelTargets">The model's modules.</param>
 /// <param name="ties">What shares memory in the model now.</param>
-internal sealed class TrainedBase(AdapterSet adapters, TargetFinder finder, Func<WeightTies> ties)
+internal sealed class TrainedBase(AdapterSet adapters, ModelTargets modelTargets, Func<WeightTies> ties)
 {
     private readonly List<TrainedBaseParameter> parameters = [];
 
@@ -126,7 +126,7 @@ internal sealed class TrainedBase(AdapterSet adapters, TargetFinder finder, Func
     public IEnumerable<WeightPlace> PlacesIn(string path)
     {
         var ofAdapters = adapters.Layers.SelectMany(layer => layer.ParameterNames.Select(name => (layer.Target.Owner, layer.RegisteredName(name)))).ToHashSet();
-        return from entry in finder.Modules
+        return from entry in modelTargets.Modules
                where IsWithin(entry.Path, path)
                from name in WeightTies.ParameterNames(entry.Module)
                where !ofAdapters.Contains((entry.Module, name))
@@ -136,7 +136,7 @@ internal sealed class TrainedBase(AdapterSet adapters, TargetFinder finder, Func
     private void AddModulesToSave(AttachedAdapter adapter)
     {
         var config = adapter.Config;
-        var chosen = TargetSelector.SelectModulesToSave(config, finder.Modules.Select(entry => entry.Path));
+        var chosen = TargetSelector.SelectModulesToSave(config, modelTargets.Modules.Select(entry => entry.Path));
         if (chosen.Count == 0) return;
         var now = ties();
         foreach (var place in chosen.SelectMany(PlacesIn))

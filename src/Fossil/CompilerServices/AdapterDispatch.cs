@@ -14,14 +14,14 @@ public static class AdapterDispatch
     /// <param name="input">(…, in).</param>
     /// <returns>(…, out).</returns>
     public static Tensor Forward(nn.Module<Tensor, Tensor> target, Tensor input) =>
-        TargetTable.Find(target) is { } adapted ? adapted.Forward(input) : target.forward(input);
+        DispatchTable.Find(target) is { } adapted ? adapted.Forward(input) : target.forward(input);
 
     /// <summary>As <see cref="Forward"/>, with the hooks that are registered on <paramref name="target"/>.</summary>
     /// <param name="target">Any module.</param>
     /// <param name="input">(…, in).</param>
     /// <returns>(…, out).</returns>
     public static Tensor Call(nn.Module<Tensor, Tensor> target, Tensor input) =>
-        TargetTable.Find(target) is { } adapted ? ModuleHooks.Around(target, input, adapted.Forward) : target.call(input);
+        DispatchTable.Find(target) is { } adapted ? ModuleHooks.Around(target, input, adapted.Forward) : target.call(input);
 
     /// <summary>As <see cref="Call(nn.Module{Tensor, Tensor}, Tensor)"/>, for a receiver that the call site knows only by its interface.</summary>
     public static Tensor Call(nn.IModule<Tensor, Tensor> target, Tensor input) =>

@@ -26,7 +26,7 @@ public abstract record AdapterConfig
     {
     }
 
-    private protected AdapterConfig(ConfigReader reader)
+    private protected AdapterConfig(AdapterConfigReader reader)
     {
         TargetModules = reader.Modules("target_modules");
         ExcludeModules = reader.Modules("exclude_modules");
@@ -102,9 +102,9 @@ public abstract record AdapterConfig
     {
         if (Directory.Exists(path)) return AtomicFolder.Read(path, pathOf => Load(pathOf(FileName)));
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
-        if (stream.Length > ConfigReader.MaxBytes)
+        if (stream.Length > AdapterConfigReader.MaxBytes)
         {
-            throw new ConfigurationException(string.Empty, path, $"the file has {stream.Length} bytes, more than the {ConfigReader.MaxBytes} that any adapter configuration needs. Is this an {FileName}?");
+            throw new ConfigurationException(string.Empty, path, $"the file has {stream.Length} bytes, more than the {AdapterConfigReader.MaxBytes} that any adapter configuration needs. Is this an {FileName}?");
         }
 
         var bytes = new byte[stream.Length];
@@ -119,7 +119,7 @@ public abstract record AdapterConfig
     /// <inheritdoc cref="Parse(string)"/>
     internal static AdapterConfig Parse(ReadOnlySpan<byte> json, string? path)
     {
-        var reader = new ConfigReader(json, path);
+        var reader = new AdapterConfigReader(json, path);
         var config = AdapterMethods.ReadConfig(reader);
         config.Validate();
         return config with { AsRead = config.Fields() };
@@ -141,7 +141,7 @@ public abstract record AdapterConfig
     public string ToJson()
     {
         Validate();
-        return ToJsonObject().ToJsonString(ConfigReader.WriteOptions);
+        return ToJsonObject().ToJsonString(AdapterConfigReader.WriteOptions);
     }
 
     /// <summary>Checks every value, and those that exclude each other.</summary>
@@ -172,11 +172,11 @@ public abstract record AdapterConfig
     private protected virtual void WriteFields(IDictionary<string, JsonNode?> fields)
     {
         fields["peft_type"] = PeftType;
-        fields["target_modules"] = ConfigReader.ToNode(TargetModules);
-        fields["exclude_modules"] = ConfigReader.ToNode(ExcludeModules);
-        fields["modules_to_save"] = ConfigReader.ToNode(ModulesToSave);
+        fields["target_modules"] = AdapterConfigReader.ToNode(TargetModules);
+        fields["exclude_modules"] = AdapterConfigReader.ToNode(ExcludeModules);
+        fields["modules_to_save"] = AdapterConfigReader.ToNode(ModulesToSave);
         fields["layers_to_transform"] = LayersToTransform is null ? null : new JsonArray([.. LayersToTransform.Select(layer => (JsonNode)layer)]);
-        fields["layers_pattern"] = LayersPattern is [var only] ? only : ConfigReader.ToNode(LayersPattern);
+        fields["layers_pattern"] = LayersPattern is [var only] ? only : AdapterConfigReader.ToNode(LayersPattern);
         fields["bias"] = Bias switch { AdapterBias.All => "all", AdapterBias.AdapterOnly => AdapterOnlyBias, _ => "none" };
         fields["task_type"] = TaskType;
         fields["base_model_name_or_path"] = BaseModelNameOrPath;

@@ -6,10 +6,10 @@ namespace Fossil.Merging;
 
 /// <summary>The base weights of a model with adapters merged into them. Each weight is changed and restored by its <see cref="MergedTarget"/>.</summary>
 /// <param name="adapters">The adapters, of which it notes which are merged.</param>
-/// <param name="finder">The model's targets.</param>
+/// <param name="modelTargets">The model's targets.</param>
 /// <param name="trainedBase">The parameters of the base that adapters train.</param>
 /// <param name="ties">What shares memory in the model now.</param>
-internal sealed class MergedBase(AdapterSet adapters, TargetFinder finder, TrainedBase trainedBase, Func<WeightTies> ties)
+internal sealed class MergedBase(AdapterSet adapters, ModelTargets modelTargets, TrainedBase trainedBase, Func<WeightTies> ties)
 {
     private readonly Dictionary<AdaptedTarget, MergedTarget> targets = [];
     private bool isSuspended;
@@ -115,7 +115,7 @@ internal sealed class MergedBase(AdapterSet adapters, TargetFinder finder, Train
     {
         string[] names = [.. adapterNames.Where(name => !adapters.IsMerged(adapters.Find(name).Name)).Distinct()];
         foreach (var name in names) adapters.Find(name).Method.Require(AdapterAbilities.Merging, name, "be merged");
-        (AdaptedTarget Target, List<AdapterLayer> Layers)[] plans = [.. finder.Targets.Select(target => (target, MergeOrder.Of(target, names, targets.GetValueOrDefault(target), adapters.Active))).Where(plan => plan.Item2.Count > 0)];
+        (AdaptedTarget Target, List<AdapterLayer> Layers)[] plans = [.. modelTargets.Targets.Select(target => (target, MergeOrder.Of(target, names, targets.GetValueOrDefault(target), adapters.Active))).Where(plan => plan.Item2.Count > 0)];
         foreach (var (target, _) in plans) target.Base.CheckChangeable();
         return (names, plans);
     }

@@ -6,20 +6,20 @@ using static TorchSharp.torch;
 namespace Fossil.Targets;
 
 /// <summary>Says why a model, or what a configuration chooses in it, cannot be adapted, and what to do.</summary>
-internal sealed class TargetRefusal(TargetFinder finder, AdapterConfig config)
+internal sealed class TargetRefusal(ModelTargets modelTargets, AdapterConfig config)
 {
     private const int Shown = 5;
 
     /// <summary>The model has nothing that could be adapted.</summary>
     public NotAdaptableException NoTargets()
     {
-        if (finder.NotGenerated.FirstOrDefault() is { } type) return NotGenerated(type);
-        if (finder.Unregistered.Count > 0) return Unregistered($"Nothing that is registered in {finder.Model.GetType().Name} can be adapted", finder.Unregistered);
-        var model = finder.Model.GetType().Name;
-        var problems = finder.Unusable.Select(entry => $"{entry.Problem}. {entry.Advice}").Distinct().ToList();
+        if (modelTargets.NotGenerated.FirstOrDefault() is { } type) return NotGenerated(type);
+        if (modelTargets.Unregistered.Count > 0) return Unregistered($"Nothing that is registered in {modelTargets.Model.GetType().Name} can be adapted", modelTargets.Unregistered);
+        var model = modelTargets.Model.GetType().Name;
+        var problems = modelTargets.Unusable.Select(entry => $"{entry.Problem}. {entry.Advice}").Distinct().ToList();
         return new NotAdaptableException(problems.Count > 0
             ? $"Nothing of what the attributes name in {model} can be adapted: {string.Join(" ", problems.Take(Shown))}{(problems.Count > Shown ? " …" : string.Empty)}"
-            : finder.Modules.Any(entry => entry.Module is IFossilAdaptable)
+            : modelTargets.Modules.Any(entry => entry.Module is IFossilAdaptable)
                 ? $"The annotated classes of {model} hold no projection at all: the lists that their attributes name are empty."
                 : $"No module of {model} is annotated. Put [FossilAdapt(\"name of a projection\", …)] on the classes that hold the projections to adapt, and make them partial.");
     }
@@ -47,10 +47,10 @@ internal sealed class TargetRefusal(TargetFinder finder, AdapterConfig config)
 
     private string Why(string path)
     {
-        var module = finder.Modules.First(entry => entry.Path == path).Module;
+        var module = modelTargets.Modules.First(entry => entry.Path == path).Module;
         var type = module.GetType().Name;
-        if (finder.Unusable.FirstOrDefault(entry => entry.Module == module) is { } unusable) return $"({type}): {unusable.Problem}. {unusable.Advice}";
-        if (finder.Targets.Where(target => target.Path.StartsWith(path + '.', StringComparison.Ordinal)).ToList() is { Count: > 0 } inside)
+        if (modelTargets.Unusable.FirstOrDefault(entry => entry.Module == module) is { } unusable) return $"({type}): {unusable.Problem}. {unusable.Advice}";
+        if (modelTargets.Targets.Where(target => target.Path.StartsWith(path + '.', StringComparison.Ordinal)).ToList() is { Count: > 0 } inside)
             return $"({type}), which holds targets and is none itself. Name them: {string.Join(", ", inside.Take(Shown).Select(target => $"\"{target.Path}\""))}{(inside.Count > Shown ? ", …" : string.Empty)}.";
         return BaseWeight.IsLinear(module) ? WhyNotAnnotated(path, type) : $"({type}), which is no linear map with a 2-D weight (out, in), so it cannot be adapted. Leave it out (exclude_modules).";
     }
@@ -72,11 +72,11 @@ internal sealed class TargetRefusal(TargetFinder finder, AdapterConfig config)
         var name = owner.GetType().Name;
         if (container is not null)
             return $"({type}), which {Name(container)} calls from compiled code, so that an adapter there would have no effect. Hold it in a field of {(container == owner ? "a class of your own" : name)} and call it there, with [FossilAdapt] on that class; or leave it out (exclude_modules).";
-        if (finder.NotGenerated.Contains(owner.GetType())) return $"({type}). {NotGenerated(owner.GetType()).Message}";
+        if (modelTargets.NotGenerated.Contains(owner.GetType())) return $"({type}). {NotGenerated(owner.GetType()).Message}";
         return $"({type}), which is not annotated, so its calls are not rewired. Annotate the class that declares it: [FossilAdapt(\"{member}\", …)] on {name}; or leave it out (exclude_modules).";
     }
 
-    private nn.Module ModuleAt(string path) => finder.Modules.FirstOrDefault(entry => entry.Path == path).Module ?? finder.Model;
+    private nn.Module ModuleAt(string path) => modelTargets.Modules.FirstOrDefault(entry => entry.Path == path).Module ?? modelTargets.Model;
 
     private static bool IsTorchSharps(nn.Module module) => module.GetType().Assembly == typeof(Linear).Assembly;
 

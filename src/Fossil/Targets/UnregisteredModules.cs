@@ -50,7 +50,7 @@ internal sealed class UnregisteredModules
         {
             if (registered.ContainsKey(module) || !seen.Add(module)) return;
             Learn(module.GetType());
-            if (TargetFinder.IsAnnotated(module.GetType())) found.Add(Describe(module, place));
+            if (ModelTargets.IsAnnotated(module.GetType())) found.Add(Describe(module, place));
         }
         else if (!value.GetType().IsValueType && !seen.Add(value))
         {

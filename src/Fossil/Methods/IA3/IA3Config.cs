@@ -18,7 +18,7 @@ public sealed record IA3Config : AdapterConfig
     {
     }
 
-    internal IA3Config(ConfigReader reader)
+    internal IA3Config(AdapterConfigReader reader)
         : base(reader)
     {
         FeedforwardModules = reader.Modules(FeedforwardField);
@@ -66,7 +66,7 @@ public sealed record IA3Config : AdapterConfig
     private protected override void WriteFields(IDictionary<string, JsonNode?> fields)
     {
         base.WriteFields(fields);
-        fields[FeedforwardField] = ConfigReader.ToNode(FeedforwardModules);
+        fields[FeedforwardField] = AdapterConfigReader.ToNode(FeedforwardModules);
         fields["init_ia3_weights"] = InitIA3Weights;
     }
 }

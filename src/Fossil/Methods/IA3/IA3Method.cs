@@ -21,7 +21,7 @@ internal sealed class IA3Method : AdapterMethod
 
     internal override double Neutral => 1;
 
-    internal override AdapterConfig ReadConfig(ConfigReader reader) => new IA3Config(reader);
+    internal override AdapterConfig ReadConfig(AdapterConfigReader reader) => new IA3Config(reader);
 
     public override bool Accepts(AdapterConfig config) => config is IA3Config;
 

@@ -36,7 +36,7 @@ public sealed record LoraConfig : AdapterConfig
     {
     }
 
-    internal LoraConfig(ConfigReader reader)
+    internal LoraConfig(AdapterConfigReader reader)
         : base(reader)
     {
         Rank = reader.Integer("r", Rank);
@@ -118,13 +118,13 @@ public sealed record LoraConfig : AdapterConfig
     {
         base.WriteFields(fields);
         fields["r"] = Rank;
-        fields["lora_alpha"] = ConfigReader.ToNumberNode(Alpha);
-        fields["lora_dropout"] = ConfigReader.ToFloatNode(Dropout);
+        fields["lora_alpha"] = AdapterConfigReader.ToNumberNode(Alpha);
+        fields["lora_dropout"] = AdapterConfigReader.ToFloatNode(Dropout);
         fields["use_rslora"] = UseRslora;
         fields["use_dora"] = UseDora;
         fields["ensure_weight_tying"] = EnsureWeightTying;
         fields["init_lora_weights"] = InitLoraWeights.ToNode();
         fields["rank_pattern"] = new JsonObject(RankPattern.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value)));
-        fields["alpha_pattern"] = new JsonObject(AlphaPattern.Select(pair => KeyValuePair.Create(pair.Key, ConfigReader.ToNumberNode(pair.Value))));
+        fields["alpha_pattern"] = new JsonObject(AlphaPattern.Select(pair => KeyValuePair.Create(pair.Key, AdapterConfigReader.ToNumberNode(pair.Value))));
     }
 }

@@ -45,7 +45,7 @@ public sealed record LoraInitialization
         return new LoraInitialization(PissaIterations + iterations.ToString(CultureInfo.InvariantCulture), iterations);
     }
 
-    internal static LoraInitialization Read(ConfigReader reader, string field)
+    internal static LoraInitialization Read(AdapterConfigReader reader, string field)
     {
         var node = reader.Get(field);
         return node?.GetValueKind() switch

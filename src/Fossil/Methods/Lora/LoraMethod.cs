@@ -18,7 +18,7 @@ internal sealed class LoraMethod : AdapterMethod
     internal override IReadOnlyList<AdapterParameterName> ParameterNames { get; } =
         [LoraLayer.FactorA, LoraLayer.FactorB, DoraLayer.MagnitudeVector, LoraEmbeddingLayer.EmbeddingA, LoraEmbeddingLayer.EmbeddingB];
 
-    internal override AdapterConfig ReadConfig(ConfigReader reader) => new LoraConfig(reader);
+    internal override AdapterConfig ReadConfig(AdapterConfigReader reader) => new LoraConfig(reader);
 
     public override bool Accepts(AdapterConfig config) => config is LoraConfig;
 

@@ -16,7 +16,7 @@ public sealed record VeraConfig : AdapterConfig
     {
     }
 
-    internal VeraConfig(ConfigReader reader)
+    internal VeraConfig(AdapterConfigReader reader)
         : base(reader)
     {
         Rank = reader.Integer("r", Rank);
@@ -73,8 +73,8 @@ public sealed record VeraConfig : AdapterConfig
         fields["r"] = Rank;
         fields["projection_prng_key"] = ProjectionPrngKey;
         fields["save_projection"] = SaveProjection;
-        fields["vera_dropout"] = ConfigReader.ToFloatNode(Dropout);
-        fields["d_initial"] = ConfigReader.ToFloatNode(DInitial);
+        fields["vera_dropout"] = AdapterConfigReader.ToFloatNode(Dropout);
+        fields["d_initial"] = AdapterConfigReader.ToFloatNode(DInitial);
         fields["init_weights"] = InitWeights;
     }
 }

@@ -19,7 +19,7 @@ internal sealed class VeraMethod : AdapterMethod
 
     internal override IReadOnlyList<string> SharedNames => VeraProjection.Names;
 
-    internal override AdapterConfig ReadConfig(ConfigReader reader) => new VeraConfig(reader);
+    internal override AdapterConfig ReadConfig(AdapterConfigReader reader) => new VeraConfig(reader);
 
     public override bool Accepts(AdapterConfig config) => config is VeraConfig;
 

@@ -4,7 +4,7 @@ using Fossil.Autograd;
 using Fossil.Kernels;
 using static TorchSharp.torch;
 
-namespace Fossil.Methods.Fossil;
+namespace Fossil.Methods.Miss;
 
 /// <summary>
 /// One forward pass of a target with its Bat adapters. W + ΔW is made for the forward pass, let go, and made again for the backward pass, which needs x too.

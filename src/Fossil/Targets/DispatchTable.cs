@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace Fossil.Targets;
 
 /// <summary>Finds the adapters of a module by the module's identity. Interceptors ask it at every call that could reach a target.</summary>
-internal static class TargetTable
+internal static class DispatchTable
 {
     // Weak keys: a model that is dropped without being disposed takes its entries along.
     private static readonly ConditionalWeakTable<nn.Module, AdaptedTarget> Targets = [];

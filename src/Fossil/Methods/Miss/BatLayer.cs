@@ -1,7 +1,7 @@
 using Fossil.Adapters;
 using static TorchSharp.torch;
 
-namespace Fossil.Methods.Fossil;
+namespace Fossil.Methods.Miss;
 
 /// <summary>Bat: a block D_i (r, r) for each r rows of the weight; it acts on the weight, and several act one after the other.</summary>
 internal sealed class BatLayer : AdapterLayer

@@ -3,7 +3,7 @@ using Fossil.Concurrency;
 using Fossil.Kernels;
 using static TorchSharp.torch;
 
-namespace Fossil.Methods.Fossil;
+namespace Fossil.Methods.Miss;
 
 /// <summary>A shard sum that one or more terms of a call use.</summary>
 /// <param name="ShardSize">r.</param>

@@ -2,7 +2,7 @@ using Fossil.Adapters;
 using Fossil.Kernels;
 using static TorchSharp.torch;
 
-namespace Fossil.Methods.Fossil;
+namespace Fossil.Methods.Miss;
 
 /// <summary>The short way for a decoding step: one Balance adapter, a row or a few, and no gradient.</summary>
 internal static class ShardInference

@@ -1,7 +1,7 @@
 using Fossil.Adapters;
 using Fossil.Kernels;
 
-namespace Fossil.Methods.Fossil;
+namespace Fossil.Methods.Miss;
 
 /// <summary>One adapter's part in a call: for some rows of the flattened input, y += S D.</summary>
 /// <param name="Layer">The layer whose shard it is.</param>

@@ -4,7 +4,7 @@ using Fossil.Concurrency;
 using Fossil.Kernels;
 using static TorchSharp.torch;
 
-namespace Fossil.Methods.Fossil;
+namespace Fossil.Methods.Miss;
 
 /// <summary>
 /// Balance, its padded form, and Mini (arXiv 2409.15371, equations 5 and 6; PEFT: <c>MissLinear</c>): y = x Wᵀ + b + S D with

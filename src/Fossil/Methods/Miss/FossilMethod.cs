@@ -1,7 +1,7 @@
 using Fossil.Adapters;
 using static TorchSharp.torch;
 
-namespace Fossil.Methods.Fossil;
+namespace Fossil.Methods.Miss;
 
 /// <summary>FOSSIL: shard sharing (PEFT: MiSS, <c>peft_type</c> "MISS").</summary>
 internal sealed class FossilMethod : AdapterMethod
@@ -21,7 +21,7 @@ internal sealed class FossilMethod : AdapterMethod
 
     internal override AdapterConfig OfAttributes { get; } = new FossilConfig();
 
-    internal override AdapterConfig ReadConfig(ConfigReader reader) => new FossilConfig(reader);
+    internal override AdapterConfig ReadConfig(AdapterConfigReader reader) => new FossilConfig(reader);
 
     public override bool Accepts(AdapterConfig config) => config is FossilConfig;
 

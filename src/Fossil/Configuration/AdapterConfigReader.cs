@@ -6,7 +6,7 @@ using System.Text.Json.Nodes;
 namespace Fossil;
 
 /// <summary>The JSON of an <c>adapter_config.json</c>, with a named error for each value that is not what the field wants.</summary>
-internal sealed class ConfigReader
+internal sealed class AdapterConfigReader
 {
     /// <summary>More than the list of every module of the largest models needs; what bounds the memory that reading takes.</summary>
     public const int MaxBytes = 4 << 20;
@@ -25,7 +25,7 @@ internal sealed class ConfigReader
 
     /// <summary>Parses <paramref name="json"/>.</summary>
     /// <exception cref="ConfigurationException">It is not a JSON object.</exception>
-    public ConfigReader(ReadOnlySpan<byte> json, string? path)
+    public AdapterConfigReader(ReadOnlySpan<byte> json, string? path)
     {
         Path = path;
         if (json.Length > MaxBytes) throw new ConfigurationException(string.Empty, path, $"the text has {json.Length} bytes, more than the {MaxBytes} that any adapter configuration needs.");

@@ -6,14 +6,14 @@ using static TorchSharp.torch;
 namespace Fossil.Targets;
 
 /// <summary>The modules of a model by path, and those among them that annotated classes declare as adaptable.</summary>
-internal sealed class TargetFinder
+internal sealed class ModelTargets
 {
     private readonly Dictionary<nn.Module, AdaptedTarget> targets = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<nn.Module, NamedModule> byModule = new(ReferenceEqualityComparer.Instance);
     private readonly List<UnusableTarget> unusable = [];
     private readonly Lazy<IReadOnlyList<UnregisteredModule>> unregistered;
 
-    private TargetFinder(nn.Module model)
+    private ModelTargets(nn.Module model)
     {
         Model = model;
         Modules = NamedModule.Of(model);
@@ -45,7 +45,7 @@ internal sealed class TargetFinder
         Modules.Where(entry => entry.Module is not IFossilAdaptable).Select(entry => entry.Module.GetType()).Distinct().Where(IsAnnotated);
 
     /// <summary>Walks <paramref name="model"/>.</summary>
-    public static TargetFinder Walk(nn.Module model) => new(model);
+    public static ModelTargets Walk(nn.Module model) => new(model);
 
     /// <summary>The target that <paramref name="module"/> is; null where no annotated class declares it.</summary>
     public AdaptedTarget? Find(nn.Module module) => targets.GetValueOrDefault(module);

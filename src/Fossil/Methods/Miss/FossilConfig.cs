@@ -13,7 +13,7 @@ public sealed record FossilConfig : AdapterConfig
     {
     }
 
-    internal FossilConfig(ConfigReader reader)
+    internal FossilConfig(AdapterConfigReader reader)
         : base(reader)
     {
         ShardSize = reader.Integer("r", ShardSize);
@@ -69,7 +69,7 @@ public sealed record FossilConfig : AdapterConfig
     {
         base.WriteFields(fields);
         fields["r"] = ShardSize;
-        fields["miss_dropout"] = ConfigReader.ToFloatNode(Dropout);
+        fields["miss_dropout"] = AdapterConfigReader.ToFloatNode(Dropout);
         fields["mini_r"] = MiniSize;
         fields["init_weights"] = Variant switch
         {
@@ -79,7 +79,7 @@ public sealed record FossilConfig : AdapterConfig
         };
     }
 
-    private static (FossilVariant Variant, bool InitWeights) ReadInitWeights(ConfigReader reader)
+    private static (FossilVariant Variant, bool InitWeights) ReadInitWeights(AdapterConfigReader reader)
     {
         const string Field = "init_weights";
         var node = reader.Get(Field);

@@ -1,7 +1,7 @@
 using Fossil.Concurrency;
 using static TorchSharp.torch;
 
-namespace Fossil.Methods.Fossil;
+namespace Fossil.Methods.Miss;
 
 /// <summary>
 /// Bat's change of a weight (arXiv 2409.15371, equation 7): ΔW_ij = W_ij D_i + D_i for the r×r blocks W_ij of W (out, in), so W' = W (I + D) + D row block by row block.

@@ -4,7 +4,7 @@ using Fossil.Concurrency;
 using Fossil.Kernels;
 using static TorchSharp.torch;
 
-namespace Fossil.Methods.Fossil;
+namespace Fossil.Methods.Miss;
 
 /// <summary>
 /// One forward pass of a target with its Balance, padded and Mini adapters (arXiv 2409.15371, equations 5 and 6): y = u + S D. Only the shard sums are kept for the
