@@ -1,0 +1,241 @@
+using Microsoft.CodeAnalysis;
+
+namespace Fossil.Analyzers.Attributes;
+
+// The rules that AttributeRules maps the problems of the parse to.
+
+/// <summary>FOSSIL001: What keeps the generator from adding its part.</summary>
+internal static class ClassNotPartial
+{
+    public const string Id = "FOSSIL001";
+
+    public static readonly DiagnosticDescriptor Class = RuleDescriptor.Create(
+        Id,
+        "Annotated class is not partial",
+        "Class '{0}' is marked [FossilAdapt] but is not partial, so the generator cannot add its part: add 'partial' to the declaration",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "The generator adds a part to the annotated class that tells the run time its targets. Each type around a nested class must be partial too.");
+
+    public static readonly DiagnosticDescriptor ContainingType = RuleDescriptor.Create(
+        Id,
+        "Annotated class is not partial",
+        "Class '{0}' is marked [FossilAdapt], but the type '{1}' around it is not partial, so the generator cannot add its part: add 'partial' to the declaration of '{1}'",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "The generator adds a part to the annotated class that tells the run time its targets. Each type around a nested class must be partial too.");
+}
+
+/// <summary>FOSSIL002: A target name without a member.</summary>
+internal static class UnknownTarget
+{
+    public const string Id = "FOSSIL002";
+
+    public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Target does not exist",
+        "Class '{0}' has no field or property '{1}'{2}",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "The names in [FossilAdapt] are those of fields or properties of the class or of a base class, spelled as they are declared.");
+}
+
+/// <summary>FOSSIL003: A target of the wrong type.</summary>
+internal static class TargetNotATensorModule
+{
+    public const string Id = "FOSSIL003";
+
+    public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Target is not a Module<Tensor, Tensor>",
+        "Target '{1}' of '{0}' has the type '{2}', which is neither a Module<Tensor, Tensor> nor a collection of them (an array, a list, a ModuleList, a ModuleDict or another dictionary by name): only such a layer can be adapted",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "An adapter changes the matrix of a layer that maps one tensor to one tensor, such as Linear.");
+}
+
+/// <summary>FOSSIL004: A shard size below one.</summary>
+internal static class ShardSizeNotPositive
+{
+    public const string Id = "FOSSIL004";
+
+    public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Shard size is not positive",
+        "Shard size {0} is not positive: use 1 or more (64 is the default)",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "The shard size r is the number of rows of the trained shard. The input width must be a multiple of it.");
+}
+
+/// <summary>FOSSIL009: An annotated class that is no module.</summary>
+internal static class ClassNotAModule
+{
+    public const string Id = "FOSSIL009";
+
+    public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Annotated class is not a module",
+        "Class '{0}' is marked [FossilAdapt] but does not derive from torch.nn.Module: adapters belong to modules",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "AttachAdapters walks the modules of a model; a class that is not one of them is never found.");
+
+    public static readonly DiagnosticDescriptor Static = RuleDescriptor.Create(
+        Id,
+        "Annotated class is not a module",
+        "Class '{0}' is marked [FossilAdapt] but is static: adapters belong to modules, which are objects",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "AttachAdapters walks the modules of a model; a class that is not one of them is never found.");
+}
+
+/// <summary>FOSSIL010: An attribute without effect.</summary>
+internal static class NoTargets
+{
+    public const string Id = "FOSSIL010";
+
+    public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Attribute names no target",
+        "[FossilAdapt] on '{0}' names no target: name the fields or properties to adapt, as in [FossilAdapt(\"q_proj\", \"v_proj\")]",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "Only the members that the attribute names are adapted.");
+
+    public static readonly DiagnosticDescriptor EmptyName = RuleDescriptor.Create(
+        Id,
+        "Attribute names no target",
+        "[FossilAdapt] on '{0}' has a target name that is null or empty: name a field or property of the class",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "Only the members that the attribute names are adapted.");
+}
+
+/// <summary>FOSSIL011: A target that is named twice.</summary>
+internal static class DuplicateTarget
+{
+    public const string Id = "FOSSIL011";
+
+    public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Target is named twice",
+        "Target '{1}' of '{0}' is named twice: the settings of the first are used, so remove this one",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "One member has one set of settings. A second name, in the same or in another [FossilAdapt], would be ignored.");
+}
+
+/// <summary>FOSSIL012: An argument that the compiler cannot evaluate.</summary>
+internal static class ArgumentNotConstant
+{
+    public const string Id = "FOSSIL012";
+
+    public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Attribute argument is not a constant",
+        "The argument '{0}' of [FossilAdapt] is not a constant that the generator can use: write a literal, a const or nameof(…)",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "The generator reads the attribute while compiling, so that names and settings must be constants.");
+}
+
+/// <summary>FOSSIL013: A member that generated code cannot read.</summary>
+internal static class TargetNotUsable
+{
+    public const string Id = "FOSSIL013";
+
+    public static readonly DiagnosticDescriptor NotReadable = RuleDescriptor.Create(
+        Id,
+        "Target cannot be read",
+        "'{1}' of '{0}' is a {2}: a target must be a field, or a property with a getter",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "The generated part of the class reads each target as the class itself would.");
+
+    public static readonly DiagnosticDescriptor Inaccessible = RuleDescriptor.Create(
+        Id,
+        "Target cannot be read",
+        "'{1}' is private in the base class '{2}', so the generated part of '{0}' cannot read it: annotate '{2}' instead, or make '{1}' protected",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "The generated part of the class reads each target as the class itself would.");
+
+    public static readonly DiagnosticDescriptor Static = RuleDescriptor.Create(
+        Id,
+        "Target cannot be read",
+        "'{1}' of '{0}' is static: adapters belong to one model, so a target must be an instance field or property",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "The generated part of the class reads each target as the class itself would.");
+}
+
+/// <summary>FOSSIL014: A class that no other file can name.</summary>
+internal static class ClassFileLocal
+{
+    public const string Id = "FOSSIL014";
+
+    public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Annotated class is local to its file",
+        "Class '{0}' is local to its file, so the generated part, which is another file, cannot be added: remove 'file' from the declaration",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "Generated code is a file of its own and cannot name a type with the modifier 'file'.");
+}
+
+/// <summary>FOSSIL015: A setting without effect.</summary>
+internal static class SettingUnused
+{
+    public const string Id = "FOSSIL015";
+
+    public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Setting has no effect on the variant",
+        "{0} has no effect with the variant {1}: remove it, or choose another variant",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Warning,
+        "MiniSize belongs to Mini; Dropout and AllowPadding belong to Balance and Mini.");
+}
+
+/// <summary>FOSSIL016: A mini size below one.</summary>
+internal static class MiniSizeNotPositive
+{
+    public const string Id = "FOSSIL016";
+
+    public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Mini size is not positive",
+        "Mini size {0} is not positive: use 1 or more, and a divisor of the output width",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "The mini size m is the width of the trained shard in the variant Mini, which is tiled along the output.");
+}
+
+/// <summary>FOSSIL018: A dropout that is no probability.</summary>
+internal static class DropoutOutOfRange
+{
+    public const string Id = "FOSSIL018";
+
+    public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Dropout is not a probability below 1",
+        "Dropout {0} is not in the range from 0 to below 1: it is the probability that an element of the input is zeroed while training",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "With a dropout of 1 nothing would be left to learn from.");
+}
+
+/// <summary>FOSSIL019: A variant that does not exist.</summary>
+internal static class UnknownVariant
+{
+    public const string Id = "FOSSIL019";
+
+    public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Variant does not exist",
+        "{0} is no FossilVariant: use Balance, Mini or Bat",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "A cast number is a constant of the enumeration's type without being one of its members.");
+}
