@@ -24,7 +24,9 @@ public sealed class PretrainedTokenizer
         special = [.. definition.AddedTokens.Where(token => token.Special).Select(token => token.Id)];
         encoder = definition.SentencePiece is { } rules ? new SentencePieceEncoder(definition, rules) : new ByteLevelEncoder(definition);
         bytes = new Dictionary<int, byte[]>(encoder.Bytes);
-        foreach (var token in definition.AddedTokens) bytes[token.Id] = Encoding.UTF8.GetBytes(token.Content);
+
+        // Gemma's runs of spaces are added tokens.
+        foreach (var token in definition.AddedTokens) bytes[token.Id] = Encoding.UTF8.GetBytes(definition.SentencePiece is null ? token.Content : token.Content.Replace(SentencePieceRules.Space, ' '));
     }
 
     /// <summary>One more than the largest id.</summary>

@@ -15,7 +15,9 @@ internal static class SentencePieceJson
     /// <exception cref="TokenizerException">It is of a third kind.</exception>
     public static SentencePieceRules? Read(JsonElement root, JsonElement model, string path)
     {
+        // Gemma's cuts at spaces, of which its normalizer leaves none.
         var preTokenizer = root.Optional("pre_tokenizer");
+        if (preTokenizer is { } split && ReplacesSpaces(root, path) && IsSplitAtSpaces(split, path)) preTokenizer = null;
         var isMetaspace = preTokenizer?.Text("type", path) == "Metaspace";
         var byteFallback = model.Flag("byte_fallback", path);
         if (preTokenizer is not null && !isMetaspace)
@@ -102,6 +104,10 @@ internal static class SentencePieceJson
 
         return replaces ? rules : throw new TokenizerException(path, "the decoder does not replace ▁ by a space.");
     }
+
+    private static bool ReplacesSpaces(JsonElement root, string path) => Steps(root.Optional("normalizer"), "normalizers", path).Any(step => step.Text("type", path) == "Replace" && IsReplace(step, " ", Space, path));
+
+    private static bool IsSplitAtSpaces(JsonElement step, string path) => step.Text("type", path) == "Split" && step.Member("pattern", path).Optional("String")?.AsText("String", path) == " ";
 
     private static bool IsReplace(JsonElement step, string from, string to, string path) =>
         step.Member("pattern", path).Optional("String")?.AsText("String", path) == from && step.Text("content", path) == to;
