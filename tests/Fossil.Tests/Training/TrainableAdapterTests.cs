@@ -75,7 +75,7 @@ public sealed class TrainableAdapterTests : IDisposable
             using var adapted = model.AttachAdapters(config);
             var before = Values(adapted);
             new Trainer<TokenBatch>(adapted, model.Loss, Arguments with { OutputDirectory = Path.Combine(folder.FullName, name), MaxSteps = steps }, TinyLanguageModel.Data()).Train(resume: true);
-            Assert.All(before.Zip(Values(adapted)), entry => Assert.NotEqual(entry.First, entry.Second));
+            Assert.NotEqual(before, Values(adapted));
             return Values(adapted);
         }
 
