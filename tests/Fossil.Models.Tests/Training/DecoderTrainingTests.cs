@@ -28,23 +28,15 @@ public sealed class DecoderTrainingTests
         Assert.Equal(model.loss(batch).item<float>(), batch.Loss(model.forward(batch.InputIds)).item<float>(), 1e-5f);
     }
 
-    public static TheoryData<ScalarType, int?, AdapterConfig> Recomputed() => new()
-    {
-        { ScalarType.Float32, null, new FossilConfig { TargetModules = ModuleSelector.AllLinear, ShardSize = 16 } },
-        { ScalarType.BFloat16, null, new FossilConfig { TargetModules = ModuleSelector.AllLinear, ShardSize = 16 } },
-        { ScalarType.Float32, 4, new FossilConfig { TargetModules = ModuleSelector.AllLinear, ShardSize = 16 } },
-        { ScalarType.Float32, null, new VeraConfig { TargetModules = ModuleSelector.AllLinear, Rank = 8, InitWeights = false } },
-        { ScalarType.BFloat16, null, new VeraConfig { TargetModules = ModuleSelector.AllLinear, Rank = 8, InitWeights = false } },
-        { ScalarType.Float32, null, new IA3Config { TargetModules = ModuleSelector.AllLinear } },
-        { ScalarType.BFloat16, null, new IA3Config { TargetModules = ModuleSelector.AllLinear } },
-    };
-
-    [Theory, MemberData(nameof(Recomputed))]
-    public void RecomputedActivationsGiveTheSameGradients(ScalarType dtype, int? window, AdapterConfig config)
+    [Theory]
+    [InlineData(ScalarType.Float32, null)]
+    [InlineData(ScalarType.BFloat16, null)]
+    [InlineData(ScalarType.Float32, 4)]
+    public void RecomputedActivationsGiveTheSameGradients(ScalarType dtype, int? window)
     {
         using var scope = NewDisposeScope();
         using var model = TinyModels.Create(TinyModels.Config with { SlidingWindow = window }, dtype: dtype);
-        using var adapted = model.AttachAdapters(config);
+        using var adapted = model.AttachAdapters(new FossilConfig { TargetModules = ModuleSelector.AllLinear, ShardSize = 16 });
         using var batch = Data.GetBatch([0, 3, 5]);
         model.train();
         var gradients = new[] { false, true }.Select(recompute =>
@@ -59,7 +51,7 @@ public sealed class DecoderTrainingTests
             }).ToList();
         }).ToList();
 
-        Assert.Equal(config is VeraConfig ? 28 : 14, gradients[0].Count);
+        Assert.Equal(14, gradients[0].Count);
         Assert.All(gradients[0].Zip(gradients[1]), pair => Assert.True(pair.First.gradient.equal(pair.Second.gradient).all().item<bool>(), pair.First.Name));
         Assert.Contains(gradients[0], entry => entry.gradient.abs().max().item<float>() > 0);
     }
