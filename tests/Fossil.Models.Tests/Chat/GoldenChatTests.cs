@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Fossil.Models.Chat;
-using Fossil.Models.Tokenizers;
 
 namespace Fossil.Models.Tests.Chat;
 

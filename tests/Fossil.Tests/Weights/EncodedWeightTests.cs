@@ -1,6 +1,5 @@
 using Fossil.TestData;
 using Fossil.Tests.Adapters;
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
