@@ -86,36 +86,55 @@ internal sealed partial class HubCache
         }
     }
 
-    /// <summary>Makes a content a file of a commit. Where links are not possible it is copied.</summary>
+    /// <summary>A file of a commit that is there in full; null where it is not, was cut short, or leads to another content.</summary>
+    public string? FindWhole(HubFile file, string fileName)
+    {
+        if (FindFile(file.Commit, fileName) is not { } path || !file.HasSize(path)) return null;
+        return new FileInfo(path).LinkTarget is { } target && file is { IsHubs: true, Hash: { } hash } && Path.GetFileName(target) != hash ? null : path;
+    }
+
+    /// <summary>The files of that name in all commits that are no links.</summary>
+    public IEnumerable<string> CopiesOf(string fileName) =>
+        Directory.Exists(Path.Combine(root, "snapshots"))
+            ? Directory.EnumerateDirectories(Path.Combine(root, "snapshots")).Select(commit => Path.Combine(commit, fileName)).Where(path => new FileInfo(path) is { Exists: true, LinkTarget: null })
+            : [];
+
+    /// <summary>Makes a copy of another commit's file a file of a commit.</summary>
     /// <returns>The file.</returns>
-    public string Link(string commit, string fileName, string etag)
+    public string Copy(string source, string commit, string fileName)
+    {
+        var path = Path.Combine(Snapshot(commit), fileName);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        AtomicFile.Write(path, stream =>
+        {
+            using var content = File.OpenRead(source);
+            content.CopyTo(stream);
+        });
+        return path;
+    }
+
+    /// <summary>Makes a content a file of a commit: by a link, or, where links are not possible, by moving it there, so that it lies on the disk once.</summary>
+    /// <returns>The file.</returns>
+    public string Link(string commit, string fileName, string hash)
     {
         var path = Path.Combine(Snapshot(commit), fileName);
         var folder = Path.GetDirectoryName(path)!;
         Directory.CreateDirectory(folder);
-        var target = Path.GetRelativePath(folder, Blob(etag));
-        var existing = new FileInfo(path);
-        if (existing.Exists && (existing.LinkTarget is null || existing.LinkTarget == target)) return path;
         var temporary = Path.Combine(folder, HiddenName.New(Path.GetFileName(path)));
         try
         {
-            File.CreateSymbolicLink(temporary, target);
+            FileOperations.CreateLink(temporary, Path.GetRelativePath(folder, Blob(hash)));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            AtomicFile.Write(path, stream =>
-            {
-                using var blob = File.OpenRead(Blob(etag));
-                blob.CopyTo(stream);
-            });
-            return path;
+            temporary = Blob(hash);
         }
 
         try
         {
             FileOperations.Move(temporary, path);
         }
-        catch
+        catch when (temporary != Blob(hash))
         {
             FileOperations.DeleteLeftover(temporary);
             throw;

@@ -1,6 +1,4 @@
 using System.Net;
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using Fossil.Models.Tokenizers;
 using Fossil.Serialization;
@@ -10,7 +8,7 @@ namespace Fossil.Models.Hub;
 /// <summary>How far the fetching of a file is.</summary>
 /// <param name="FileName">The file.</param>
 /// <param name="BytesDone">Bytes that are there.</param>
-/// <param name="BytesTotal">All bytes.</param>
+/// <param name="BytesTotal">All bytes; 0 where the server does not say how many there are.</param>
 public readonly record struct HubProgress(string FileName, long BytesDone, long BytesTotal);
 
 /// <summary>
@@ -21,8 +19,6 @@ public sealed class HubClient : IDisposable
 {
     private const string Weights = "model.safetensors";
     private const string WeightsIndex = "model.safetensors.index.json";
-    private const int SmallETag = 40;
-    private const int LargeETag = 64;
 
     private readonly HubOptions options;
     private readonly HubConnection connection;
@@ -48,7 +44,7 @@ public sealed class HubClient : IDisposable
         HubCache.CheckRevision(revision);
         if (options.IsOffline) return CompleteSnapshot(cache, modelId, revision);
         string commit;
-        IReadOnlyList<string> files;
+        IReadOnlyList<(string Name, long? Size)> files;
         try
         {
             (commit, files) = await connection.ListAsync(modelId, revision, cancellationToken).ConfigureAwait(false);
@@ -59,8 +55,9 @@ public sealed class HubClient : IDisposable
             return snapshot;
         }
 
-        CheckWeights(modelId, files);
-        foreach (var file in Needed(files)) await DownloadFileAsync(modelId, file, commit, progress, cancellationToken).ConfigureAwait(false);
+        var names = files.Select(file => file.Name).ToArray();
+        CheckWeights(modelId, names);
+        foreach (var file in Needed(names)) await DownloadListedAsync(cache, modelId, commit, file, files.First(listed => listed.Name == file).Size, progress, cancellationToken).ConfigureAwait(false);
         try
         {
             cache.SetCommit(revision, commit);
@@ -85,29 +82,21 @@ public sealed class HubClient : IDisposable
         var cache = new HubCache(options.CacheFolder, modelId);
         HubCache.CheckFileName(fileName);
         var known = cache.FindCommit(HubCache.CheckRevision(revision)) is { } last ? cache.FindFile(last, fileName) : null;
-
-        // A commit does not change, so what is there of it needs no question.
-        if (known is not null && (options.IsOffline || HubCache.IsCommit(revision))) return known;
-        if (options.IsOffline) throw OfflineError($"'{fileName}' of {modelId}, revision '{revision}'");
+        if (options.IsOffline) return known ?? throw OfflineError($"'{fileName}' of {modelId}, revision '{revision}'");
         HubFile file;
         try
         {
             file = await connection.DescribeAsync(modelId, revision, fileName, cancellationToken).ConfigureAwait(false);
         }
-        catch (HubException exception) when (exception.Error is HubError.ConnectionFailed && known is not null)
+        catch (HubException exception) when (known is not null && (exception.Error is HubError.ConnectionFailed || HubCache.IsCommit(revision)))
         {
+            // A commit does not change, so what is there of it is right whatever the hub says.
             return known;
         }
 
         try
         {
-            if (!File.Exists(cache.Blob(file.ETag)))
-            {
-                using var held = await cache.LockAsync(file.ETag, cancellationToken).ConfigureAwait(false);
-                if (!File.Exists(cache.Blob(file.ETag))) await FetchAsync(cache, file, fileName, progress, cancellationToken).ConfigureAwait(false);
-            }
-
-            var path = cache.Link(file.Commit, fileName, file.ETag);
+            var path = await BringAsync(cache, file, fileName, progress, cancellationToken).ConfigureAwait(false);
             cache.SetCommit(revision, file.Commit);
             return path;
         }
@@ -119,6 +108,29 @@ public sealed class HubClient : IDisposable
 
     /// <summary>Closes the connections.</summary>
     public void Dispose() => connection.Dispose();
+
+    /// <summary>A file of a list: what is there with the size that the list says is not asked for again.</summary>
+    private async Task DownloadListedAsync(HubCache cache, string modelId, string commit, string fileName, long? size, IProgress<HubProgress>? progress, CancellationToken cancellationToken)
+    {
+        if (size is not null && cache.FindFile(commit, fileName) is { } known && HubFile.SizeOf(known) == size) return;
+        await DownloadFileAsync(modelId, fileName, commit, progress, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Brings a file into the snapshot of its commit: nothing is fetched that is there in full, and one at a time does it.</summary>
+    private async Task<string> BringAsync(HubCache cache, HubFile file, string fileName, IProgress<HubProgress>? progress, CancellationToken cancellationToken)
+    {
+        if (cache.FindWhole(file, fileName) is { } there) return there;
+        using var held = await cache.LockAsync(file.ArrivalName(fileName), cancellationToken).ConfigureAwait(false);
+        if (cache.FindWhole(file, fileName) is { } meanwhile) return meanwhile;
+        if (file.Hash is { } hash && File.Exists(cache.Blob(hash)) && file.HasSize(cache.Blob(hash))) return cache.Link(file.Commit, fileName, hash);
+        foreach (var copy in cache.CopiesOf(fileName))
+        {
+            // Without links an earlier commit's file is where its content is.
+            if (file.Size is not null && file.HasSize(copy) && await file.HasHashAsync(copy, cancellationToken).ConfigureAwait(false)) return cache.Copy(copy, file.Commit, fileName);
+        }
+
+        return cache.Link(file.Commit, fileName, await FetchAsync(cache, file, fileName, progress, cancellationToken).ConfigureAwait(false));
+    }
 
     private static IEnumerable<string> Needed(IReadOnlyList<string> files)
     {
@@ -162,31 +174,38 @@ public sealed class HubClient : IDisposable
         }
     }
 
-    private async Task FetchAsync(HubCache cache, HubFile file, string fileName, IProgress<HubProgress>? progress, CancellationToken cancellationToken)
+    /// <summary>Fetches a content.</summary>
+    /// <returns>The hash by which it is kept: the one that the hub names, or, where a proxy names none, that of what arrived.</returns>
+    private async Task<string> FetchAsync(HubCache cache, HubFile file, string fileName, IProgress<HubProgress>? progress, CancellationToken cancellationToken)
     {
-        var incomplete = cache.IncompleteBlob(file.ETag);
+        var incomplete = cache.IncompleteBlob(file.ArrivalName(fileName));
         Directory.CreateDirectory(Path.GetDirectoryName(incomplete)!);
         var wasResumed = File.Exists(incomplete);
+        string? hash;
         while (true)
         {
             await connection.RetryAsync(() => ReceiveAsync(file, fileName, incomplete, progress, cancellationToken), cancellationToken).ConfigureAwait(false);
-            if (await HasETagAsync(incomplete, file, cancellationToken).ConfigureAwait(false)) break;
+            hash = await file.HasHashAsync(incomplete, cancellationToken).ConfigureAwait(false) ? file.Hash : null;
+            if (hash is not null || file.Hash is null || !file.IsHubs) break;
 
             // What another process or an older version left may be wrong; what arrived just now should not be.
             File.Delete(incomplete);
-            if (!wasResumed) throw new HubException(HubError.ChecksumMismatch, $"What arrived as '{fileName}' is not what the hub says it is (its hash is not {file.ETag}). It was deleted; try again, and if it happens again, something between here and {options.Endpoint.WithoutSecrets()} changes files.");
+            if (!wasResumed) throw new HubException(HubError.ChecksumMismatch, $"What arrived as '{fileName}' is not what the hub says it is (its hash is not {file.Hash}). It was deleted; try again, and if it happens again, something between here and {options.Endpoint.WithoutSecrets()} changes files.");
             wasResumed = false;
         }
 
+        hash ??= await HubFile.Sha256Async(incomplete, cancellationToken).ConfigureAwait(false);
+
         // Where a file system knows no locks, another process may have put the same content there.
-        File.Move(incomplete, cache.Blob(file.ETag), overwrite: true);
+        File.Move(incomplete, cache.Blob(hash), overwrite: true);
+        return hash;
     }
 
     private async Task<bool> ReceiveAsync(HubFile file, string fileName, string incomplete, IProgress<HubProgress>? progress, CancellationToken cancellationToken)
     {
         await using var output = new FileStream(incomplete, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
-        if (output.Length > file.Size) output.SetLength(0);
-        if (output.Length < file.Size)
+        if (file.Size is null || output.Length > file.Size) output.SetLength(0);
+        if (file.Size is null || output.Length < file.Size)
         {
             output.Position = output.Length;
             using var response = await connection.OpenAsync(file.Location, output.Length, cancellationToken).ConfigureAwait(false);
@@ -215,23 +234,10 @@ public sealed class HubClient : IDisposable
             if (count == 0) break;
             if (output.Length + count > file.Size) throw new HubException(HubError.InvalidResponse, $"More arrives of '{fileName}' than the {file.Size} bytes that the hub says it has.");
             await output.WriteAsync(buffer.AsMemory(0, count), cancellationToken).ConfigureAwait(false);
-            progress?.Report(new HubProgress(fileName, output.Position, file.Size));
+            progress?.Report(new HubProgress(fileName, output.Position, file.Size ?? 0));
         }
 
         if (output.Length < file.Size) throw new HttpRequestException($"The connection ended after {output.Length} of {file.Size} bytes of '{fileName}'.");
-    }
-
-    private static async Task<bool> HasETagAsync(string path, HubFile file, CancellationToken cancellationToken)
-    {
-        if (file.ETag.Length is not (SmallETag or LargeETag)) return new FileInfo(path).Length == file.Size;
-        await using var stream = File.OpenRead(path);
-        using var hash = IncrementalHash.CreateHash(file.ETag.Length == LargeETag ? HashAlgorithmName.SHA256 : HashAlgorithmName.SHA1);
-
-        // Git hashes a header before the content.
-        if (file.ETag.Length == SmallETag) hash.AppendData(Encoding.ASCII.GetBytes($"blob {stream.Length}\0"));
-        var buffer = new byte[1 << 18];
-        while (await stream.ReadAsync(buffer, cancellationToken).ConfigureAwait(false) is > 0 and var count) hash.AppendData(buffer, 0, count);
-        return Convert.ToHexStringLower(hash.GetHashAndReset()) == file.ETag.ToLowerInvariant();
     }
 
     private static bool IsDiskError(Exception exception) => exception is IOException or UnauthorizedAccessException or AtomicWriteException;

@@ -4,13 +4,6 @@ using System.Text.Json;
 
 namespace Fossil.Models.Hub;
 
-/// <summary>What the hub says about a file.</summary>
-/// <param name="Commit">The commit that the revision is.</param>
-/// <param name="ETag">The hash of the content: SHA-256 of large files, git's hash of others.</param>
-/// <param name="Size">Bytes.</param>
-/// <param name="Location">Where the content is.</param>
-internal sealed record HubFile(string Commit, string ETag, long Size, Uri Location);
-
 /// <summary>Requests to the hub: redirects, tokens, retries and errors.</summary>
 internal sealed class HubConnection : IDisposable
 {
@@ -33,15 +26,16 @@ internal sealed class HubConnection : IDisposable
         {
             Timeout = System.Threading.Timeout.InfiniteTimeSpan,
         };
+        client.DefaultRequestHeaders.AcceptEncoding.Add(new StringWithQualityHeaderValue("identity"));
         client.DefaultRequestHeaders.UserAgent.Add(new ProductInfoHeaderValue("Fossil.Gen", typeof(HubConnection).Assembly.GetName().Version?.ToString(3) ?? "0"));
     }
 
-    /// <summary>The files of a revision.</summary>
-    public Task<(string Commit, IReadOnlyList<string> Files)> ListAsync(string modelId, string revision, CancellationToken cancellationToken) =>
-        RetryAsync<(string, IReadOnlyList<string>)>(
+    /// <summary>The files of a revision, with their sizes where the hub says them.</summary>
+    public Task<(string Commit, IReadOnlyList<(string Name, long? Size)> Files)> ListAsync(string modelId, string revision, CancellationToken cancellationToken) =>
+        RetryAsync<(string, IReadOnlyList<(string, long?)>)>(
             async () =>
             {
-                using var response = await SendAsync(HttpMethod.Get, Address($"api/models/{modelId}/revision/{Uri.EscapeDataString(revision)}"), null, cancellationToken).ConfigureAwait(false);
+                using var response = await SendAsync(HttpMethod.Get, Address($"api/models/{modelId}/revision/{Uri.EscapeDataString(revision)}?blobs=true"), null, cancellationToken).ConfigureAwait(false);
                 CheckStatus(response, modelId, revision, null);
                 using var timeout = TimeoutOf(cancellationToken);
                 await using var stream = await response.Content.ReadAsStreamAsync(timeout.Token).ConfigureAwait(false);
@@ -49,7 +43,7 @@ internal sealed class HubConnection : IDisposable
                 {
                     using var document = JsonDocument.Parse(await ReadAtMostAsync(stream, MostListBytes, timeout.Token).ConfigureAwait(false));
                     var commit = document.RootElement.GetProperty("sha").GetString();
-                    var files = document.RootElement.GetProperty("siblings").EnumerateArray().Select(file => file.GetProperty("rfilename").GetString()!).ToArray();
+                    var files = document.RootElement.GetProperty("siblings").EnumerateArray().Select(file => (file.GetProperty("rfilename").GetString()!, SizeOf(file))).ToArray();
                     return HubCache.IsCommit(commit ?? string.Empty) ? (commit!, files) : throw Senseless($"its list of the files of {modelId} names no commit");
                 }
                 catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException)
@@ -60,35 +54,72 @@ internal sealed class HubConnection : IDisposable
             cancellationToken);
 
     /// <summary>What the hub says about a file, without fetching it.</summary>
-    public Task<HubFile> DescribeAsync(string modelId, string revision, string fileName, CancellationToken cancellationToken) =>
-        RetryAsync(
-            async () =>
+    public async Task<HubFile> DescribeAsync(string modelId, string revision, string fileName, CancellationToken cancellationToken)
+    {
+        var path = string.Join('/', fileName.Split('/').Select(Uri.EscapeDataString));
+        var first = Address($"{modelId}/resolve/{Uri.EscapeDataString(revision)}/{path}");
+        var (file, commit) = await RetryAsync(() => DescribeAsync(first, modelId, revision, fileName, cancellationToken), cancellationToken).ConfigureAwait(false);
+        return file with { Commit = commit ?? (HubCache.IsCommit(revision) ? revision : await FindCommitAsync(modelId, revision, fileName, cancellationToken).ConfigureAwait(false)) };
+    }
+
+    // A mirror redirects to another host, a renamed model to its new name. Such an answer has headers of its own; the file's are with the last one, or, where
+    // the content of a large file lies elsewhere, on the hub's redirect to it (X-Linked-…).
+    private async Task<(HubFile File, string? Commit)> DescribeAsync(Uri address, string modelId, string revision, string fileName, CancellationToken cancellationToken)
+    {
+        string? commit = null;
+        var method = HttpMethod.Head;
+        for (var redirects = 0; ; redirects++)
+        {
+            using var response = await SendAsync(method, address, null, cancellationToken, follow: false).ConfigureAwait(false);
+            if (method == HttpMethod.Head && response.StatusCode is HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented)
             {
-                var path = string.Join('/', fileName.Split('/').Select(Uri.EscapeDataString));
-                var address = Address($"{modelId}/resolve/{Uri.EscapeDataString(revision)}/{path}");
-                for (var redirects = 0; ; redirects++)
-                {
-                    using var response = await SendAsync(HttpMethod.Head, address, null, cancellationToken, follow: false).ConfigureAwait(false);
-                    CheckStatus(response, modelId, revision, fileName, allowRedirect: true);
-                    var location = Redirect(response, address);
+                method = HttpMethod.Get;
+                continue;
+            }
 
-                    // A renamed model is a redirect on the hub itself; the content of a large file one to elsewhere, with all that is asked here.
-                    if (location is not null && Header(response, "X-Linked-Etag") is null && redirects < MostRedirects && IsSameHost(location))
-                    {
-                        address = location;
-                        continue;
-                    }
+            CheckStatus(response, modelId, revision, fileName, allowRedirect: true);
+            var named = Header(response, "X-Repo-Commit");
+            if (named is not null && !HubCache.IsCommit(named)) throw Senseless($"it names no commit for {fileName}");
+            commit ??= named;
+            var linked = Header(response, "X-Linked-Etag");
+            var location = Redirect(response, address);
+            if (location is not null && linked is null)
+            {
+                if (redirects >= MostRedirects) throw Senseless($"it redirects more than {MostRedirects} times");
+                address = location;
+                continue;
+            }
 
-                    var etag = (Header(response, "X-Linked-Etag") ?? Header(response, "ETag"))?.Replace("W/", string.Empty, StringComparison.Ordinal).Trim('"');
-                    var commit = Header(response, "X-Repo-Commit");
-                    var size = Header(response, "X-Linked-Size") ?? Header(response, "Content-Length");
-                    if (commit is null || !HubCache.IsCommit(commit)) throw Senseless($"it names no commit for {fileName}");
-                    if (etag is null || etag.Length is 0 or > 128 || !etag.All(char.IsAsciiLetterOrDigit)) throw Senseless($"it names no hash for {fileName}");
-                    if (!long.TryParse(size, out var bytes) || bytes < 0) throw Senseless($"it names no size for {fileName}");
-                    return new HubFile(commit, etag, bytes, location ?? address);
-                }
-            },
-            cancellationToken);
+            if (location is null && !response.IsSuccessStatusCode) throw Senseless($"it redirects {fileName} nowhere (status {(int)response.StatusCode})");
+            var isHubs = linked is not null || named is not null;
+            return (new HubFile(string.Empty, HashOf(linked ?? Header(response, "ETag"), fileName), isHubs, SizeOf(response), location ?? address), commit);
+        }
+    }
+
+    // A proxy may keep the hub's headers to itself.
+    private async Task<string> FindCommitAsync(string modelId, string revision, string fileName, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await ListAsync(modelId, revision, cancellationToken).ConfigureAwait(false)).Commit;
+        }
+        catch (HubException exception) when (exception.Error is HubError.RepositoryNotFound or HubError.InvalidResponse or HubError.RevisionNotFound)
+        {
+            throw Senseless($"it names no commit for {fileName}, neither with the file nor in a list of the files", exception);
+        }
+    }
+
+    private static string? HashOf(string? etag, string fileName)
+    {
+        var bare = etag?.Replace("W/", string.Empty, StringComparison.Ordinal).Trim('"').ToLowerInvariant();
+        if (bare is null || HubFile.IsHash(bare)) return bare;
+        return bare.AsSpan().IndexOfAny('/', '\\') < 0 ? null : throw Senseless($"it names no hash for {fileName}");
+    }
+
+    // Zero is what servers say that do not know; an empty file arrives as one all the same.
+    private static long? SizeOf(HttpResponseMessage response) => long.TryParse(Header(response, "X-Linked-Size") ?? Header(response, "Content-Length"), out var bytes) && bytes > 0 ? bytes : null;
+
+    private static long? SizeOf(JsonElement file) => file.TryGetProperty("size", out var size) && size.ValueKind == JsonValueKind.Number && size.TryGetInt64(out var bytes) && bytes >= 0 ? bytes : null;
 
     /// <summary>The content from a byte on. The answer may begin at the first byte all the same, with status 200.</summary>
     public async Task<HttpResponseMessage> OpenAsync(Uri location, long from, CancellationToken cancellationToken)

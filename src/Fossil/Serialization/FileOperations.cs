@@ -77,6 +77,13 @@ internal static class FileOperations
         UnixFolder.Flush(folder);
     }
 
+    /// <summary>Creates a symbolic link, which not every file system and user can.</summary>
+    public static void CreateLink(string path, string target)
+    {
+        Announce($"link {path}");
+        File.CreateSymbolicLink(path, target);
+    }
+
     /// <summary>Renames a file, over one that has the name, or a folder, where none has it.</summary>
     public static void Move(string from, string to)
     {
