@@ -1,3 +1,4 @@
+using Fossil.Models.Checkpoints.Quantised;
 using Fossil.Models.Gguf;
 using Fossil.Models.Hub;
 using static TorchSharp.torch;
@@ -11,8 +12,16 @@ internal static class CausalLMLoader
     public static CausalLM FromPretrained(string folder, IReadOnlyList<CausalLMFamily> families, ScalarType? dtype, Device? device)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        using var tensors = HuggingFaceFolder.Open(folder, json => CausalLMFamily.Read(json, families), out var config);
-        return Load(config, tensors, dtype, device);
+        QuantisationConfig? quantisation = null;
+        using var files = HuggingFaceFolder.Open(
+            folder,
+            json =>
+            {
+                quantisation = QuantisationConfig.Read(json);
+                return CausalLMFamily.Read(json, families);
+            },
+            out var config);
+        return Load(config, new QuantisedTensors(files, quantisation!), dtype, device);
     }
 
     /// <summary>From a GGUF file.</summary>
@@ -35,7 +44,7 @@ internal static class CausalLMLoader
     public static async Task<CausalLM> FromHubAsync(string modelId, IReadOnlyList<CausalLMFamily> families, ScalarType? dtype, Device? device, string revision, HubOptions? options, IProgress<HubProgress>? progress, string? fileName, CancellationToken cancellationToken)
     {
         using var client = new HubClient(options);
-        if (fileName is not null) return FromGguf(await client.DownloadFileAsync(modelId, fileName, revision, progress, cancellationToken).ConfigureAwait(false), families, dtype, device);
+        if (fileName is not null) return FromGguf(await client.DownloadGgufAsync(modelId, fileName, revision, progress, cancellationToken).ConfigureAwait(false), families, dtype, device);
         return FromPretrained(await client.DownloadModelAsync(modelId, revision, progress, cancellationToken).ConfigureAwait(false), families, dtype, device);
     }
 

@@ -61,6 +61,28 @@ internal sealed class HuggingFaceFolder : ITensorSource, IDisposable
         }
     }
 
+    /// <summary>Whether there is a tensor of that name.</summary>
+    public bool Contains(string name) => fileOf.ContainsKey(name);
+
+    /// <summary>What the file's header says about a tensor that is there.</summary>
+    public SafetensorInfo InfoOf(string name) => fileOf[name].GetInfo(name);
+
+    /// <summary>Loads a tensor that is there, which the caller (or the surrounding dispose scope) owns.</summary>
+    public Tensor Load(string name, ScalarType dtype) => fileOf[name].Load(name, dtype);
+
+    /// <summary>The bytes of a tensor that is there, as they are in the file.</summary>
+    public byte[] ReadBytes(string name)
+    {
+        var bytes = new byte[InfoOf(name).ByteCount];
+        var done = 0;
+        fileOf[name].ReadBytes(name, piece =>
+        {
+            piece.CopyTo(bytes.AsSpan(done));
+            done += piece.Length;
+        });
+        return bytes;
+    }
+
     /// <inheritdoc/>
     public IReadOnlyList<long> ShapeOf(string name) => fileOf[name].GetInfo(name).Shape;
 

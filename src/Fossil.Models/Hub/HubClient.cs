@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using Fossil.Models.Gguf;
 using Fossil.Models.Tokenizers;
 using Fossil.Serialization;
 
@@ -104,6 +105,22 @@ public sealed class HubClient : IDisposable
         {
             throw NotWritable(exception);
         }
+    }
+
+    /// <summary>Fetches a GGUF file of a model; where it is one of several (<c>NAME-00001-of-00003.gguf</c>), the others too.</summary>
+    /// <inheritdoc cref="DownloadFileAsync" path="/param"/>
+    /// <returns>The file's path in the cache.</returns>
+    /// <exception cref="HubException">A file could not be fetched; <see cref="HubException.Error"/> says why.</exception>
+    public async Task<string> DownloadGgufAsync(string modelId, string fileName, string revision = "main", IProgress<HubProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        var path = await DownloadFileAsync(modelId, fileName, revision, progress, cancellationToken).ConfigureAwait(false);
+        var name = fileName[(fileName.LastIndexOf('/') + 1)..];
+        foreach (var part in GgufSplit.PartNames(name).Where(part => part != name))
+        {
+            await DownloadFileAsync(modelId, fileName[..^name.Length] + part, revision, progress, cancellationToken).ConfigureAwait(false);
+        }
+
+        return path;
     }
 
     /// <summary>Closes the connections.</summary>

@@ -111,7 +111,7 @@ public sealed class GoldenAdapterTests
     }
 
     /// <summary>Methods of the LoRA family start from random values: PEFT's.</summary>
-    private static void SetInitialValues(AdaptedModel adapted, SafetensorsFile reference)
+    internal static void SetInitialValues(AdaptedModel adapted, SafetensorsFile reference)
     {
         const string prefix = "initial.base_model.model.";
         using var noGrad = no_grad();

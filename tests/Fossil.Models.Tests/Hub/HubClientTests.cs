@@ -78,6 +78,15 @@ public sealed partial class HubClientTests : IDisposable
         Assert.Contains("pytorch_model.bin", (await Assert.ThrowsAsync<HubException>(() => LlamaForCausalLM.FromHubAsync(FakeHub.Model, options: options))).Message, StringComparison.Ordinal);
     }
 
+    [SkippableFact]
+    public async Task A_model_in_several_GGUF_files_loads_by_the_name_of_one()
+    {
+        foreach (var part in GoldenQuantisedCases.SplitFiles()) hub.Files["f32/" + Path.GetFileName(part)] = File.ReadAllBytes(part);
+        using var loaded = await LlamaForCausalLM.FromHubAsync(FakeHub.Model, options: options, fileName: "f32/" + Path.GetFileName(GoldenQuantisedCases.SplitFiles()[1]));
+        Assert.False(loaded.Config.TieWordEmbeddings);
+        Assert.Equal(3, hub.CountOf("cdn GET"));
+    }
+
     [Fact]
     public async Task The_token_goes_to_the_hub_and_not_to_where_it_redirects()
     {
