@@ -75,7 +75,7 @@ internal sealed class RotaryEmbedding(RopeParameters rope, int size) : IDisposab
         var half = outer(arange(Scalars.Zero, Scalars.Of(length), Scalars.One, dtype: float32, device: device), frequencies);
         var angles = torch.cat([half, half], dim: -1);
         var (newCos, newSin) = (angles.cos(), angles.sin());
-        if (rope.Scaling != 1) (newCos, newSin) = (newCos.mul(rope.Scaling), newSin.mul(rope.Scaling));
+        if (rope.Scaling != 1) (newCos, newSin) = (newCos.mul(Scalars.Of(rope.Scaling)), newSin.mul(Scalars.Of(rope.Scaling)));
         Dispose();
         (key, cos, sin) = (lengthKey, newCos.DetachFromDisposeScope(), newSin.DetachFromDisposeScope());
     }

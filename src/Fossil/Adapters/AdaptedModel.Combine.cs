@@ -47,7 +47,7 @@ public sealed partial class AdaptedModel
                         else throw new AdapterCombinationException($"The '{name.Kind}' of '{parts[i].Name}' on '{layer.Target.Path}' has shape ({string.Join(", ", own.shape)}), which does not add up with ({string.Join(", ", parameter.shape)}).");
                     }
 
-                    if (missing != 0) parameter.add_(Scalars.Of(missing));
+                    if (missing != 0) parameter.add_(Scalars.Of(missing), Scalars.One);
                 }
             }
         });

@@ -1,3 +1,4 @@
+using Fossil.Concurrency;
 using Fossil.Serialization;
 using static TorchSharp.torch;
 
@@ -34,7 +35,7 @@ internal sealed class BitsAndBytes8Bit : QuantisedWeight
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var values = Folder.Load(Name, ScalarType.Float32);
-        values.mul_((Folder.Load(rowScales, ScalarType.Float32) / 127).unsqueeze(1));
+        values.mul_((Folder.Load(rowScales, ScalarType.Float32).div(Scalars.Of(127f))).unsqueeze(1));
         destination.copy_(values);
     }
 }
