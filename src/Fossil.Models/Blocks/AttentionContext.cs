@@ -20,6 +20,9 @@ internal readonly record struct DecoderInput(Tensor Ids, Tensor? AttentionMask =
 /// <param name="Cache">Keys and values of earlier tokens.</param>
 internal sealed record AttentionContext(Tensor Cos, Tensor Sin, Tensor? Mask, Tensor? WindowMask, Tensor? Starts, KeyValueCache? Cache)
 {
+    /// <summary>The same for a layer without positions: angles of 0, which rotate nothing, so that such a layer takes the way of all others. The tables belong to the current dispose scope.</summary>
+    public AttentionContext WithoutPositions() => this with { Cos = ones_like(Cos), Sin = zeros_like(Sin) };
+
     /// <summary>The tensors, for a layer that is computed again.</summary>
     public Tensor?[] Tensors => [Cos, Sin, Mask, WindowMask, Starts];
 

@@ -38,12 +38,16 @@ internal sealed class ModelConfigReader
         Text(root, name) is { } stated && stated != value ? throw Error($"has {name} \"{stated}\"; this decoder does {value}") : this;
 
     /// <summary>A list of one string a layer, such as <c>layer_types</c>; null where the field is no list.</summary>
-    public string[]? PerLayer(string name, int layers)
+    public string[]? PerLayer(string name, int layers) => Layers(name, layers)?.Select(t => t.ValueKind == JsonValueKind.String ? t.GetString()! : throw Error("has a layer type that is no string")).ToArray();
+
+    /// <summary>A list of 0 or 1 a layer, such as <c>no_rope_layers</c>; null where the field is no list.</summary>
+    public bool[]? FlagPerLayer(string name, int layers) => Layers(name, layers)?.Select(flag => flag.ValueKind switch
     {
-        if (!root.TryGetProperty(name, out var list) || list.ValueKind != JsonValueKind.Array) return null;
-        if (list.GetArrayLength() != layers) throw Error($"has {list.GetArrayLength()} {name} for {layers} layers");
-        return [.. list.EnumerateArray().Select(t => t.ValueKind == JsonValueKind.String ? t.GetString()! : throw Error("has a layer type that is no string"))];
-    }
+        JsonValueKind.True => true,
+        JsonValueKind.False => false,
+        JsonValueKind.Number when flag.TryGetInt64(out var value) && value is (0 or 1) => value == 1,
+        _ => throw Error($"has {flag} in {name}, which is neither 0 nor 1"),
+    }).ToArray();
 
     /// <summary>All fields.</summary>
     public JsonObject Fields() => JsonObject.Create(root)!;
@@ -114,6 +118,12 @@ internal sealed class ModelConfigReader
     {
         if (!section.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return null;
         return value.ValueKind == JsonValueKind.String ? value.GetString() : throw Error($"has {name} {value}, which is no string");
+    }
+
+    private JsonElement[]? Layers(string name, int layers)
+    {
+        if (!root.TryGetProperty(name, out var list) || list.ValueKind != JsonValueKind.Array) return null;
+        return list.GetArrayLength() == layers ? [.. list.EnumerateArray()] : throw Error($"has {list.GetArrayLength()} {name} for {layers} layers");
     }
 
     public CheckpointException Error(string problem) => new($"{path} {problem}.");
