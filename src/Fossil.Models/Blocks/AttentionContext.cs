@@ -18,30 +18,33 @@ internal readonly record struct DecoderInput(Tensor Ids, Tensor? AttentionMask =
 /// <param name="WindowMask">The same for layers with a sliding window.</param>
 /// <param name="Starts">Where packed examples begin, (batch, tokens); null where nothing is packed. Heeded where there is no mask, which has it in it.</param>
 /// <param name="Cache">Keys and values of earlier tokens.</param>
-internal sealed record AttentionContext(Tensor Cos, Tensor Sin, Tensor? Mask, Tensor? WindowMask, Tensor? Starts, KeyValueCache? Cache)
+/// <param name="WindowCos">cos of the angles of layers with a sliding window; null where they are those of all.</param>
+/// <param name="WindowSin">sin of the same.</param>
+internal sealed record AttentionContext(Tensor Cos, Tensor Sin, Tensor? Mask, Tensor? WindowMask, Tensor? Starts, KeyValueCache? Cache, Tensor? WindowCos = null, Tensor? WindowSin = null)
 {
     /// <summary>The same for a layer without positions: angles of 0, which rotate nothing, so that such a layer takes the way of all others. The tables belong to the current dispose scope.</summary>
     public AttentionContext WithoutPositions() => this with { Cos = ones_like(Cos), Sin = zeros_like(Sin) };
 
     /// <summary>The tensors, for a layer that is computed again.</summary>
-    public Tensor?[] Tensors => [Cos, Sin, Mask, WindowMask, Starts];
+    public Tensor?[] Tensors => [Cos, Sin, Mask, WindowMask, Starts, WindowCos, WindowSin];
 
     /// <summary>The context of <see cref="Tensors"/>, without a cache.</summary>
-    public static AttentionContext Of(IReadOnlyList<Tensor?> tensors) => new(tensors[0]!, tensors[1]!, tensors[2], tensors[3], tensors[4], Cache: null);
+    public static AttentionContext Of(IReadOnlyList<Tensor?> tensors) => new(tensors[0]!, tensors[1]!, tensors[2], tensors[3], tensors[4], Cache: null, tensors[5], tensors[6]);
 
     /// <summary>The context of a forward pass.</summary>
     /// <param name="config">The architecture.</param>
     /// <param name="rotary">The angles.</param>
     /// <param name="x">Embedded tokens (batch, tokens, hidden_size): gives dtype and device.</param>
     /// <param name="input">The tokens.</param>
-    public static AttentionContext Create(CausalLMConfig config, RotaryEmbedding rotary, Tensor x, DecoderInput input) =>
-        input.ExampleStarts is { } starts ? OfPacked(config, rotary, x, starts) : OfSequences(config, rotary, x, input.AttentionMask, input.Cache);
+    /// <param name="windowRotary">The angles of layers with a sliding window; null where they are those of all.</param>
+    public static AttentionContext Create(CausalLMConfig config, RotaryEmbedding rotary, Tensor x, DecoderInput input, RotaryEmbedding? windowRotary = null) =>
+        input.ExampleStarts is { } starts ? OfPacked(config, rotary, windowRotary, x, starts) : OfSequences(config, rotary, windowRotary, x, input.AttentionMask, input.Cache);
 
     /// <summary>
     /// Builds a mask only where "each token sees all before it" is not the whole story: padding, several new tokens after cached ones, or a window that is
     /// shorter than the sequence. Otherwise libtorch's causal attention needs none.
     /// </summary>
-    private static AttentionContext OfSequences(CausalLMConfig config, RotaryEmbedding rotary, Tensor x, Tensor? attentionMask, KeyValueCache? cache)
+    private static AttentionContext OfSequences(CausalLMConfig config, RotaryEmbedding rotary, RotaryEmbedding? windowRotary, Tensor x, Tensor? attentionMask, KeyValueCache? cache)
     {
         var (tokens, past, device) = (x.shape[1], cache?.Length ?? 0, x.device);
         var all = past + tokens;
@@ -50,13 +53,16 @@ internal sealed record AttentionContext(Tensor Cos, Tensor Sin, Tensor? Mask, Te
 
         // Padding takes no position: a padded sequence gets the angles that it has alone.
         var positions = padding?.to(int64).cumsum(1).sub(Scalars.One).clamp(min: Scalars.Zero);
-        var (cos, sin) = positions is null
-            ? rotary.Get(past, tokens, device)
-            : rotary.At(positions.narrow(1, past, tokens), () => padding!.sum(1, keepdim: true, type: int64), all);
+        var (cos, sin) = Angles(rotary);
+        var (windowCos, windowSin) = windowRotary is null ? default : Angles(windowRotary);
 
         var everything = padding is not null || (past > 0 && tokens > 1) ? Build(window: null) : null;
         var windowed = config.SlidingWindow is { } window && all > window ? Build(window) : everything;
-        return new AttentionContext(cos, sin, everything, windowed, Starts: null, cache);
+        return new AttentionContext(cos, sin, everything, windowed, Starts: null, cache, windowCos, windowSin);
+
+        (Tensor Cos, Tensor Sin) Angles(RotaryEmbedding table) => positions is null
+            ? table.Get(past, tokens, device)
+            : table.At(positions.narrow(1, past, tokens), () => padding!.sum(1, keepdim: true, type: int64), all);
 
         Tensor Build(int? window)
         {
@@ -71,7 +77,7 @@ internal sealed record AttentionContext(Tensor Cos, Tensor Sin, Tensor? Mask, Te
     }
 
     /// <summary>The context of packed examples: in each, positions count from 0 and attention stays inside.</summary>
-    private static AttentionContext OfPacked(CausalLMConfig config, RotaryEmbedding rotary, Tensor x, Tensor starts)
+    private static AttentionContext OfPacked(CausalLMConfig config, RotaryEmbedding rotary, RotaryEmbedding? windowRotary, Tensor x, Tensor starts)
     {
         if (starts.dim() != 2 || starts.shape[0] != x.shape[0] || starts.shape[1] != x.shape[1])
         {
@@ -80,10 +86,13 @@ internal sealed record AttentionContext(Tensor Cos, Tensor Sin, Tensor? Mask, Te
 
         var tokens = x.shape[1];
         var positions = arange(Scalars.Zero, Scalars.Of(tokens), Scalars.One, dtype: int64, device: x.device).sub(starts);
-        var (cos, sin) = rotary.At(positions, () => starts.unsqueeze(2).eq(starts.unsqueeze(1)).sum(2, type: int64), tokens);
+        var (cos, sin) = Angles(rotary);
+        var (windowCos, windowSin) = windowRotary is null ? default : Angles(windowRotary);
         // A window that no example fills hides nothing.
         var windowed = config.SlidingWindow is { } window && positions.max().item<long>() >= window ? MaskOfPacked(starts, window) : null;
-        return new AttentionContext(cos, sin, Mask: null, windowed, starts, Cache: null);
+        return new AttentionContext(cos, sin, Mask: null, windowed, starts, Cache: null, windowCos, windowSin);
+
+        (Tensor Cos, Tensor Sin) Angles(RotaryEmbedding table) => table.At(positions, () => starts.unsqueeze(2).eq(starts.unsqueeze(1)).sum(2, type: int64), tokens);
     }
 
     /// <summary>Who sees whom among packed examples, (batch, 1, tokens, tokens).</summary>

@@ -13,21 +13,22 @@ internal static class GroupedQueryAttention
     /// <param name="v">Values, as the keys.</param>
     /// <param name="context">Positions, masks and cache of the forward pass.</param>
     /// <param name="layer">The layer, by which the cache knows it.</param>
-    /// <param name="windowed">Whether the layer has the sliding window.</param>
+    /// <param name="windowed">Whether the layer has the sliding window, and the angles of such layers.</param>
     public static Tensor Run(Tensor q, Tensor k, Tensor v, AttentionContext context, int layer, bool windowed)
     {
         using var scope = NewDisposeScope();
         var (heads, keyValueHeads) = (q.shape[2], k.shape[2]);
         var mask = windowed ? context.WindowMask : context.Mask;
-        if (context.Cache is null && mask is null && context.Cos.shape[1] == q.shape[3] && CausalAttentionCall.Fits(q))
-            return CausalAttentionCall.Run(q, k, v, context.Cos, context.Sin, context.Starts).MoveToOuterDisposeScope();
+        var (cos, sin) = windowed && context.WindowCos is not null ? (context.WindowCos, context.WindowSin!) : (context.Cos, context.Sin);
+        if (context.Cache is null && mask is null && cos.shape[1] == q.shape[3] && CausalAttentionCall.Fits(q))
+            return CausalAttentionCall.Run(q, k, v, cos, sin, context.Starts).MoveToOuterDisposeScope();
         if (mask is null && context.Starts is not null) mask = AttentionContext.MaskOfPacked(context.Starts);
 
         // The cache holds a key-value head once; without a cache it is repeated for its group while it is rotated.
         var (tokens, cache) = (q.shape[1], context.Cache);
         var repeat = cache is null ? (int)(heads / keyValueHeads) : 1;
-        q = Rotate(q, context.Cos, context.Sin, 1);
-        k = Rotate(k, context.Cos, context.Sin, repeat);
+        q = Rotate(q, cos, sin, 1);
+        k = Rotate(k, cos, sin, repeat);
         v = (repeat == 1 ? v : RotaryCall.Run(v, null, null, repeat)).transpose(1, 2);
         if (cache is not null) (k, v) = cache.Append(layer, k, v);
 

@@ -127,8 +127,11 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
         GgufModelWriter.Save(path, CommonConfig, CheckpointParameters(), type, tokenizer?.Definition, metadata);
     }
 
+    /// <summary>What the weights of norms start with: 1, or 0 where the norm adds 1 itself.</summary>
+    private protected virtual double NormStart => 1;
+
     /// <summary>Called at the end of a family's constructor, once its modules are registered: what is there now is the model's own, what comes later is an adapter's.</summary>
-    /// <param name="initialize">Whether the weights get fresh values: normal with <see cref="CausalLMConfig.InitializerRange"/>, biases 0, norms 1. Otherwise a checkpoint fills them.</param>
+    /// <param name="initialize">Whether the weights get fresh values: normal with <see cref="CausalLMConfig.InitializerRange"/>, biases 0, norms <see cref="NormStart"/>. Otherwise a checkpoint fills them.</param>
     private protected void Complete(bool initialize)
     {
         ownNames = named_parameters().Select(p => p.name).Concat(CheckpointReader.TiedWeights(this)).ToHashSet(StringComparer.Ordinal);
@@ -137,7 +140,7 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
         foreach (var (name, parameter) in named_parameters())
         {
             if (name.EndsWith(".bias", StringComparison.Ordinal)) init.zeros_(parameter);
-            else if (parameter.dim() == 1) init.ones_(parameter);
+            else if (parameter.dim() == 1) parameter.fill_(Scalars.Of(NormStart));
             else init.normal_(parameter, 0, CommonConfig.InitializerRange);
         }
     }

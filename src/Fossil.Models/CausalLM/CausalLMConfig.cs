@@ -137,6 +137,9 @@ public abstract record CausalLMConfig
     /// <summary>How many heads' rows are interleaved in the GGUF tensor of that name (Hugging Face's), as llama.cpp wants them for some architectures; 0 where they are in order.</summary>
     internal virtual int InterleavedHeads(string name) => 0;
 
+    /// <summary>What is added to the elements of the GGUF tensor of that name (Hugging Face's), as llama.cpp wants it for some norms; 0 where they are the same.</summary>
+    internal virtual double GgufAddition(string name) => 0;
+
     /// <summary>The content of <c>config.json</c>, as Hugging Face's transformers reads it.</summary>
     /// <param name="dtype">dtype of the checkpoint's tensors, by its PyTorch name.</param>
     public virtual JsonObject ToJson(string dtype = "float32")

@@ -1,3 +1,4 @@
+using Fossil.Concurrency;
 using Fossil.Models.Gguf;
 using Fossil.Models.Tokenizers;
 using TorchSharp.Modules;
@@ -54,6 +55,7 @@ internal static class GgufModelWriter
         {
             using var scope = NewDisposeScope();
             var rows = Interleave(parameter.detach(), config.InterleavedHeads(name));
+            if (config.GgufAddition(name) is not 0 and var added) rows = rows.to(ScalarType.Float32).add(Scalars.Of(added), Scalars.One);
             if (stored == GgufTensorType.F16 && !HalfHolds(rows)) throw new ExportException($"'{name}' has elements beyond 65504 (or none at all), which F16 cannot hold. Write the model as BF16.");
             return rows.MoveToOuterDisposeScope();
         });

@@ -1,3 +1,4 @@
+using Fossil.Concurrency;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Gguf;
@@ -32,5 +33,18 @@ internal sealed class GgufTensors : ITensorSource
     public IReadOnlyList<long> ShapeOf(string name) => tensors[name].Shape;
 
     /// <inheritdoc/>
-    public void LoadInto(string name, Tensor destination) => file.LoadInto(tensors[name].Name, destination, config.InterleavedHeads(name));
+    public void LoadInto(string name, Tensor destination)
+    {
+        if (config.GgufAddition(name) is not 0 and var added)
+        {
+            // Taken off before the values are rounded to the destination's dtype, in which a sum would have lost their last digits.
+            using var sum = file.Load(tensors[name].Name, ScalarType.Float32);
+            using var own = sum.sub(Scalars.Of(added));
+            destination.copy_(own);
+        }
+        else
+        {
+            file.LoadInto(tensors[name].Name, destination, config.InterleavedHeads(name));
+        }
+    }
 }

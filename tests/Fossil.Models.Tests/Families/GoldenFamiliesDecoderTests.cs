@@ -106,6 +106,7 @@ public sealed class GoldenFamiliesDecoderTests
     {
         { Rope.Type: RopeType.Dynamic } => "dynamic",
         SmolLM3Config when Enumerable.Range(0, config.NumHiddenLayers).Any(layer => ((SmolLM3Config)config).HasRope(layer) != ((layer + 1) % 4 != 0)) => "every fourth",
+        Gemma3Config when Enumerable.Range(0, config.NumHiddenLayers).Any(layer => ((Gemma3Config)config).IsSliding(layer) != ((layer + 1) % 6 != 0)) => "every sixth",
         _ => null,
     };
 

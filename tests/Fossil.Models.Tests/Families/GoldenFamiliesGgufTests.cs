@@ -25,6 +25,32 @@ public sealed class GoldenFamiliesGgufTests
         AssertRefused(new SmolLM3ForCausalLM(SmolLM3 with { MlpBias = true }), "biases");
     }
 
+    private static readonly Gemma3Config Gemma3 = new()
+    {
+        VocabSize = 64, HiddenSize = 32, IntermediateSize = 48, NumHiddenLayers = 7, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 16, TieWordEmbeddings = true, InitializerRange = 0.15,
+        QueryPreAttnScalar = 16, SlidingWindow = 4, Rope = new() { Theta = 1_000_000, Type = RopeType.Linear, Factor = 8 },
+    };
+
+    [Fact]
+    public void Gemma3_with_every_sixth_layer_without_a_window_comes_back() => AssertComesBack(new Gemma3ForCausalLM(Gemma3), "gemma3");
+
+    [Fact]
+    public void Gemma3_that_GGUF_cannot_say_is_refused()
+    {
+        AssertRefused(new Gemma3ForCausalLM(Gemma3 with { SlidingLayers = [true, false, true, false, true, false, true] }), "every sixth");
+        AssertRefused(new Gemma3ForCausalLM(Gemma3 with { QueryPreAttnScalar = 32 }), "query_pre_attn_scalar");
+        AssertRefused(new Gemma3ForCausalLM(Gemma3 with { FinalLogitSoftcapping = 30 }), "final_logit_softcapping");
+        AssertRefused(new Gemma3ForCausalLM(Gemma3 with { LocalRope = new() { Theta = 20_000 } }), "sliding window");
+    }
+
+    [Fact]
+    public void Norms_of_a_fresh_Gemma3_change_no_scale()
+    {
+        using var scope = NewDisposeScope();
+        using var model = new Gemma3ForCausalLM(Gemma3);
+        Assert.All(model.named_parameters().Where(p => p.name.EndsWith("norm.weight")), p => Assert.Equal(0, p.parameter.abs().max().item<float>()));
+    }
+
     private static void AssertComesBack(CausalLM created, string architecture)
     {
         using var model = created;

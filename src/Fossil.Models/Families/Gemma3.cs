@@ -1,0 +1,311 @@
+// Gemma 3 (text) in one file, to be read from top to bottom: configuration and names, attention, feed-forward, layer, model, language model.
+// Against Llama: four norms a layer, by 1 + weight, and norms of queries and keys; layers with a sliding window have angles of their own; the embedding is scaled; the gate is a GELU.
+using System.Diagnostics.CodeAnalysis;
+using System.Text.Json.Nodes;
+using Fossil.Concurrency;
+using Fossil.Models.Export;
+using Fossil.Models.Gguf;
+using Fossil.Training;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Fossil.Models;
+
+/// <summary>The configuration of a Gemma 3 text model. <see cref="CausalLMConfig.Rope"/> is that of the layers without a window.</summary>
+public sealed record Gemma3Config : CausalLMConfig
+{
+    // llama.cpp knows these by itself.
+    private const int DefaultPattern = 6, LayersOf27B = 62;
+    private const double DefaultLocalTheta = 10_000;
+
+    /// <summary>Creates a configuration.</summary>
+    public Gemma3Config() : base("gemma3_text") => (Rope, SlidingWindow) = (new() { Theta = 1_000_000 }, 4096);
+
+    [SetsRequiredMembers]
+    internal Gemma3Config(ModelConfigReader json) : base(json.Expect("hidden_activation", "gelu_pytorch_tanh"))
+    {
+        if (json.Flag("use_bidirectional_attention") == true) throw json.Error("has use_bidirectional_attention true; this decoder is causal");
+        if (json.Flag("attention_bias") == true) throw json.Error("has attention_bias true; this decoder's projections have no biases");
+        if (json.Number("attn_logit_softcapping") is { } cap) throw json.Error($"has attn_logit_softcapping {cap}; this decoder does not cap scores");
+        HeadDim = json.Integer("head_dim") ?? 256;
+        if (HeadDim % 2 != 0) throw json.Error($"has head_dim {HeadDim}; rotary positions need an even one");
+        QueryPreAttnScalar = json.Number("query_pre_attn_scalar") ?? 256;
+        if (QueryPreAttnScalar <= 0) throw json.Error($"has query_pre_attn_scalar {QueryPreAttnScalar}, which is not above 0");
+        FinalLogitSoftcapping = json.Number("final_logit_softcapping");
+        if (FinalLogitSoftcapping <= 0) throw json.Error($"has final_logit_softcapping {FinalLogitSoftcapping}, which is not above 0");
+        TieWordEmbeddings = json.Flag("tie_word_embeddings") ?? true;
+        SlidingWindow = json.Integer("sliding_window") ?? 4096;
+        SlidingLayers = json.PerLayer("layer_types", NumHiddenLayers) is { } types
+            ? [.. types.Select(type => type == "sliding_attention")]
+            : AllBut(json.Integer("sliding_window_pattern") ?? json.Integer("_sliding_window_pattern") ?? DefaultPattern);
+        // The new form has a section for each kind of layer, the old one a field for the base of those with a window.
+        var both = json.Section("rope_parameters");
+        var full = both is { } sections ? json.Section(sections, "full_attention") : null;
+        var sliding = both is { } again ? json.Section(again, "sliding_attention") : null;
+        Rope = full is null ? Rope : RopeJson.Read(json, full);
+        if (full is null && json.Number("rope_theta") is null && (both is not { } flat || json.Number(flat, "rope_theta") is null)) Rope = Rope with { Theta = 1_000_000 };
+        LocalRope = sliding is null ? new() { Theta = json.Number("rope_local_base_freq") ?? DefaultLocalTheta } : RopeJson.Read(json, sliding);
+        foreach (var rope in (RopeParameters[])[Rope, LocalRope])
+        {
+            if (rope.PartialRotaryFactor != 1) throw json.Error($"has partial_rotary_factor {rope.PartialRotaryFactor}; this decoder rotates whole heads");
+            if (rope.DependsOnLength) throw json.Error($"has rotary positions of type {rope.Type}, which this decoder does not do");
+        }
+    }
+
+    [SetsRequiredMembers]
+    internal Gemma3Config(GgufConfigReader gguf) : base(gguf.ExpectDense())
+    {
+        ModelType = "gemma3_text";
+        if (RotaryDim != HeadDim) throw gguf.Unsupported($"rotates {RotaryDim} of {HeadDim} dimensions; this decoder rotates whole heads.");
+        if (Rope.DependsOnLength) throw gguf.Unsupported($"has rotary positions of type {Rope.Type}, which this decoder does not do.");
+        if (SlidingWindow is null) throw gguf.Unsupported("has no sliding window, which this decoder's layers have.");
+        QueryPreAttnScalar = ScalarOfGguf;
+        if (gguf.FindNumber("final_logit_softcapping") is > 0 and var cap) FinalLogitSoftcapping = cap;
+        LocalRope = new() { Theta = gguf.FindNumber("rope.freq_base_swa") is > 0 and var theta ? theta : DefaultLocalTheta };
+    }
+
+    /// <summary>Scores are divided by the root of this, whatever the width of a head.</summary>
+    public double QueryPreAttnScalar { get; init; } = 256;
+
+    /// <summary>The bound c of the logits, c · tanh(logits / c); null where they have none.</summary>
+    public double? FinalLogitSoftcapping { get; init; }
+
+    /// <summary>The layers that have the sliding window; null: all but every sixth.</summary>
+    public IReadOnlyList<bool>? SlidingLayers { get; init; }
+
+    /// <summary>Rotary positions of the layers with a sliding window.</summary>
+    public RopeParameters LocalRope { get; init; } = new() { Theta = DefaultLocalTheta };
+
+    /// <summary>Reads <c>config.json</c>, with rotary settings in the new form (<c>rope_parameters</c>) or the old one (<c>rope_theta</c>, <c>rope_local_base_freq</c>, <c>rope_scaling</c>).</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="CheckpointException">The file is missing, is not such a configuration, or asks for something that this decoder does not do.</exception>
+    public static Gemma3Config Load(string path) => Load<Gemma3ForCausalLM, Gemma3Config>(path);
+
+    /// <summary>Whether layer <paramref name="layer"/> has the sliding window.</summary>
+    public bool IsSliding(int layer) => SlidingLayers is null ? (layer + 1) % DefaultPattern != 0 : SlidingLayers[layer];
+
+    private double ScalarOfGguf => NumHiddenLayers == LayersOf27B ? HiddenSize / (double)NumAttentionHeads : HeadDim;
+
+    private protected override string HuggingFaceClass => nameof(Gemma3ForCausalLM);
+
+    internal override string GgufArchitecture => "gemma3";
+
+    internal override GgufNames GgufNames => GgufNames.Decoder.With(
+        ("post_attention_norm", "post_attention_layernorm"), ("ffn_norm", "pre_feedforward_layernorm"), ("post_ffw_norm", "post_feedforward_layernorm"));
+
+    /// <summary>llama.cpp's norms have 1 + weight for a weight.</summary>
+    internal override double GgufAddition(string name) => name.EndsWith("norm.weight", StringComparison.Ordinal) ? 1 : 0;
+
+    private protected override bool StatesHeadDim => true;
+
+    private protected override IEnumerable<(string Name, JsonNode? Value)> OwnFields() =>
+    [
+        ("final_logit_softcapping", FinalLogitSoftcapping),
+        ("hidden_activation", "gelu_pytorch_tanh"),
+        ("layer_types", new JsonArray([.. Enumerable.Range(0, NumHiddenLayers).Select(layer => (JsonNode)(IsSliding(layer) ? "sliding_attention" : "full_attention"))])),
+        ("query_pre_attn_scalar", QueryPreAttnScalar),
+        ("rope_parameters", new JsonObject { ["full_attention"] = RopeJson.Write(Rope), ["sliding_attention"] = RopeJson.Write(LocalRope) }),
+    ];
+
+    internal override IEnumerable<(string Key, object Value)> GgufFields()
+    {
+        if (SlidingLayers is not null && !SlidingLayers.SequenceEqual(AllBut(DefaultPattern))) throw Unsayable("other layers without a sliding window than every sixth");
+        if (QueryPreAttnScalar != ScalarOfGguf) throw Unsayable($"query_pre_attn_scalar {QueryPreAttnScalar} instead of {ScalarOfGguf}");
+        if (FinalLogitSoftcapping is not null) throw Unsayable("final_logit_softcapping");
+        if (LocalRope.Type != RopeType.Default || LocalRope.Theta != DefaultLocalTheta) throw Unsayable($"rotary positions other than those of base {DefaultLocalTheta} in its layers with a sliding window");
+        return base.GgufFields();
+
+        ExportException Unsayable(string what) => new($"The model has {what}, which GGUF cannot say for {GgufArchitecture}.");
+    }
+
+    internal override CausalLM Allocate(ScalarType dtype, Device? device) => new Gemma3ForCausalLM(this, dtype, device, initialize: false);
+
+    private bool[] AllBut(int pattern) => [.. Enumerable.Range(0, NumHiddenLayers).Select(layer => (layer + 1) % pattern != 0)];
+}
+
+/// <summary>Grouped-query attention with rotary positions and norms of queries and keys.</summary>
+[FossilAdapt("q_proj", "k_proj", "v_proj", "o_proj")]
+public sealed partial class Gemma3Attention : Module
+{
+    private readonly LinearLayer q_proj, k_proj, v_proj, o_proj;
+    private readonly UnitOffsetRMSNorm q_norm, k_norm;
+    private readonly int layer, heads, keyValueHeads, headDim;
+    private readonly bool windowed;
+    private readonly double queryScale;
+
+    internal Gemma3Attention(Gemma3Config config, int layer, ScalarType dtype, Device? device) : base(nameof(Gemma3Attention))
+    {
+        this.layer = layer;
+        (heads, keyValueHeads, headDim) = (config.NumAttentionHeads, config.NumKeyValueHeads, config.HeadDim);
+        windowed = config.IsSliding(layer);
+        // Attention divides by the root of the head's width.
+        queryScale = Math.Sqrt(headDim / config.QueryPreAttnScalar);
+        q_proj = Projection.Create(config.HiddenSize, heads * headDim, false, dtype, device);
+        k_proj = Projection.Create(config.HiddenSize, keyValueHeads * headDim, false, dtype, device);
+        v_proj = Projection.Create(config.HiddenSize, keyValueHeads * headDim, false, dtype, device);
+        o_proj = Projection.Create(heads * headDim, config.HiddenSize, false, dtype, device);
+        q_norm = new UnitOffsetRMSNorm(headDim, config.RmsNormEps, dtype, device);
+        k_norm = new UnitOffsetRMSNorm(headDim, config.RmsNormEps, dtype, device);
+        RegisterComponents();
+    }
+
+    internal Tensor forward(Tensor x, AttentionContext context)
+    {
+        using var scope = NewDisposeScope();
+        var (batch, tokens) = (x.shape[0], x.shape[1]);
+        var q = q_norm.forward(q_proj.forward(x).view(batch, tokens, heads, headDim));
+        var k = k_norm.forward(k_proj.forward(x).view(batch, tokens, keyValueHeads, headDim));
+        var v = v_proj.forward(x).view(batch, tokens, keyValueHeads, headDim);
+        if (queryScale != 1) q = q.mul(Scalars.Of(queryScale));
+        return o_proj.forward(GroupedQueryAttention.Run(q, k, v, context, layer, windowed)).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>The gated feed-forward block: down(gelu(gate(x)) · up(x)), gelu by its approximation with tanh.</summary>
+[FossilAdapt("gate_proj", "up_proj", "down_proj")]
+public sealed partial class Gemma3MLP : Module<Tensor, Tensor>
+{
+    private readonly LinearLayer gate_proj, up_proj, down_proj;
+
+    internal Gemma3MLP(Gemma3Config config, ScalarType dtype, Device? device) : base(nameof(Gemma3MLP))
+    {
+        gate_proj = Projection.Create(config.HiddenSize, config.IntermediateSize, false, dtype, device);
+        up_proj = Projection.Create(config.HiddenSize, config.IntermediateSize, false, dtype, device);
+        down_proj = Projection.Create(config.IntermediateSize, config.HiddenSize, false, dtype, device);
+        RegisterComponents();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor forward(Tensor x)
+    {
+        using var scope = NewDisposeScope();
+        var gate = gate_proj.forward(x).gelu(TorchSharp.Modules.GELU.Approximate.tanh);
+        return down_proj.forward(gate.mul(up_proj.forward(x))).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>x + norm(attention(norm(x))), then x + norm(mlp(norm(x))).</summary>
+public sealed class Gemma3DecoderLayer : DecoderLayer
+{
+    private readonly UnitOffsetRMSNorm input_layernorm;
+    private readonly Gemma3Attention self_attn;
+    private readonly UnitOffsetRMSNorm post_attention_layernorm;
+    private readonly UnitOffsetRMSNorm pre_feedforward_layernorm;
+    private readonly Gemma3MLP mlp;
+    private readonly UnitOffsetRMSNorm post_feedforward_layernorm;
+
+    internal Gemma3DecoderLayer(Gemma3Config config, int layer, ScalarType dtype, Device? device) : base(nameof(Gemma3DecoderLayer))
+    {
+        input_layernorm = Norm();
+        self_attn = new Gemma3Attention(config, layer, dtype, device);
+        post_attention_layernorm = Norm();
+        pre_feedforward_layernorm = Norm();
+        mlp = new Gemma3MLP(config, dtype, device);
+        post_feedforward_layernorm = Norm();
+        RegisterComponents();
+
+        UnitOffsetRMSNorm Norm() => new(config.HiddenSize, config.RmsNormEps, dtype, device);
+    }
+
+    internal override Tensor forward(Tensor x, AttentionContext context)
+    {
+        using var scope = NewDisposeScope();
+        x = x.add(post_attention_layernorm.forward(self_attn.forward(input_layernorm.forward(x), context)), Scalars.One);
+        return x.add(post_feedforward_layernorm.forward(mlp.forward(pre_feedforward_layernorm.forward(x))), Scalars.One).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>Embedding, layers, last norm: token ids (batch, tokens) to hidden states (batch, tokens, hidden_size).</summary>
+[FossilAdapt("embed_tokens", OnRequest = true)]
+public sealed partial class Gemma3Model : Module, ISupportsGradientCheckpointing
+{
+    private readonly TokenEmbedding embed_tokens;
+    private readonly ModuleList<Gemma3DecoderLayer> layers;
+    private readonly UnitOffsetRMSNorm norm;
+    private readonly RotaryEmbedding rotary, localRotary;
+    private readonly Gemma3Config config;
+
+    internal Gemma3Model(Gemma3Config config, ScalarType dtype, Device? device) : base(nameof(Gemma3Model))
+    {
+        this.config = config;
+        rotary = new RotaryEmbedding(config.Rope, config.HeadDim);
+        localRotary = new RotaryEmbedding(config.LocalRope, config.HeadDim);
+        embed_tokens = new TokenEmbedding(config.VocabSize, config.HiddenSize, dtype, device);
+        layers = new ModuleList<Gemma3DecoderLayer>([.. Enumerable.Range(0, config.NumHiddenLayers).Select(i => new Gemma3DecoderLayer(config, i, dtype, device))]);
+        norm = new UnitOffsetRMSNorm(config.HiddenSize, config.RmsNormEps, dtype, device);
+        RegisterComponents();
+    }
+
+    internal TokenEmbedding Embedding => embed_tokens;
+
+    /// <inheritdoc/>
+    public bool GradientCheckpointing { get; set; }
+
+    internal Tensor forward(DecoderInput input)
+    {
+        using var scope = NewDisposeScope();
+        var x = embed_tokens.forward(input.Ids);
+        // The scale is rounded to the model's dtype before it is used, as in training.
+        x = x.mul(tensor(Math.Sqrt(config.HiddenSize), dtype: x.dtype, device: x.device));
+        var context = AttentionContext.Create(config, rotary, x, input, localRotary);
+        x = DecoderLayer.Run(layers, x, context, recompute: GradientCheckpointing && training);
+        input.Cache?.Advance(input.Ids.shape[1]);
+        return norm.forward(x).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            rotary.Dispose();
+            localRotary.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+}
+
+/// <summary>
+/// A Gemma 3 text decoder with its output layer. All seven projections of each layer are annotated, so <c>AttachAdapters</c> works on it; the output layer and the embedding are adapted
+/// where <c>TargetModules</c> names them.
+/// </summary>
+[FossilAdapt("lm_head", OnRequest = true)]
+public sealed partial class Gemma3ForCausalLM : CausalLM<Gemma3ForCausalLM, Gemma3Config>
+{
+    private readonly Gemma3Model model;
+    private readonly Module<Tensor, Tensor> lm_head;
+
+    /// <summary>Creates a decoder with fresh weights: normal with <see cref="CausalLMConfig.InitializerRange"/>, norms 0, to which 1 is added.</summary>
+    /// <param name="config">The architecture.</param>
+    /// <param name="dtype">dtype of the weights; float32 where null.</param>
+    /// <param name="device">Device of the weights; the CPU where null.</param>
+    public Gemma3ForCausalLM(Gemma3Config config, ScalarType? dtype = null, Device? device = null)
+        : this(config, dtype ?? float32, device, initialize: true)
+    {
+    }
+
+    internal Gemma3ForCausalLM(Gemma3Config config, ScalarType dtype, Device? device, bool initialize) : base(nameof(Gemma3ForCausalLM), config)
+    {
+        model = new Gemma3Model(config, dtype, device);
+        lm_head = Projection.CreateOutput(config, model.Embedding, dtype, device);
+        RegisterComponents();
+        Complete(initialize);
+    }
+
+    private protected override TokenEmbedding Embedding => model.Embedding;
+
+    private protected override Module<Tensor, Tensor> Output => lm_head;
+
+    private protected override Tensor Hidden(DecoderInput input) => model.forward(input);
+
+    private protected override double NormStart => 0;
+
+    private protected override Tensor Logits(Tensor hidden)
+    {
+        if (Config.FinalLogitSoftcapping is not { } cap) return lm_head.forward(hidden);
+        using var scope = NewDisposeScope();
+        return lm_head.forward(hidden).div(Scalars.Of(cap)).tanh().mul(Scalars.Of(cap)).MoveToOuterDisposeScope();
+    }
+}
