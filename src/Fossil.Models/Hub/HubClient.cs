@@ -18,9 +18,6 @@ public readonly record struct HubProgress(string FileName, long BytesDone, long 
 /// </summary>
 public sealed class HubClient : IDisposable
 {
-    private const string Weights = "model.safetensors";
-    private const string WeightsIndex = "model.safetensors.index.json";
-
     private readonly HubOptions options;
     private readonly HubConnection connection;
 
@@ -152,10 +149,10 @@ public sealed class HubClient : IDisposable
     private static IEnumerable<string> Needed(IReadOnlyList<string> files)
     {
         foreach (var file in files) HubCache.CheckFileName(file);
-        var isWhole = files.Contains(Weights);
+        var isWhole = files.Contains(HuggingFaceFolder.SingleFile);
         bool IsNeeded(string file) => Path.GetDirectoryName(file) is "" or ChatTemplateFiles.AdditionalFolder
-            && (isWhole && file == Weights
-                || !isWhole && (file == WeightsIndex || (file.StartsWith("model-", StringComparison.Ordinal) && file.EndsWith(".safetensors", StringComparison.Ordinal)))
+            && (isWhole && file == HuggingFaceFolder.SingleFile
+                || !isWhole && (file == HuggingFaceFolder.IndexFile || (file.StartsWith("model-", StringComparison.Ordinal) && file.EndsWith(".safetensors", StringComparison.Ordinal)))
                 || (file.EndsWith(".json", StringComparison.Ordinal) && !file.EndsWith(".index.json", StringComparison.Ordinal))
                 || file.EndsWith(".jinja", StringComparison.Ordinal)
                 || (file == SentencePieceModel.FileName && !files.Contains(HuggingFaceTokenizer.FileName)));
@@ -164,7 +161,7 @@ public sealed class HubClient : IDisposable
 
     private static void CheckWeights(string modelId, IReadOnlyList<string> files)
     {
-        if (files.Contains(Weights) || files.Contains(WeightsIndex)) return;
+        if (files.Contains(HuggingFaceFolder.SingleFile) || files.Contains(HuggingFaceFolder.IndexFile)) return;
         var gguf = files.Where(file => file.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)).ToList();
         throw new HubException(HubError.FileNotFound, $"{modelId} has no weights as safetensors. " + (gguf.Count > 0
             ? $"It has GGUF files, of which one can be named (fileName): {string.Join(", ", gguf.Take(20))}{(gguf.Count > 20 ? ", …" : "")}."
@@ -177,8 +174,8 @@ public sealed class HubClient : IDisposable
     private static string? FindCompleteSnapshot(HubCache cache, string revision)
     {
         if (cache.FindCommit(revision) is not { } commit || cache.FindFile(commit, CausalLMConfig.FileName) is null) return null;
-        if (cache.FindFile(commit, Weights) is not null) return cache.Snapshot(commit);
-        if (cache.FindFile(commit, WeightsIndex) is not { } index) return null;
+        if (cache.FindFile(commit, HuggingFaceFolder.SingleFile) is not null) return cache.Snapshot(commit);
+        if (cache.FindFile(commit, HuggingFaceFolder.IndexFile) is not { } index) return null;
         try
         {
             using var document = JsonDocument.Parse(File.ReadAllBytes(index));
