@@ -3,6 +3,7 @@ using Fossil.Adapters;
 using Fossil.Concurrency;
 using Fossil.Merging;
 using Fossil.Targets;
+using Fossil.Weights;
 using static TorchSharp.torch;
 
 namespace Fossil;

@@ -1,6 +1,5 @@
 using Fossil.Merging;
 using Fossil.Serialization;
-using Fossil.Targets;
 using Fossil.Weights;
 using static TorchSharp.torch;
 

@@ -1,4 +1,5 @@
 using Fossil.Targets;
+using Fossil.Weights;
 
 namespace Fossil.Adapters;
 

@@ -1,5 +1,6 @@
 using Fossil.Serialization;
 using Fossil.Targets;
+using Fossil.Weights;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

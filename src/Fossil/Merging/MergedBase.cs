@@ -1,5 +1,6 @@
 using Fossil.Adapters;
 using Fossil.Targets;
+using Fossil.Weights;
 using static TorchSharp.torch;
 
 namespace Fossil.Merging;

@@ -1,5 +1,5 @@
 using Fossil.Kernels;
-using Fossil.Targets;
+using Fossil.Weights;
 using static TorchSharp.torch;
 
 namespace Fossil.Merging;

@@ -50,7 +50,7 @@ internal sealed class BaseLayer(nn.Module<Tensor, Tensor> module, string path)
     /// <summary>The layer's own forward pass.</summary>
     public Tensor Forward(Tensor input) => module.forward(input);
 
-    /// <summary>Refuses a weight that nothing can be merged into. One that is a floating-point tensor is changed at its <see cref="Targets.WeightPlace"/>.</summary>
+    /// <summary>Refuses a weight that nothing can be merged into. One that is a floating-point tensor is changed at its <see cref="WeightPlace"/>.</summary>
     /// <exception cref="WeightNotChangeableException">It is in another form.</exception>
     public void CheckChangeable()
     {

@@ -1,9 +1,9 @@
 using Fossil.CompilerServices;
 using Fossil.Kernels;
-using Fossil.Weights;
+using Fossil.Targets;
 using static TorchSharp.torch;
 
-namespace Fossil.Targets;
+namespace Fossil.Weights;
 
 /// <summary>
 /// Which parameters and buffers of a model share memory: one Parameter in two modules, a view of another, or a <see cref="TiedLinear"/> and the module it is tied to. Whoever changes one of them in place

@@ -1,9 +1,8 @@
 using Fossil.Kernels;
-using Fossil.Weights;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
-namespace Fossil.Targets;
+namespace Fossil.Weights;
 
 /// <summary>A parameter that was given memory of its own although others of the model share it.</summary>
 internal sealed class Separation

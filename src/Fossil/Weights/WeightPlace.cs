@@ -1,9 +1,9 @@
 using System.Runtime.CompilerServices;
-using Fossil.Weights;
+using Fossil.Targets;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
-namespace Fossil.Targets;
+namespace Fossil.Weights;
 
 /// <summary>A parameter or buffer by the module that has it: <c>.to</c> and ties put others there.</summary>
 /// <param name="Owner">The module.</param>

@@ -1,4 +1,3 @@
-using Fossil.Targets;
 using Fossil.Weights;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
