@@ -32,12 +32,12 @@ internal sealed class ExampleEncoder(PretrainedTokenizer tokenizer, ChatTemplate
 
         if (example.Form == DataForm.Instruction && chosen.Value is null)
         {
-            if (example.Messages.Count > 2) throw Error(example, "The row has a system message or a history, and the model has no chat template that could write them.");
+            if (example.Messages.Count > 2) throw example.Row.Error("The row has a system message or a history, and the model has no chat template that could write them.");
             IgnoreExtras(example);
             return PlainText.Encode(tokenizer, PlainText.Instruction(Content(example, 0)), Content(example, 1));
         }
 
-        return EncodeChat(example, chosen.Value ?? throw Error(example, "The model has no chat template: it was not trained on conversations. Give one, or prompts with completions."));
+        return EncodeChat(example, chosen.Value ?? throw example.Row.Error("The model has no chat template: it was not trained on conversations. Give one, or prompts with completions."));
     }
 
     private TokenExample EncodeChat(DataExample example, ChatTemplate chat)
@@ -60,16 +60,16 @@ internal sealed class ExampleEncoder(PretrainedTokenizer tokenizer, ChatTemplate
             }
             catch (ChatTemplateException)
             {
-                throw Error(example, exception.Message, exception);
+                throw example.Row.Error(exception.Message, exception);
             }
         }
         catch (ChatTemplateException exception)
         {
-            throw Error(example, exception.Message, exception);
+            throw example.Row.Error(exception.Message, exception);
         }
 
         var missing = WrittenText.Check(encoded.Text, messages, options);
-        if (missing.Refused is { } refused) throw Error(example, $"The chat template does not write {refused}, which would be lost. Take it out of the data, or give another template.");
+        if (missing.Refused is { } refused) throw example.Row.Error($"The chat template does not write {refused}, which would be lost. Take it out of the data, or give another template.");
         foreach (var field in missing.Ignored) Ignore(field);
         foreach (var (name, _) in example.Variables ?? []) if (!chat.Mentions(name, options)) Ignore("chat_template_kwargs." + name);
         return new(encoded.Ids, encoded.IsLearned);
@@ -103,6 +103,4 @@ internal sealed class ExampleEncoder(PretrainedTokenizer tokenizer, ChatTemplate
     }
 
     private void Ignore(string field) => ignored[field] = ignored.GetValueOrDefault(field) + 1;
-
-    private static TrainingDataException Error(DataExample example, string reason, Exception? inner = null) => new(example.Row.Path, example.Row.Line, reason, inner);
 }

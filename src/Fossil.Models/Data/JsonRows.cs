@@ -84,7 +84,8 @@ public static partial class JsonRows
             {
                 var text = buffer.AsMemory(start..end);
                 if (line == 1 && text.Span.StartsWith("\uFEFF"u8)) text = text[3..];
-                return text.Span.IndexOfAnyExcept(" \t\r"u8) < 0 ? null : new DataRow(path, line, ParseObject(path, line, text));
+                // A field that is there twice would say two things.
+                return text.Span.IndexOfAnyExcept(" \t\r"u8) < 0 ? null : Row(path, line, "line", () => JsonNode.Parse(text.Span, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }));
             }
         }
     }
@@ -95,29 +96,36 @@ public static partial class JsonRows
         foreach (var element in JsonSerializer.DeserializeAsyncEnumerable(file, RowTypes.Default.JsonElement).ToBlockingEnumerable())
         {
             row++;
-            yield return new DataRow(path, row, ParseObject(path, row, JsonSerializer.SerializeToUtf8Bytes(element, RowTypes.Default.JsonElement)));
+            yield return Row(path, row, "row", () => element.ValueKind switch
+            {
+                JsonValueKind.Object => JsonObject.Create(element),
+                JsonValueKind.Array => JsonArray.Create(element),
+                _ => JsonValue.Create(element),
+            });
         }
     }
 
-    private static JsonObject ParseObject(string path, long line, ReadOnlyMemory<byte> json)
+    private static DataRow Row(string path, long line, string unit, Func<JsonNode?> parse)
     {
         try
         {
-            // A field that is there twice would say two things.
-            var node = JsonNode.Parse(json.Span, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
-            if (node is not JsonObject row) throw new TrainingDataException(path, line, $"must be a JSON object, not {JsonNames.Of(node)}.");
+            var node = parse();
+            if (node is not JsonObject row) throw Error($"must be a JSON object, not {JsonNames.Of(node)}.");
             CheckUnicode(row);
-            return row;
+            return new DataRow(path, line, row) { Unit = unit };
         }
-        catch (JsonException exception)
+        catch (Exception exception) when (exception is JsonException or ArgumentException)
         {
-            throw new TrainingDataException(path, line, $"is not JSON: {exception.Message}", exception);
+            // A field twice is an ArgumentException where the row is an element of an array.
+            throw Error($"is not JSON: {exception.Message}", exception);
         }
         catch (InvalidOperationException exception)
         {
             // An escape can be half of a surrogate pair, which the reader finds out only when it returns the string.
-            throw new TrainingDataException(path, line, $"holds text that is not Unicode: {exception.Message}", exception);
+            throw Error($"holds text that is not Unicode: {exception.Message}", exception);
         }
+
+        TrainingDataException Error(string reason, Exception? inner = null) => new(path, line, reason, inner, unit);
     }
 
     private static void CheckUnicode(JsonNode? node)

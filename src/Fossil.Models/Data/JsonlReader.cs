@@ -35,7 +35,7 @@ public static class JsonlReader
         var other = message.Select(field => field.Key).FirstOrDefault(name => name is not ("role" or "content"));
         if (content is null || other is not null || (role == "assistant" && !example.IsLearned[index]) || example.Tools is not null)
         {
-            throw new TrainingDataException(example.Row.Path, example.Row.Line, $"says more than turns of text can{(other is null ? "" : $" (messages[{index}].{other})")}: read the file with {nameof(ChatData)}.");
+            throw example.Row.Error($"says more than turns of text can{(other is null ? "" : $" (messages[{index}].{other})")}: read the file with {nameof(ChatData)}.");
         }
 
         return new(role, content);

@@ -59,7 +59,7 @@ internal sealed class RowReader(DataRow row)
         }
     }
 
-    public TrainingDataException Error(string reason, Exception? inner = null) => new(row.Path, row.Line, reason, inner);
+    public TrainingDataException Error(string reason, Exception? inner = null) => row.Error(reason, inner);
 
     public static string Shorten(string text) => text.Length <= QuotedCharacters ? text : text[..QuotedCharacters] + "…";
 }

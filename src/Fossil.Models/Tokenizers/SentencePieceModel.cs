@@ -1,5 +1,5 @@
-using System.Buffers.Binary;
 using System.Text;
+using Google.Protobuf;
 
 namespace Fossil.Models.Tokenizers;
 
@@ -16,11 +16,18 @@ internal static class SentencePieceModel
     {
         var pieces = new List<VocabularyPiece>();
         var (trainer, normalizer) = (new Dictionary<int, Field>(), new Dictionary<int, Field>());
-        foreach (var field in Fields(File.ReadAllBytes(path), path))
+        try
         {
-            if (field.Number == 1) pieces.Add(ReadPiece(field.Bytes, path));
-            else if (field.Number == 2) trainer = Last(field.Bytes, path);
-            else if (field.Number == 3) normalizer = Last(field.Bytes, path);
+            foreach (var (number, field) in Fields(UnsafeByteOperations.UnsafeWrap(File.ReadAllBytes(path))))
+            {
+                if (number == 1) pieces.Add(ReadPiece(field.Bytes, path));
+                else if (number == 2) trainer = Last(field.Bytes);
+                else if (number == 3) normalizer = Last(field.Bytes);
+            }
+        }
+        catch (InvalidProtocolBufferException exception)
+        {
+            throw new TokenizerException(path, "the file is no protobuf message, or is cut off. Is it SentencePiece's tokenizer.model?", exception);
         }
 
         if (pieces.Count == 0) throw new TokenizerException(path, "the file has no vocabulary. Is it SentencePiece's tokenizer.model?");
@@ -41,14 +48,14 @@ internal static class SentencePieceModel
         };
     }
 
-    private static VocabularyPiece ReadPiece(ReadOnlyMemory<byte> message, string path)
+    private static VocabularyPiece ReadPiece(ByteString message, string path)
     {
-        var fields = Last(message, path);
-        var text = fields.TryGetValue(1, out var field) ? field.Bytes : ReadOnlyMemory<byte>.Empty;
+        var fields = Last(message);
         try
         {
+            var text = fields.TryGetValue(1, out var field) ? StrictUtf8.GetString(field.Bytes.Span) : string.Empty;
             var score = BitConverter.UInt32BitsToSingle((uint)Number(fields, 2, 0));
-            return new VocabularyPiece(StrictUtf8.GetString(text.Span), score, (GgufTokenizer.TokenType)Number(fields, 3, (long)GgufTokenizer.TokenType.Normal));
+            return new VocabularyPiece(text, score, (GgufTokenizer.TokenType)Number(fields, 3, (long)GgufTokenizer.TokenType.Normal));
         }
         catch (DecoderFallbackException exception)
         {
@@ -56,69 +63,36 @@ internal static class SentencePieceModel
         }
     }
 
-    private static long Number(Dictionary<int, Field> fields, int number, long fallback) => fields.TryGetValue(number, out var field) ? field.Value : fallback;
+    private static long Number(Dictionary<int, Field> fields, int number, long fallback) => fields.TryGetValue(number, out var field) ? field.Number : fallback;
 
     // Of a field that occurs more than once, protobuf takes the last.
-    private static Dictionary<int, Field> Last(ReadOnlyMemory<byte> message, string path)
+    private static Dictionary<int, Field> Last(ByteString message)
     {
         var fields = new Dictionary<int, Field>();
-        foreach (var field in Fields(message, path)) fields[field.Number] = field;
+        foreach (var (number, field) in Fields(message)) fields[number] = field;
         return fields;
     }
 
-    private static IEnumerable<Field> Fields(ReadOnlyMemory<byte> message, string path)
+    /// <summary>The fields of a message. Its schema is SentencePiece's, of which only a few numbers are read: too little for generated classes.</summary>
+    private static IEnumerable<(int Number, Field Field)> Fields(ByteString message)
     {
-        var position = 0;
-        while (position < message.Length)
+        using var input = message.CreateCodedInput();
+        while (input.ReadTag() is not 0 and var tag)
         {
-            var tag = Varint();
-            var (number, value, bytes) = ((int)(tag >> 3), 0L, ReadOnlyMemory<byte>.Empty);
-            switch (tag & 7)
+            Field? field = WireFormat.GetTagWireType(tag) switch
             {
-                case 0:
-                    value = (long)Varint();
-                    break;
-                case 1:
-                    value = BinaryPrimitives.ReadInt64LittleEndian(Take(8).Span);
-                    break;
-                case 2:
-                    bytes = Take(Varint());
-                    break;
-                case 5:
-                    value = BinaryPrimitives.ReadUInt32LittleEndian(Take(4).Span);
-                    break;
-                default:
-                    throw Malformed();
-            }
-
-            yield return new Field(number, value, bytes);
+                WireFormat.WireType.Varint => new(input.ReadInt64(), ByteString.Empty),
+                WireFormat.WireType.Fixed64 => new(input.ReadSFixed64(), ByteString.Empty),
+                WireFormat.WireType.Fixed32 => new(input.ReadFixed32(), ByteString.Empty),
+                WireFormat.WireType.LengthDelimited => new(0, input.ReadBytes()),
+                _ => null,
+            };
+            if (field is { } read) yield return (WireFormat.GetTagFieldNumber(tag), read);
+            else input.SkipLastField();
         }
-
-        ulong Varint()
-        {
-            ulong value = 0;
-            for (var shift = 0; shift < 64; shift += 7)
-            {
-                var next = Take(1).Span[0];
-                value |= (ulong)(next & 0x7F) << shift;
-                if (next < 0x80) return value;
-            }
-
-            throw Malformed();
-        }
-
-        ReadOnlyMemory<byte> Take(ulong count)
-        {
-            if (count > (ulong)(message.Length - position)) throw Malformed();
-            var taken = message.Slice(position, (int)count);
-            position += (int)count;
-            return taken;
-        }
-
-        TokenizerException Malformed() => new(path, "the file is no protobuf message, or is cut off. Is it SentencePiece's tokenizer.model?");
     }
 
-    private readonly record struct Field(int Number, long Value, ReadOnlyMemory<byte> Bytes);
+    private readonly record struct Field(long Number, ByteString Bytes);
 }
 
 /// <summary>A token of a vocabulary with scores, as <c>tokenizer.model</c> and GGUF list them.</summary>

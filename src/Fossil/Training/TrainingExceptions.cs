@@ -11,13 +11,14 @@ public sealed class TrainingArgumentException(string message) : TrainingExceptio
 /// <param name="line">The line, from 1; 0 for the file as a whole.</param>
 /// <param name="reason">What is wrong and what is expected.</param>
 /// <param name="innerException">What the reader said.</param>
-public sealed class TrainingDataException(string path, long line, string reason, Exception? innerException = null)
-    : TrainingException(line > 0 ? $"{path}, line {line}: {reason}" : $"{path}: {reason}", innerException)
+/// <param name="unit">What <paramref name="line"/> counts: lines, or rows of a file without lines.</param>
+public sealed class TrainingDataException(string path, long line, string reason, Exception? innerException = null, string unit = "line")
+    : TrainingException(line > 0 ? $"{path}, {unit} {line}: {reason}" : $"{path}: {reason}", innerException)
 {
     /// <summary>The file.</summary>
     public string Path { get; } = path;
 
-    /// <summary>The line, from 1; 0 for the file as a whole.</summary>
+    /// <summary>The line, or the row of a file without lines, from 1; 0 for the file as a whole.</summary>
     public long Line { get; } = line;
 }
 

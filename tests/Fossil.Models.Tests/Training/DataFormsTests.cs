@@ -70,6 +70,25 @@ public sealed class DataFormsTests : IDisposable
         Assert.Contains("source (1)", data.Report.ToString(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("""{"text": "a", "text": "b"}""", "is not JSON")]
+    [InlineData("""{"messages": [{"role": "user", "content": "a", "role": "tool"}]}""", "is not JSON")]
+    [InlineData("""{"text": "\ud800"}""", "not Unicode")]
+    [InlineData("""{"\ud800": "a"}""", "not Unicode")]
+    [InlineData("""["text"]""", "not an array")]
+    [InlineData("null", "not null")]
+    [InlineData("4", "not a number")]
+    public void A_row_that_is_no_object_of_text_is_refused_by_its_number_whether_it_is_a_line_or_an_element(string row, string reason)
+    {
+        foreach (var (path, place) in new[] { (Write("rows.jsonl", """{"text": "fine"}""" + "\n" + row), "line 2"), (Write("rows.json", $$"""[{"text": "fine"}, {{row}}]"""), "row 2") })
+        {
+            var exception = Assert.Throws<TrainingDataException>(() => JsonRows.Read(path).ToList());
+            Assert.Equal((path, 2), (exception.Path, exception.Line));
+            Assert.Contains(place, exception.Message, StringComparison.Ordinal);
+            Assert.Contains(reason, exception.Message, StringComparison.Ordinal);
+        }
+    }
+
     [SkippableFact]
     public void Lines_arrays_and_compressed_files_are_the_same_rows()
     {

@@ -74,15 +74,16 @@ internal sealed class TinyModel : nn.Module<Tensor, Tensor>
         return nn.functional.cross_entropy(forward(tokens).view(-1, Vocabulary), tokens.view(-1)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Gives the parameters of an adapter, or of all, random values, as after some training.</summary>
+    /// <summary>Gives the parameters of an adapter, or of all, random values, as after some training: the same ones each time, whatever other tests draw meanwhile.</summary>
     public static void Randomize(AdaptedModel adapted, string? adapter = null, double scale = 0.1)
     {
         using var noGrad = no_grad();
+        using var generator = new Generator((ulong)(adapter ?? string.Empty).Sum(character => character));
         foreach (var layer in adapted.Targets.SelectMany(target => target.Layers).Where(layer => adapter is null || layer.AdapterName == adapter))
         {
             foreach (var (_, parameter) in layer.Parameters())
             {
-                using var values = randn(parameter.shape, dtype: parameter.dtype);
+                using var values = randn(parameter.shape, dtype: parameter.dtype, generator: generator);
                 parameter.add_(values, scale);
             }
         }

@@ -67,7 +67,7 @@ public sealed class TokenData : ITrainingData<TokenBatch>
     public string Fingerprint { get; }
 
     /// <summary>What became of the examples.</summary>
-    public TokenDataReport Report { get; private set; }
+    public TokenDataReport Report { get; }
 
     /// <summary>Consecutive windows of a text's tokens; what does not fill the last window is left out.</summary>
     /// <param name="tokens">The tokens of the text.</param>
@@ -93,7 +93,17 @@ public sealed class TokenData : ITrainingData<TokenBatch>
     /// Packed examples do not see each other: <see cref="TokenBatch.ExampleStarts"/> tells the model where each begins.
     /// </param>
     /// <exception cref="TrainingDataException">No example has a token to learn.</exception>
-    public static TokenData FromExamples(IEnumerable<TokenExample> examples, int maxLength, int paddingId, string description, bool pack = false)
+    public static TokenData FromExamples(IEnumerable<TokenExample> examples, int maxLength, int paddingId, string description, bool pack = false) =>
+        FromExamples(examples, maxLength, paddingId, description, pack, new Dictionary<string, long>());
+
+    /// <inheritdoc cref="FromExamples(IEnumerable{TokenExample}, int, int, string, bool)"/>
+    /// <param name="examples">The examples; they are read once, one at a time.</param>
+    /// <param name="maxLength">Tokens of the longest sequence, 2 or more.</param>
+    /// <param name="paddingId">The token that fills up batches.</param>
+    /// <param name="description">Where the examples come from, for messages.</param>
+    /// <param name="pack">Whether short examples share sequences.</param>
+    /// <param name="ignoredFields">Fields of which nothing is learned or given to the model, with the number of their examples, as the reader of <paramref name="examples"/> counts them.</param>
+    internal static TokenData FromExamples(IEnumerable<TokenExample> examples, int maxLength, int paddingId, string description, bool pack, IReadOnlyDictionary<string, long> ignoredFields)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maxLength, 2);
         int given = 0, cut = 0, dropped = 0;
@@ -113,7 +123,10 @@ public sealed class TokenData : ITrainingData<TokenBatch>
 
         if (kept.Count == 0) throw new TrainingDataException(description, 0, $"none of the {given} examples has a token to learn within {maxLength} tokens.");
         var packing = pack ? Packing.BestFit([.. Enumerable.Range(0, kept.Count).Select(kept.Length)], maxLength) : Packing.Single(kept.Count);
-        return new(kept, packing, 0, packing.Ends.Length, paddingId, description, new(given, cut, dropped, 0, 0, 0, 0, droppedTokens));
+        return new(kept, packing, 0, packing.Ends.Length, paddingId, description, new(given, cut, dropped, 0, 0, 0, 0, droppedTokens)
+        {
+            IgnoredFields = string.Join(", ", ignoredFields.Select(field => $"{field.Key} ({field.Value})")),
+        });
     }
 
     /// <summary>The sequences but the last ones, to learn from, and the last ones, to evaluate on.</summary>
@@ -158,13 +171,6 @@ public sealed class TokenData : ITrainingData<TokenBatch>
         }
 
         return new(tensor(ids, [indices.Count, length]), tensor(positions), tensor(targets), tokens) { ExampleStarts = isPacked ? tensor(starts, [indices.Count, length]) : null };
-    }
-
-    /// <summary>Notes in the report what the reader left out.</summary>
-    internal TokenData WithIgnoredFields(IReadOnlyDictionary<string, long> fields)
-    {
-        Report = Report with { IgnoredFields = string.Join(", ", fields.Select(field => $"{field.Key} ({field.Value})")) };
-        return this;
     }
 
     private int Length(int sequence)
