@@ -7,7 +7,7 @@ namespace Fossil.Models;
 /// <summary>Token ids (…) to vectors (…, hidden_size).</summary>
 public sealed class TokenEmbedding : Module<Tensor, Tensor>, IEmbedding
 {
-    private readonly Parameter weight;
+    private Parameter weight;
 
     internal TokenEmbedding(int count, int size, ScalarType dtype, Device? device) : base(nameof(TokenEmbedding))
     {
@@ -19,6 +19,13 @@ public sealed class TokenEmbedding : Module<Tensor, Tensor>, IEmbedding
     public Parameter Weight => weight;
 
     Tensor IEmbedding.Weight => weight;
+
+    /// <summary>Puts a matrix in the place of the one that is there, which lives on.</summary>
+    internal void Put(Parameter parameter)
+    {
+        ConditionallyRegisterParameter(nameof(weight), parameter);
+        weight = parameter;
+    }
 
     /// <inheritdoc/>
     public override Tensor forward(Tensor ids)

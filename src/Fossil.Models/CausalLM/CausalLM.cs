@@ -135,6 +135,7 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
     private protected void Complete(bool initialize)
     {
         ownNames = named_parameters().Select(p => p.name).Concat(CheckpointReader.TiedWeights(this)).ToHashSet(StringComparer.Ordinal);
+        checkpointVocabSize = CommonConfig.VocabSize;
         if (!initialize) return;
         using var noGrad = no_grad();
         foreach (var (name, parameter) in named_parameters())

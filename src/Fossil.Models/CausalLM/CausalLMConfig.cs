@@ -215,5 +215,5 @@ public abstract record CausalLMConfig
     /// <summary>A decoder of this configuration whose weights have no values yet.</summary>
     internal abstract CausalLM Allocate(ScalarType dtype, Device? device);
 
-    internal CausalLMConfig WithTiedEmbeddings(bool isTied) => this with { TieWordEmbeddings = isTied };
+    internal CausalLMConfig WithEmbeddings(bool isTied, int vocabSize) => this with { TieWordEmbeddings = isTied, VocabSize = vocabSize };
 }

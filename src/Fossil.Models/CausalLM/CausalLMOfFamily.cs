@@ -22,13 +22,15 @@ public abstract class CausalLM<TModel, TConfig> : CausalLM
 
     private static CausalLMFamily[] Family => [AutoModelForCausalLM.FamilyOf<TModel>()];
 
-    /// <summary>The architecture as it is now: the output layer is the embedding matrix until it gets a weight of its own, by the checkpoint or by an adapter.</summary>
+    /// <summary>
+    /// The architecture as it is now: the output layer is the embedding matrix until it gets a weight of its own, by the checkpoint or by an adapter, and the vocabulary is as large as the embedding.
+    /// </summary>
     public TConfig Config
     {
         get
         {
-            var isTied = Output is TiedLinear { IsTied: true };
-            return config.TieWordEmbeddings == isTied ? config : config = (TConfig)config.WithTiedEmbeddings(isTied);
+            var (isTied, vocabSize) = (Output is TiedLinear { IsTied: true }, (int)Embedding.Weight.shape[0]);
+            return config.TieWordEmbeddings == isTied && config.VocabSize == vocabSize ? config : config = (TConfig)config.WithEmbeddings(isTied, vocabSize);
         }
     }
 

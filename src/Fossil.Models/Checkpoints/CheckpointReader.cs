@@ -1,3 +1,4 @@
+using Fossil.Serialization;
 using Fossil.Weights;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -7,6 +8,9 @@ namespace Fossil.Models;
 /// <summary>Fills a module from the tensors of a checkpoint: every parameter from the tensor of its name.</summary>
 internal static class CheckpointReader
 {
+    // transformers: base_model_prefix, the same for all families here.
+    private const string InnerModel = "model.";
+
     /// <summary>Fills all parameters, or none.</summary>
     /// <param name="module">The module, its parameters allocated.</param>
     /// <param name="source">The tensors.</param>
@@ -16,18 +20,19 @@ internal static class CheckpointReader
         using var noGrad = no_grad();
 
         // A file may say that a layer is tied and yet have its weight: whether the same one, its values tell.
-        var stored = source.Names.ToHashSet(StringComparer.Ordinal);
-        var untied = TiedLayers(module).Where(tied => stored.Contains(tied.Weight)).ToArray();
+        var tied = TiedLayers(module).ToArray();
+        var stored = NamesIn(source, module.named_parameters().Select(entry => entry.name).Concat(tied.Select(layer => layer.Weight)).ToHashSet(StringComparer.Ordinal));
+        var untied = tied.Where(layer => stored.ContainsKey(layer.Weight)).ToArray();
         foreach (var (_, layer) in untied) layer.Untie();
 
         var parameters = module.named_parameters().ToDictionary(p => p.name, p => p.parameter, StringComparer.Ordinal);
-        Check(parameters, source);
-        foreach (var name in source.Names)
+        Check(parameters, stored, source);
+        foreach (var (name, sourceName) in stored)
         {
-            if (parameters.TryGetValue(name, out var parameter)) source.LoadInto(name, parameter);
+            if (parameters.TryGetValue(name, out var parameter)) source.LoadInto(sourceName, parameter);
         }
 
-        foreach (var (name, layer) in untied) TieIfEqual(layer, name, source.Path);
+        foreach (var (name, layer) in untied) TieIfEqual(layer, source.FileName(stored[name]), source.Path);
     }
 
     /// <summary>The names that weights would have which are another module's, as long as they are.</summary>
@@ -36,16 +41,34 @@ internal static class CheckpointReader
     private static IEnumerable<(string Weight, TiedLinear Layer)> TiedLayers(nn.Module module) =>
         module.named_modules().Where(entry => entry.module is TiedLinear).Select(entry => ($"{entry.name}.{BaseWeight.Name}", (TiedLinear)entry.module));
 
-    private static void Check(Dictionary<string, Parameter> parameters, ITensorSource source)
+    /// <summary>
+    /// The name in the source of each tensor, by its name in the model: behind what PyTorch's wrappers added, and with the inner model's prefix where the file is of that alone, as transformers takes them.
+    /// What the model has no name for keeps its own.
+    /// </summary>
+    /// <exception cref="CheckpointException">Two tensors are the same parameter.</exception>
+    private static Dictionary<string, string> NamesIn(ITensorSource source, HashSet<string> known)
     {
-        var surplus = source.Names.Where(name => !parameters.ContainsKey(name) && !IsRedundant(name)).ToArray();
-        var missing = parameters.Keys.Except(source.Names).ToArray();
-        var misshapen = (from name in source.Names
-                         where parameters.ContainsKey(name) && !source.ShapeOf(name).SequenceEqual(parameters[name].shape)
-                         select $"{name} ({string.Join(", ", source.ShapeOf(name))}) instead of ({string.Join(", ", parameters[name].shape)})").ToArray();
+        var names = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var stored in source.Names)
+        {
+            var candidates = WrapperNames.Candidates(stored);
+            var name = candidates.Concat(candidates.Select(candidate => InnerModel + candidate)).FirstOrDefault(known.Contains) ?? stored;
+            if (!names.TryAdd(name, stored)) throw new CheckpointException($"{source.Path} holds '{source.FileName(names[name])}' and '{source.FileName(stored)}', which are both the model's '{name}'. Remove one.");
+        }
+
+        return names;
+    }
+
+    private static void Check(Dictionary<string, Parameter> parameters, Dictionary<string, string> stored, ITensorSource source)
+    {
+        var surplus = stored.Where(entry => !parameters.ContainsKey(entry.Key) && !IsRedundant(entry.Key)).Select(entry => source.FileName(entry.Value)).ToArray();
+        var missing = parameters.Keys.Where(name => !stored.ContainsKey(name)).ToArray();
+        var misshapen = (from entry in stored
+                         where parameters.ContainsKey(entry.Key) && !source.ShapeOf(entry.Value).SequenceEqual(parameters[entry.Key].shape)
+                         select $"{source.FileName(entry.Value)} ({string.Join(", ", source.ShapeOf(entry.Value))}) instead of ({string.Join(", ", parameters[entry.Key].shape)})").ToArray();
         if (surplus.Length + missing.Length + misshapen.Length == 0) return;
         throw new CheckpointException($"{source.Path} does not hold the tensors that its configuration asks for."
-            + Part("Missing", missing) + Part("Surplus", surplus) + Part("Wrong shape", misshapen))
+            + Part("Missing", [.. missing.Select(source.FileName)]) + Part("Surplus", surplus) + Part("Wrong shape", misshapen) + Hint(surplus, missing, parameters))
         {
             MissingTensors = missing,
             SurplusTensors = surplus,
@@ -54,6 +77,14 @@ internal static class CheckpointReader
 
         static string Part(string title, string[] names) =>
             names.Length == 0 ? "" : $" {title}: {string.Join(", ", names.Take(5))}{(names.Length > 5 ? $" and {names.Length - 5} more" : "")}.";
+    }
+
+    private static string? Hint(string[] surplus, string[] missing, Dictionary<string, Parameter> parameters)
+    {
+        if (surplus.Any(name => AdapterTensorName.Meanings(name).Any(meaning => meaning.Kind is AdapterTensorKind.Adapter or AdapterTensorKind.AdaptedWeight)))
+            return " It holds an adapter beside the base, as the state of a whole PeftModel does. Save the base by PEFT's unload() or merge_and_unload(), or load the base's own folder and then the adapter.";
+        if (surplus.Length == 0 && missing is ["lm_head.weight"]) return " It is of a model without output layer. Save it with the class for causal language models, or set tie_word_embeddings where it uses the embedding's weight.";
+        return WrapperNames.Hint(surplus, parameters.ContainsKey, []) is { } hint ? " " + hint : null;
     }
 
     /// <summary>Ties an output layer that came with the file, if it is the embedding again; as transformers does, it keeps both where they differ.</summary>

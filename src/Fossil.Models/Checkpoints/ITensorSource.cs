@@ -17,6 +17,9 @@ internal interface ITensorSource
     /// <summary>The tensors' names, Hugging Face's. Every parameter of the model is there once, under its name; what else is there is surplus.</summary>
     IReadOnlyCollection<string> Names { get; }
 
+    /// <summary>What the file itself calls a tensor, or would call it, for messages.</summary>
+    string FileName(string name) => name;
+
     /// <summary>The shape of a tensor, as the model has it: (out, in) for a linear layer.</summary>
     IReadOnlyList<long> ShapeOf(string name);
 

@@ -30,6 +30,9 @@ internal sealed class GgufTensors : ITensorSource
     public IReadOnlyCollection<string> Names => tensors.Keys;
 
     /// <inheritdoc/>
+    public string FileName(string name) => config.GgufNames.ToGguf(name) ?? name;
+
+    /// <inheritdoc/>
     public IReadOnlyList<long> ShapeOf(string name) => tensors[name].Shape;
 
     /// <inheritdoc/>

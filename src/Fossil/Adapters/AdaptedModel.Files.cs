@@ -11,11 +11,15 @@ public sealed partial class AdaptedModel
     /// <summary>Writes <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>, together and atomically, as PEFT's <c>save_pretrained</c>.</summary>
     /// <param name="folder">The folder, made where it is missing.</param>
     /// <param name="adapterName">Which adapter.</param>
+    /// <param name="saveEmbeddingLayers">
+    /// Whether the weights of <c>embed_tokens</c> and <c>lm_head</c> are written too (PEFT: <c>save_embedding_layers</c>). Null to decide as PEFT does: where <see cref="AdapterConfig.TargetModules"/>
+    /// names one of them, and where the model's vocabulary was resized.
+    /// </param>
     /// <exception cref="AdapterNameException">There is no such adapter.</exception>
     /// <exception cref="AdapterCombinationException">Attributes gave its targets different settings, which PEFT's configuration cannot say.</exception>
     /// <exception cref="AdapterBackwardException">The last backward pass failed.</exception>
     /// <exception cref="AtomicWriteException">The files could not be written; what was there before still is.</exception>
-    public void SavePretrained(string folder, string adapterName = DefaultAdapterName)
+    public void SavePretrained(string folder, string adapterName = DefaultAdapterName, bool? saveEmbeddingLayers = null)
     {
         using var entry = Enter(toSave: true);
         var adapter = Find(adapterName);
@@ -34,14 +38,14 @@ public sealed partial class AdaptedModel
         using var scope = NewDisposeScope();
 
         // As PEFT: what is saved is for use, until somebody loads it to train on.
-        AdapterFile.SaveFolder(folder, adapter.Config with { InferenceMode = true }, tensors.ToWrite(adapter), adapter.Method.Files(adapter.Layers));
+        AdapterFile.SaveFolder(folder, adapter.Config with { InferenceMode = true }, tensors.ToWrite(adapter, saveEmbeddingLayers), adapter.Method.Files(adapter.Layers));
     }
 
     /// <summary>Adds an adapter from a folder that PEFT or <see cref="SavePretrained"/> wrote. It is inactive until <see cref="SetAdapter"/> names it.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="adapterName">The name it gets.</param>
     /// <param name="isTrainable">Whether it can be trained on; otherwise it is frozen.</param>
-    /// <exception cref="AdapterFileException">The tensors do not fit the configuration and the model.</exception>
+    /// <exception cref="AdapterFileException">The tensors do not fit the configuration and the model; a <see cref="VocabularySizeException"/> where they are for another number of tokens.</exception>
     /// <exception cref="SafetensorsException">The tensor file is damaged.</exception>
     /// <exception cref="ConfigurationException">The configuration has a value that cannot be used.</exception>
     /// <exception cref="NotAdaptableException">The configuration chooses a module that cannot be adapted.</exception>

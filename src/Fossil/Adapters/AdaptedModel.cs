@@ -44,7 +44,7 @@ public sealed partial class AdaptedModel : IDisposable
         trainedBase = new(adapters, modelTargets, Ties);
         mergedBase = new(adapters, modelTargets, trainedBase, Ties);
         tiedTargets = new(modelTargets, Ties, trainedBase);
-        tensors = new(trainedBase, mergedBase, Ties, ApplyState);
+        tensors = new(modelTargets, trainedBase, mergedBase, Ties, ApplyState);
     }
 
     /// <summary>The model.</summary>
@@ -62,6 +62,15 @@ public sealed partial class AdaptedModel : IDisposable
     /// <summary>The configuration of an adapter.</summary>
     /// <exception cref="AdapterNameException">There is no such adapter.</exception>
     public AdapterConfig GetConfig(string adapterName = DefaultAdapterName) => Find(adapterName).Config;
+
+    /// <summary>Refuses to have the weight of a module replaced by one of another shape while adapters count on it.</summary>
+    /// <exception cref="AdapterStateException">They do.</exception>
+    internal static void CheckReplaceable(nn.Module model, nn.Module module)
+    {
+        var isAdapted = DispatchTable.Find(module) is not null;
+        if (isAdapted || (Attached.TryGetValue(model, out var adapted) && adapted.trainedBase.HasValuesIn(module)))
+            throw new AdapterStateException($"{module.GetName()} cannot get a weight of another size: adapters {(isAdapted ? "act on it" : "have values of their own for it")}. Resize before they are attached.");
+    }
 
     internal static AdaptedModel Attach(nn.Module model, AdapterConfig? config, string adapterName, AdapterFolder? folder = null)
     {
@@ -240,6 +249,7 @@ public sealed partial class AdaptedModel : IDisposable
             trainedBase.Add(adapter);
             if (trainedBase.Of(adapter).Any(parameter => mergedBase.ChangesBias(parameter.Place))) adapters.CheckNothingMerged($"attach '{adapterName}', which trains a bias that they changed,");
             tiedTargets.Warn(adapter);
+            if (folder is not null) tensors.Unwrap(folder.Weights);
             folder?.Start?.Set(adapter.Layers);
             adapter.Shared = method.Share(adapter, [.. adapters.All.Where(other => other != adapter && other.Method == method)], Model, folder?.Weights);
             using (var basis = adapter.Layers.Exists(layer => layer.StartsFromBase) ? mergedBase.WithBase() : null) parameters.Create(adapter);

@@ -2,6 +2,7 @@ using Fossil.Serialization;
 using Fossil.Targets;
 using Fossil.Weights;
 using TorchSharp.Modules;
+using static TorchSharp.torch;
 
 namespace Fossil.Adapters;
 
@@ -21,6 +22,13 @@ internal sealed class TrainedBase(AdapterSet adapters, ModelTargets modelTargets
 
     /// <summary>The first parameter that one of these adapters has values of its own for; null where there is none.</summary>
     public TrainedBaseParameter? FirstOf(IEnumerable<string> adapterNames) => parameters.Find(parameter => adapterNames.Any(parameter.Adapters.Contains));
+
+    /// <summary>The base's own values at this place, where an adapter's are in its stead now; null where the base's are there.</summary>
+    public Tensor? BaseValuesAt(WeightPlace place) =>
+        parameters.Find(parameter => parameter.Current is { } owner && (parameter.Place == place || (parameter.UseOf(owner).IsTogether && ties().Sharing(parameter.Place).Contains(place))))?.BaseValues;
+
+    /// <summary>Whether an adapter has values of its own for a parameter of this module.</summary>
+    public bool HasValuesIn(nn.Module module) => parameters.Exists(parameter => parameter.Place.Module == module);
 
     /// <summary>The adapter whose own values are at this place now; null where the base's are.</summary>
     public string? OwnerAt(WeightPlace place) => parameters.Find(parameter => parameter.Current is { } owner && parameter.UseOf(owner).Tensors.Any(tensor => tensor.Place == place))?.Current;

@@ -99,6 +99,9 @@ internal sealed class TrainedBaseParameter(WeightPlace place) : IDisposable
     public Tensor ValuesOf(string adapterName) =>
         adapterName == current || (current is null && !waiting.ContainsKey(Key(adapterName))) ? Parameter : waiting.GetValueOrDefault(Key(adapterName)) ?? waiting[Key(null)];
 
+    /// <summary>The base's own values: the parameter itself, or what waits. The caller does not own them.</summary>
+    public Tensor BaseValues => current is null ? Parameter : waiting[Key(null)];
+
     /// <summary>Sets an adapter's values.</summary>
     public void SetValues(string adapterName, Tensor values)
     {

@@ -1,7 +1,7 @@
 namespace Fossil;
 
 /// <summary>The tensors of an adapter's file do not fit its configuration and the model.</summary>
-public sealed class AdapterFileException : FossilException
+public class AdapterFileException : FossilException
 {
     /// <summary>Creates the exception.</summary>
     /// <param name="path">The file.</param>

@@ -12,19 +12,12 @@ public sealed class AdapterFile : IDisposable
     private static readonly KeyValuePair<string, string>[] Metadata = [new("format", "pt")];
 
     private readonly SafetensorsFile file;
-    private readonly Dictionary<AdapterTensorName, string> keys = [];
+    private Dictionary<AdapterTensorName, string> keys = [];
 
     private AdapterFile(SafetensorsFile file)
     {
         this.file = file;
-        foreach (var key in file.Names)
-        {
-            var name = AdapterTensorName.Parse(key);
-            if (!keys.TryAdd(name, key))
-            {
-                throw new SafetensorsException(SafetensorsError.DuplicateName, file.Path, $"'{key}' and '{keys[name]}' name the same parameter of the adapter. Remove one.");
-            }
-        }
+        Name(AdapterTensorName.Parse);
     }
 
     /// <summary>The file.</summary>
@@ -83,21 +76,38 @@ public sealed class AdapterFile : IDisposable
     /// <summary>Whether the file has that tensor.</summary>
     public bool Contains(AdapterTensorName name) => keys.ContainsKey(name);
 
+    /// <summary>Takes the keys that <paramref name="isKnown"/> does not know as they stand for what they mean behind the names of PyTorch's wrappers, and without the adapter's name; see <see cref="WrapperNames"/>.</summary>
+    /// <exception cref="SafetensorsException">Two keys then mean the same.</exception>
+    internal void Unwrap(Func<AdapterTensorName, bool> isKnown) => Name(key => AdapterTensorName.Meanings(key).Cast<AdapterTensorName?>().FirstOrDefault(name => isKnown(name!.Value)) ?? AdapterTensorName.Parse(key));
+
+    /// <summary>What the file itself calls a tensor.</summary>
+    internal string KeyOf(AdapterTensorName name) => keys.TryGetValue(name, out var key) ? key : name.ToKey();
+
     /// <summary>Which of two names of a tensor the file has: earlier versions wrote those of registered fields, which a compiler may have made up. The first where it has neither.</summary>
     internal AdapterTensorName NameOf(AdapterTensorName name, AdapterTensorName registeredName) => !Contains(name) && Contains(registeredName) ? registeredName : name;
 
     /// <summary>Dtype and shape of a tensor.</summary>
     /// <exception cref="SafetensorsException">There is no such tensor.</exception>
-    public SafetensorInfo GetInfo(AdapterTensorName name) => file.GetInfo(Key(name));
+    public SafetensorInfo GetInfo(AdapterTensorName name) => file.GetInfo(KeyOf(name));
 
     /// <summary>Loads a tensor; see <see cref="SafetensorsFile.Load"/>.</summary>
-    public Tensor Load(AdapterTensorName name, ScalarType? dtype = null, Device? device = null) => file.Load(Key(name), dtype, device);
+    public Tensor Load(AdapterTensorName name, ScalarType? dtype = null, Device? device = null) => file.Load(KeyOf(name), dtype, device);
 
     /// <summary>Loads a tensor into one that exists; see <see cref="SafetensorsFile.LoadInto"/>.</summary>
-    public void LoadInto(AdapterTensorName name, Tensor destination) => file.LoadInto(Key(name), destination);
+    public void LoadInto(AdapterTensorName name, Tensor destination) => file.LoadInto(KeyOf(name), destination);
 
     /// <summary>Closes the file.</summary>
     public void Dispose() => file.Dispose();
 
-    private string Key(AdapterTensorName name) => keys.TryGetValue(name, out var key) ? key : name.ToKey();
+    private void Name(Func<string, AdapterTensorName> nameOf)
+    {
+        var named = new Dictionary<AdapterTensorName, string>();
+        foreach (var key in file.Names)
+        {
+            var name = nameOf(key);
+            if (!named.TryAdd(name, key)) throw new SafetensorsException(SafetensorsError.DuplicateName, file.Path, $"'{key}' and '{named[name]}' name the same parameter of the adapter. Remove one.");
+        }
+
+        keys = named;
+    }
 }

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Fossil.Adapters;
 using Fossil.Targets;
 
@@ -47,6 +48,11 @@ public readonly record struct AdapterTensorName(AdapterTensorKind Kind, string M
 
     private static readonly string[] SharedKeys = [.. AdapterMethods.All.SelectMany(method => method.SharedNames).Select(name => SharedPrefix + name)];
 
+    private static readonly Dictionary<string, string> FileSuffixes = AdapterMethods.All.SelectMany(method => method.ParameterNames).DistinctBy(name => name.Kind).ToDictionary(name => name.Kind, name => name.FileSuffix, StringComparer.Ordinal);
+
+    // As the state of a whole PeftModel has them: lora_A.default.weight.
+    private static readonly Regex WithAdapterName = new($@"\.(?<kind>{string.Join('|', FileSuffixes.Keys.Select(Regex.Escape))})\.[^.]+(\.weight)?\z", RegexOptions.CultureInvariant);
+
     /// <summary>The path and name of the parameter as the model has it, where <see cref="Kind"/> is not <see cref="AdapterTensorKind.Adapter"/>.</summary>
     public string ParameterPath => NamedModule.Join(Module, Name);
 
@@ -75,6 +81,12 @@ public readonly record struct AdapterTensorName(AdapterTensorKind Kind, string M
         AdapterTensorName? Adapted(string name, AdapterTensorKind kind) =>
             path.EndsWith($".{BaseLayer}.{name}", StringComparison.Ordinal) ? new AdapterTensorName(kind, path[..^(BaseLayer.Length + name.Length + 2)], name) : null;
     }
+
+    /// <summary>What a key may mean, likeliest first: as it stands, without what wrappers of the model added to it, and without the adapter's name.</summary>
+    internal static IEnumerable<AdapterTensorName> Meanings(string key) =>
+        from candidate in WrapperNames.Candidates(key)
+        from text in (string[])[candidate, WithAdapterName.Replace(candidate, match => "." + FileSuffixes[match.Groups["kind"].Value])]
+        select Parse(text);
 
     /// <inheritdoc/>
     public override string ToString() => ToKey();

@@ -92,6 +92,9 @@ public sealed class TiedLinear : nn.Module<Tensor, Tensor>, ILinearLayer
         if (--holds == 0 && !isUntied) DropOwn();
     }
 
+    /// <summary>Puts a parameter in the place of the layer's own weight, which lives on.</summary>
+    internal void Put(Parameter parameter) => ConditionallyRegisterParameter(BaseWeight.Name, parameter);
+
     /// <summary>The fields hold no component: the other module is registered where it belongs.</summary>
     protected override void RegisterComponents()
     {

@@ -1,3 +1,4 @@
+using Fossil.Models.Gguf;
 using Fossil.Serialization;
 using Fossil.TestData;
 using static TorchSharp.torch;
@@ -75,6 +76,92 @@ public sealed class CheckpointTests
         Assert.Contains(folder.Path, exception.Message);
     }
 
+    [Theory]
+    [InlineData("", "_orig_mod.")]
+    [InlineData("", "module.")]
+    [InlineData("", "module._orig_mod.")]
+    [InlineData("", "_fsdp_wrapped_module.")]
+    [InlineData("", "_forward_module.")]
+    [InlineData("model.layers.0.", "model.layers.0._checkpoint_wrapped_module.")]
+    [InlineData("model.layers.1.", "model._fsdp_wrapped_module.layers.1._fsdp_wrapped_module._orig_mod.")]
+    [InlineData("", "base_model.model.")]
+    public void Names_of_wrappers_are_read_as_the_model_s(string from, string to)
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        using var model = TinyModels.Create();
+        model.SavePretrained(folder.Path);
+        Rename(folder, key => from.Length == 0 ? to + key : key.Replace(from, to, StringComparison.Ordinal));
+        using var loaded = LlamaForCausalLM.FromPretrained(folder.Path);
+        Assert.True(loaded.forward(TinyModels.Tokens(1, 6)).equal(model.forward(TinyModels.Tokens(1, 6))).all().item<bool>());
+    }
+
+    [Fact]
+    public void A_file_of_the_inner_model_loads_where_the_output_layer_is_tied_and_says_what_it_lacks_where_not()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        using var model = TinyModels.Create(TinyModels.Config with { TieWordEmbeddings = true });
+        model.SavePretrained(folder.Path);
+        Rename(folder, key => key["model.".Length..]);
+        using (var loaded = LlamaForCausalLM.FromPretrained(folder.Path)) Assert.True(loaded.forward(TinyModels.Tokens(1, 6)).equal(model.forward(TinyModels.Tokens(1, 6))).all().item<bool>());
+        File.WriteAllText(folder["config.json"], File.ReadAllText(folder["config.json"]).Replace("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false", StringComparison.Ordinal));
+        var refused = Assert.Throws<CheckpointException>(() => LlamaForCausalLM.FromPretrained(folder.Path));
+        Assert.Equal(["lm_head.weight"], refused.MissingTensors);
+        Assert.Contains("without output layer", refused.Message);
+    }
+
+    [Theory]
+    [InlineData("policy.", "policy.model.", "Without 'policy.'")]
+    [InlineData("policy.actor.", "policy.actor.model.", "Without 'policy.actor.'")]
+    public void Names_with_an_unknown_prefix_are_shown_as_the_file_has_them_with_a_hint(string prefix, string shown, string hint)
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        using var model = TinyModels.Create();
+        model.SavePretrained(folder.Path);
+        Rename(folder, key => prefix + key);
+        var message = Assert.Throws<CheckpointException>(() => LlamaForCausalLM.FromPretrained(folder.Path)).Message;
+        Assert.Contains(shown, message);
+        Assert.Contains(hint, message);
+    }
+
+    [Fact]
+    public void The_state_of_a_PeftModel_is_no_base_and_two_names_of_one_parameter_are_refused()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        using var model = TinyModels.Create();
+        model.SavePretrained(folder.Path);
+        Rewrite(folder, tensors =>
+        {
+            tensors["base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight"] = zeros(2, 64);
+        });
+        Assert.Contains("adapter beside the base", Assert.Throws<CheckpointException>(() => LlamaForCausalLM.FromPretrained(folder.Path)).Message);
+        model.SavePretrained(folder.Path);
+        Rewrite(folder, tensors => tensors["module.model.norm.weight"] = zeros(64));
+        Assert.Contains("'module.model.norm.weight', which are both the model's 'model.norm.weight'", Assert.Throws<CheckpointException>(() => LlamaForCausalLM.FromPretrained(folder.Path)).Message);
+    }
+
+    [Fact]
+    public void What_a_GGUF_file_lacks_or_has_too_much_is_shown_by_GGUF_s_names()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        using var model = TinyModels.Create();
+        model.SaveGguf(folder["model.gguf"], GgufTensorType.F32);
+        using (var file = GgufFile.Open(folder["model.gguf"]))
+        {
+            GgufWriter.Save(folder["less.gguf"], file.Metadata, [.. file.Tensors.Where(tensor => tensor.Name != "blk.1.ffn_up.weight")
+                .Select(tensor => new GgufTensorSource(tensor.Name == "blk.0.attn_norm.weight" ? "blk.0.other" : tensor.Name, GgufTensorType.F32, [.. tensor.Shape], () => file.Load(tensor.Name)))]);
+        }
+
+        var refused = Assert.Throws<CheckpointException>(() => LlamaForCausalLM.FromGguf(folder["less.gguf"]));
+        Assert.Contains("blk.1.ffn_up.weight", refused.Message);
+        Assert.Contains("Surplus: blk.0.other", refused.Message);
+        Assert.Contains("model.layers.1.mlp.up_proj.weight", refused.MissingTensors);
+    }
+
     [Fact]
     public void A_tied_output_layer_in_the_file_is_no_surplus()
     {
@@ -146,6 +233,14 @@ public sealed class CheckpointTests
         change(tensors);
         SafetensorsWriter.Save(folder["model.safetensors"], tensors.Select(t => (t.Key, t.Value)));
     }
+
+    private static void Rename(TemporaryFolder folder, Func<string, string> rename) => Rewrite(folder, tensors =>
+    {
+        foreach (var key in tensors.Keys.ToArray())
+        {
+            if (tensors.Remove(key, out var tensor)) tensors.Add(rename(key), tensor);
+        }
+    });
 
     private static void Split(TemporaryFolder folder)
     {
