@@ -8,7 +8,7 @@ namespace Fossil.Package.Tests;
 /// </summary>
 public sealed class LocalFeed : IAsyncLifetime
 {
-    private static readonly string[] Packages = ["Fossil", "Fossil.Models"];
+    private static readonly string[] Packages = ["Fossil", "Fossil.Models", "Fossil.Data"];
 
     // Linked, not copied, into the output folder: libtorch has 460 MB.
     private static readonly string[] BuildOptions = ["-p:CreateHardLinksForCopyLocalIfPossible=true", "-p:CreateHardLinksForPublishFilesIfPossible=true", "-p:UseSharedCompilation=false", "-nodeReuse:false"];
@@ -113,7 +113,7 @@ public sealed class LocalFeed : IAsyncLifetime
         Directory.Delete(root, recursive: true);
         var cache = Environment.GetEnvironmentVariable("NUGET_PACKAGES")
             ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
-        foreach (var id in new[] { "fossil.gen", "fossil.gen.models" })
+        foreach (var id in new[] { "fossil.gen", "fossil.gen.models", "fossil.gen.data" })
         {
             var cached = Path.Combine(cache, id, Version);
             if (Directory.Exists(cached)) Directory.Delete(cached, recursive: true);

@@ -20,6 +20,19 @@ public class PackageTests(LocalFeed feed) : IClassFixture<LocalFeed>
     }
 
     [Fact]
+    public async Task AParquetFileIsLearnedFromInAFreshProject()
+    {
+        var project = feed.CreateProject("ReadsParquet.cs", "Fossil.Gen.Data");
+        File.Copy(Path.Combine(AppContext.BaseDirectory, "Consumers", "rows.parquet"), Path.Combine(project, "rows.parquet"));
+        var (code, output) = await LocalFeed.Build(project);
+        Assert.True(code == 0, output);
+        (code, output) = await Dotnet.Run(project, "run", "--no-build");
+        Assert.True(code == 0, output);
+        Assert.Contains("[user]2+2?", output);
+        Assert.Contains("learned: 4", output);
+    }
+
+    [Fact]
     public async Task WrongShardSizeFailsTheBuildWithItsRule()
     {
         var project = feed.CreateProject("WrongShardSize.cs", "Fossil.Gen");
