@@ -14,6 +14,9 @@ internal static class RuleDescriptor
     /// <summary>The category of rules about the code that uses targets and adapted models.</summary>
     public const string Usage = "Fossil.Usage";
 
+    /// <summary>The message of rules that report what a setting's declaration says is wrong, as the run time does.</summary>
+    public const string Explained = "{0}";
+
     private const string HelpPages = "https://github.com/fossil-gen/Fossil.Gen/blob/main/docs/rules/";
 
     public static DiagnosticDescriptor Create(

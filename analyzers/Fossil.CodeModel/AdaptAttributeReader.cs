@@ -1,4 +1,4 @@
-using System.Globalization;
+using Fossil.Methods.Miss;
 using Microsoft.CodeAnalysis;
 
 namespace Fossil.CodeModel;
@@ -45,21 +45,8 @@ internal sealed class AdaptAttributeReader(
         var settings = new AdapterSettings();
         foreach (var argument in attribute.NamedArguments)
         {
-            if (argument.Value.Kind == TypedConstantKind.Error)
-            {
-                Report(ParseProblemKind.ArgumentNotConstant, setting: argument.Key, arguments: argument.Key);
-                continue;
-            }
-            settings = (argument.Key, argument.Value.Value) switch
-            {
-                (nameof(AdapterSettings.ShardSize), int size) => settings with { ShardSize = size },
-                (nameof(AdapterSettings.Variant), int variant) => settings with { Variant = (AdapterVariant)variant },
-                (nameof(AdapterSettings.MiniSize), int size) => settings with { MiniSize = size },
-                (nameof(AdapterSettings.Dropout), double dropout) => settings with { Dropout = dropout },
-                (nameof(AdapterSettings.AllowPadding), bool allow) => settings with { AllowPadding = allow },
-                (nameof(AdapterSettings.OnRequest), bool onRequest) => settings with { OnRequest = onRequest },
-                _ => settings,
-            };
+            if (argument.Value.Kind == TypedConstantKind.Error) Report(ParseProblemKind.ArgumentNotConstant, setting: argument.Key, arguments: argument.Key);
+            else if (FossilSettings.OfAttribute.FirstOrDefault(one => one.Name == argument.Key) is { } setting && setting.ValueOf(argument.Value.Value) is { } value) settings = settings.With(setting, value);
         }
         Check(settings);
         return settings;
@@ -67,27 +54,19 @@ internal sealed class AdaptAttributeReader(
 
     private void Check(AdapterSettings settings)
     {
-        if (settings.ShardSize <= 0) Report(ParseProblemKind.ShardSizeNotPositive, setting: nameof(settings.ShardSize), arguments: Text(settings.ShardSize));
-        if (settings.MiniSize <= 0) Report(ParseProblemKind.MiniSizeNotPositive, setting: nameof(settings.MiniSize), arguments: Text(settings.MiniSize));
-        if (settings.Dropout is not (>= 0 and < 1)) Report(ParseProblemKind.DropoutOutOfRange, setting: nameof(settings.Dropout), arguments: Text(settings.Dropout));
-        if (settings.Variant is not (AdapterVariant.Balance or AdapterVariant.Mini or AdapterVariant.Bat))
+        var variant = FossilSettings.Table.VariantOf(settings.Variant);
+        foreach (var setting in FossilSettings.OfAttribute)
         {
-            Report(ParseProblemKind.UnknownVariant, setting: nameof(settings.Variant), arguments: Text((int)settings.Variant));
+            if (setting.ProblemOf(settings.Of(setting), variant) is { } problem) Report(ParseProblemKind.SettingNotUsable, -1, setting.Name, problem);
         }
-        CheckUse(nameof(settings.MiniSize), settings, used: settings.Variant == AdapterVariant.Mini);
-        CheckUse(nameof(settings.Dropout), settings, used: settings.Variant != AdapterVariant.Bat || settings.Dropout == 0);
-        CheckUse(nameof(settings.AllowPadding), settings, used: settings.Variant != AdapterVariant.Bat || !settings.AllowPadding);
-    }
-
-    private void CheckUse(string setting, AdapterSettings settings, bool used)
-    {
-        if (!used && attribute.NamedArguments.Any(argument => argument.Key == setting))
+        foreach (var setting in FossilSettings.OfAttribute)
         {
-            Report(ParseProblemKind.SettingUnusedByVariant, -1, setting, setting, settings.Variant.ToString());
+            if (setting.IsWithoutEffect(settings.Of(setting), variant, inAttribute: true) && attribute.NamedArguments.Any(argument => argument.Key == setting.Name))
+            {
+                Report(ParseProblemKind.SettingUnusedByVariant, -1, setting.Name, setting.Name, settings.Variant.ToString());
+            }
         }
     }
-
-    private static string Text(IFormattable value) => value.ToString(null, CultureInfo.InvariantCulture);
 
     private (ISymbol Member, ITypeSymbol Type)? FindTarget(string name, int index)
     {

@@ -75,35 +75,3 @@ public enum TargetKind
     /// <summary>Another dictionary of modules by name, such as <c>Dictionary&lt;string, Linear&gt;</c>.</summary>
     Dictionary,
 }
-
-/// <summary>The variants, with the values of the run time's <c>FossilVariant</c>.</summary>
-public enum AdapterVariant
-{
-    /// <summary>One shard (r, out).</summary>
-    Balance,
-
-    /// <summary>A narrow shard (r, m), tiled.</summary>
-    Mini,
-
-    /// <summary>One block (r, r) for each r output rows.</summary>
-    Bat,
-}
-
-/// <summary>The settings of one <c>[FossilAdapt]</c>.</summary>
-/// <param name="ShardSize">Shard size r.</param>
-/// <param name="Variant">The variant.</param>
-/// <param name="MiniSize">Width m of a Mini shard.</param>
-/// <param name="Dropout">Dropout probability.</param>
-/// <param name="AllowPadding">Whether input widths that r does not divide are padded.</param>
-/// <param name="OnRequest">Whether only a configuration at run time, with settings of its own, adapts the targets.</param>
-public sealed record AdapterSettings(
-    int ShardSize = AdapterSettings.DefaultShardSize,
-    AdapterVariant Variant = AdapterVariant.Balance,
-    int MiniSize = 1,
-    double Dropout = 0,
-    bool AllowPadding = false,
-    bool OnRequest = false)
-{
-    /// <summary>The run time's <c>FossilAdaptAttribute.DefaultShardSize</c>.</summary>
-    public const int DefaultShardSize = 64;
-}

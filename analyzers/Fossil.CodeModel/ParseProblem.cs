@@ -61,17 +61,8 @@ public enum ParseProblemKind
     /// <summary>The name occurs twice on the class {class, name}.</summary>
     DuplicateTarget,
 
-    /// <summary>The shard size is not positive {shard size}.</summary>
-    ShardSizeNotPositive,
-
-    /// <summary>The mini size is not positive {mini size}.</summary>
-    MiniSizeNotPositive,
-
-    /// <summary>The dropout is not in [0, 1) {dropout}.</summary>
-    DropoutOutOfRange,
-
-    /// <summary>The variant has no name {value}.</summary>
-    UnknownVariant,
+    /// <summary>A setting has a value that cannot be used {what is wrong with it}.</summary>
+    SettingNotUsable,
 
     /// <summary>The variant does not use the setting {setting, variant}.</summary>
     SettingUnusedByVariant,

@@ -10,7 +10,7 @@ namespace Fossil.Analyzers.Attributes;
 public sealed class AdaptAttributeAnalyzer : ClassRule
 {
     /// <inheritdoc/>
-    public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [.. AttributeRules.ByProblem.Values];
+    public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [.. AttributeRules.ByProblem.Values, .. AttributeRules.OfSettings];
 
     private protected override void Analyze(SymbolAnalysisContext context, INamedTypeSymbol type, WellKnownTypes types)
     {
@@ -19,7 +19,7 @@ public sealed class AdaptAttributeAnalyzer : ClassRule
         {
             var location = AttributeSyntaxLocator.Locate(type, types, problem, context.CancellationToken);
             var (arguments, properties) = Explain(problem, parsed);
-            context.ReportDiagnostic(Diagnostic.Create(AttributeRules.ByProblem[problem.Kind], location, properties, arguments));
+            context.ReportDiagnostic(Diagnostic.Create(AttributeRules.Of(problem), location, properties, arguments));
         }
     }
 

@@ -62,7 +62,7 @@ internal static class ShardSizeNotPositive
     public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
         Id,
         "Shard size is not positive",
-        "Shard size {0} is not positive: use 1 or more (64 is the default)",
+        RuleDescriptor.Explained,
         RuleDescriptor.Annotation,
         DiagnosticSeverity.Error,
         "The shard size r is the number of rows of the trained shard. The input width must be a multiple of it.");
@@ -206,7 +206,7 @@ internal static class MiniSizeNotPositive
     public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
         Id,
         "Mini size is not positive",
-        "Mini size {0} is not positive: use 1 or more, and a divisor of the output width",
+        RuleDescriptor.Explained,
         RuleDescriptor.Annotation,
         DiagnosticSeverity.Error,
         "The mini size m is the width of the trained shard in the variant Mini, which is tiled along the output.");
@@ -220,7 +220,7 @@ internal static class DropoutOutOfRange
     public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
         Id,
         "Dropout is not a probability below 1",
-        "Dropout {0} is not in the range from 0 to below 1: it is the probability that an element of the input is zeroed while training",
+        RuleDescriptor.Explained,
         RuleDescriptor.Annotation,
         DiagnosticSeverity.Error,
         "With a dropout of 1 nothing would be left to learn from.");
@@ -234,8 +234,22 @@ internal static class UnknownVariant
     public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
         Id,
         "Variant does not exist",
-        "{0} is no FossilVariant: use Balance, Mini or Bat",
+        RuleDescriptor.Explained,
         RuleDescriptor.Annotation,
         DiagnosticSeverity.Error,
         "A cast number is a constant of the enumeration's type without being one of its members.");
+}
+
+/// <summary>FOSSIL040: A value of a setting that cannot be used, where the setting has no rule of its own.</summary>
+internal static class SettingNotUsable
+{
+    public const string Id = "FOSSIL040";
+
+    public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Setting has a value that cannot be used",
+        RuleDescriptor.Explained,
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Error,
+        "A configuration is checked when it is used. Values that are constants are known while compiling.");
 }

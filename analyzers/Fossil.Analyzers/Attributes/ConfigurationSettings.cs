@@ -1,19 +1,18 @@
 using System.Collections.Immutable;
-using System.Globalization;
 using Fossil.CodeModel;
+using Fossil.Methods;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.Diagnostics;
 using Microsoft.CodeAnalysis.Operations;
 
 namespace Fossil.Analyzers.Attributes;
 
-/// <summary>The rules on an attribute's settings, for <c>new FossilConfig { … }</c>, which takes their place at run time.</summary>
+/// <summary>The rules on settings, for <c>new FossilConfig { … }</c> and the configurations of the other methods, and for <c>with { … }</c>.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
 public sealed class ConfigurationSettings : DiagnosticAnalyzer
 {
     /// <inheritdoc/>
-    public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } =
-        [ShardSizeNotPositive.Descriptor, SettingUnused.Descriptor, MiniSizeNotPositive.Descriptor, DropoutOutOfRange.Descriptor];
+    public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [SettingUnused.Descriptor, .. AttributeRules.OfSettings];
 
     /// <inheritdoc/>
     public override void Initialize(AnalysisContext context)
@@ -22,39 +21,32 @@ public sealed class ConfigurationSettings : DiagnosticAnalyzer
         context.EnableConcurrentExecution();
         context.RegisterCompilationStartAction(start =>
         {
-            if (start.Compilation.GetTypeByMetadataName("Fossil.FossilConfig") is not { } config) return;
-            start.RegisterOperationAction(
-                operation =>
-                {
-                    var creation = (IObjectCreationOperation)operation.Operation;
-                    if (creation.Initializer is { } initializer && WellKnownTypes.Same(creation.Type, config)) Check(initializer, operation.ReportDiagnostic);
-                },
-                OperationKind.ObjectCreation);
+            var tables = new Dictionary<ISymbol, SettingTable>(SymbolEqualityComparer.Default);
+            foreach (var table in ConfigurationTables.All)
+            {
+                if (start.Compilation.GetTypeByMetadataName(table.Configuration) is { } type) tables.Add(type, table);
+            }
+            if (tables.Count > 0) start.RegisterOperationAction(operation => Analyze(operation, tables), OperationKind.ObjectCreation, OperationKind.With);
         });
     }
 
-    private static void Check(IObjectOrCollectionInitializerOperation initializer, Action<Diagnostic> report)
+    private static void Analyze(OperationAnalysisContext context, Dictionary<ISymbol, SettingTable> tables)
     {
-        var settings = initializer.Initializers.OfType<ISimpleAssignmentOperation>()
-            .Where(one => one.Target is IPropertyReferenceOperation).GroupBy(one => ((IPropertyReferenceOperation)one.Target).Property.Name).ToDictionary(group => group.Key, group => group.Last());
-        // A variant that is not a constant may be any.
-        var variant = settings.TryGetValue("Variant", out var chosen) ? chosen.Value.ConstantValue is { HasValue: true, Value: int number } ? (AdapterVariant)number : (AdapterVariant?)null : AdapterVariant.Balance;
-        foreach (var setting in settings)
+        var initializer = (context.Operation as IObjectCreationOperation)?.Initializer ?? (context.Operation as IWithOperation)?.Initializer;
+        if (initializer is null || context.Operation.Type is not { } type || !tables.TryGetValue(type, out var table)) return;
+        var given = initializer.Initializers.OfType<ISimpleAssignmentOperation>().Where(one => one.Target is IPropertyReferenceOperation)
+            .GroupBy(one => ((IPropertyReferenceOperation)one.Target).Property.Name).ToDictionary(group => group.Key, group => group.Last().Value);
+        // A variant that is not a constant, or that of another object, may be any.
+        var variant = table.Variant is not { } chooser ? null
+            : given.TryGetValue(chooser.Name, out var chosen) ? table.VariantOf(Constant(chooser, chosen))
+            : context.Operation is IObjectCreationOperation ? table.VariantOf(chooser.DefaultValue) : null;
+        foreach (var setting in table.Settings)
         {
-            if (setting.Value.Value.ConstantValue is not { HasValue: true, Value: { } value }) continue;
-            var (rule, isVariant) = (setting.Key, value) switch
-            {
-                ("ShardSize", int and <= 0) => (ShardSizeNotPositive.Descriptor, false),
-                ("MiniSize", int and <= 0) => (MiniSizeNotPositive.Descriptor, false),
-                ("Dropout", double rate) when !(rate is >= 0 and < 1) => (DropoutOutOfRange.Descriptor, false),
-                ("MiniSize", int and > 1) when variant is AdapterVariant.Balance or AdapterVariant.Bat => (SettingUnused.Descriptor, true),
-                ("Dropout", double and > 0) when variant == AdapterVariant.Bat => (SettingUnused.Descriptor, true),
-                ("AllowPadding", true) when variant == AdapterVariant.Bat => (SettingUnused.Descriptor, true),
-                _ => (null, false),
-            };
-            if (rule is null) continue;
-            object[] arguments = isVariant ? [setting.Key, variant!.Value] : [((IFormattable)value).ToString(null, CultureInfo.InvariantCulture)];
-            report(Diagnostic.Create(rule, setting.Value.Syntax.GetLocation(), arguments));
+            if (!given.TryGetValue(setting.Name, out var operation) || Constant(setting, operation) is not { } value) continue;
+            if (setting.ProblemOf(value, variant) is { } problem) context.ReportDiagnostic(Diagnostic.Create(AttributeRules.OfSetting(setting.Name), operation.Syntax.GetLocation(), problem));
+            else if (setting.IsWithoutEffect(value, variant, inAttribute: false)) context.ReportDiagnostic(Diagnostic.Create(SettingUnused.Descriptor, operation.Syntax.GetLocation(), setting.Name, variant));
         }
     }
+
+    private static object? Constant(Setting setting, IOperation operation) => operation.ConstantValue is { HasValue: true, Value: var constant } ? setting.ValueOf(constant) : null;
 }

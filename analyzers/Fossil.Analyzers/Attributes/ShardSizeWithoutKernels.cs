@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Fossil.CodeModel;
+using Fossil.Methods.Miss;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
@@ -49,7 +50,7 @@ public sealed class ShardSizeWithoutKernels : DiagnosticAnalyzer
                 if (Problem(size, named) is { } problem && syntax?.Parent == list)
                 {
                     var location = (AttributeSyntaxLocator.Target(syntax, position) ?? syntax).GetLocation();
-                    context.ReportDiagnostic(size > 0 ? Diagnostic.Create(Descriptor, location, Removable, size, problem) : Diagnostic.Create(ShardSizeNotPositive.Descriptor, location, size));
+                    context.ReportDiagnostic(FossilSettings.ShardSize.ProblemOf(size) is { } wrong ? Diagnostic.Create(ShardSizeNotPositive.Descriptor, location, wrong) : Diagnostic.Create(Descriptor, location, Removable, size, problem));
                 }
             }
         }

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using Fossil.CodeModel;
 using Fossil.CodeModel.Widths;
+using Fossil.Methods.Miss;
 using Microsoft.CodeAnalysis;
 
 namespace Fossil.Analyzers.Shapes;
@@ -27,8 +28,8 @@ internal sealed class WidthReport(WellKnownTypes types, Action<Diagnostic> repor
             // The sizes that are used on request are those of a configuration.
             if (settings.ShardSize <= 0 || settings.OnRequest) continue;
             CheckInput(widths, settings, seen);
-            if (settings.Variant == AdapterVariant.Bat) CheckDivisible(widths, widths.Out, "output", settings, seen);
-            if (settings is { Variant: AdapterVariant.Mini, MiniSize: > 0 }) CheckMiniSize(widths, settings.MiniSize);
+            if (settings.Variant == FossilVariant.Bat) CheckDivisible(widths, widths.Out, "output", settings, seen);
+            if (settings is { Variant: FossilVariant.Mini, MiniSize: > 0 }) CheckMiniSize(widths, settings.MiniSize);
         }
     }
 
@@ -36,7 +37,7 @@ internal sealed class WidthReport(WellKnownTypes types, Action<Diagnostic> repor
     {
         var input = widths.In;
         if (!input.IsKnown || !input.IsOwn) return;
-        var isPadded = settings.AllowPadding && settings.Variant != AdapterVariant.Bat;
+        var isPadded = settings.AllowPadding && settings.Variant != FossilVariant.Bat;
         if (input.Values.All(value => value < settings.ShardSize))
         {
             // Padding would make a shard of zeros.
@@ -63,7 +64,7 @@ internal sealed class WidthReport(WellKnownTypes types, Action<Diagnostic> repor
         var output = widths.Out;
         if (!output.IsKnown || !output.IsOwn || output.Values.Any(value => value % miniSize == 0)) return;
         var sizes = Divisions.Near(output.Values[0], miniSize);
-        var properties = ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.Setting, nameof(AdapterSettings.MiniSize));
+        var properties = ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.Setting, FossilSettings.MiniSize.Name);
         if (sizes.Count > 0) properties = properties.Add(DiagnosticProperties.ShardSizes, List(sizes));
         Add(WidthNotDivisibleByMiniSize.Descriptor, widths, output, "mini", DiagnosticSeverity.Error, properties,
             Text(output.Values), miniSize, Divisions.Explain(output.Values[0], miniSize), Advice("mini size", sizes));
@@ -80,11 +81,11 @@ internal sealed class WidthReport(WellKnownTypes types, Action<Diagnostic> repor
         // As many rows as inputs would share nothing.
         var below = inputs.Count > 0 ? inputs.Min() : long.MaxValue;
         var sizes = Divisions.Near(Divisions.CommonDivisor(inputs.Concat(outputs)), settings.ShardSize, below);
-        if (sizes.Count == 0 && settings.Variant != AdapterVariant.Bat) sizes = Divisions.Near(Divisions.CommonDivisor(inputs), settings.ShardSize, below);
+        if (sizes.Count == 0 && settings.Variant != FossilVariant.Bat) sizes = Divisions.Near(Divisions.CommonDivisor(inputs), settings.ShardSize, below);
         advice = Advice("shard size", sizes);
-        var properties = ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.Setting, nameof(AdapterSettings.ShardSize));
+        var properties = ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.Setting, FossilSettings.ShardSize.Name);
         if (sizes.Count > 0) properties = properties.Add(DiagnosticProperties.ShardSizes, List(sizes));
-        if (settings.Variant != AdapterVariant.Bat && !settings.AllowPadding) properties = properties.Add(DiagnosticProperties.CanPad, "true");
+        if (settings.Variant != FossilVariant.Bat && !settings.AllowPadding) properties = properties.Add(DiagnosticProperties.CanPad, "true");
         return properties;
     }
 
@@ -149,8 +150,8 @@ internal sealed class WidthReport(WellKnownTypes types, Action<Diagnostic> repor
             if (settings.OnRequest) continue;
             if (!widths.In.IsKnown && !settings.AllowPadding) Note(widths, widths.In, "input");
             else if (!settings.AllowPadding) NoteSome(widths, widths.In, "input", settings.ShardSize);
-            if (!widths.Out.IsKnown && settings.Variant != AdapterVariant.Balance) Note(widths, widths.Out, "output");
-            else if (settings.Variant == AdapterVariant.Bat) NoteSome(widths, widths.Out, "output", settings.ShardSize);
+            if (!widths.Out.IsKnown && settings.Variant != FossilVariant.Balance) Note(widths, widths.Out, "output");
+            else if (settings.Variant == FossilVariant.Bat) NoteSome(widths, widths.Out, "output", settings.ShardSize);
         }
     }
 

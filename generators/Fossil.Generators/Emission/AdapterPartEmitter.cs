@@ -1,5 +1,6 @@
 using System.Globalization;
 using Fossil.CodeModel;
+using Fossil.Methods.Miss;
 using Microsoft.CodeAnalysis.Text;
 
 namespace Fossil.Generators.Emission;
@@ -110,25 +111,21 @@ internal static class AdapterPartEmitter
 
     private static string Defaults(AdapterSettings settings)
     {
-        var arguments = string.Join(", ",
-            $"ShardSize: {Text(settings.ShardSize)}",
-            $"Variant: {Variant(settings.Variant)}",
-            $"MiniSize: {Text(settings.MiniSize)}",
-            $"Dropout: {Dropout(settings.Dropout)}",
-            $"AllowPadding: {(settings.AllowPadding ? "true" : "false")}");
-        return $"new({arguments}){(settings.OnRequest ? " { OnRequest = true }" : string.Empty)}";
+        var arguments = FossilSettings.OfAttribute.Where(setting => !setting.OmittedAtDefault).Select(setting => $"{setting.Name}: {Literal(settings.Of(setting))}");
+        var others = FossilSettings.OfAttribute.Where(setting => setting.OmittedAtDefault && !settings.Of(setting).Equals(setting.DefaultValue)).Select(setting => $"{setting.Name} = {Literal(settings.Of(setting))}").ToList();
+        return $"new({string.Join(", ", arguments)}){(others.Count > 0 ? $" {{ {string.Join(", ", others)} }}" : string.Empty)}";
     }
 
-    private static string Variant(AdapterVariant variant) => Enum.IsDefined(typeof(AdapterVariant), variant)
-        ? $"global::Fossil.FossilVariant.{variant}"
-        : $"(global::Fossil.FossilVariant)({Text((int)variant)})";
-
-    private static string Dropout(double dropout) => dropout switch
+    private static string Literal(object value) => value switch
     {
+        bool flag => flag ? "true" : "false",
         double.NaN => "double.NaN",
         double.PositiveInfinity => "double.PositiveInfinity",
         double.NegativeInfinity => "double.NegativeInfinity",
-        _ => dropout.ToString("R", CultureInfo.InvariantCulture) + "D",
+        double number => number.ToString("R", CultureInfo.InvariantCulture) + "D",
+        Enum member when Enum.IsDefined(member.GetType(), member) => $"global::{member.GetType().FullName}.{member}",
+        Enum number => $"(global::{number.GetType().FullName})({number:D})",
+        _ => Convert.ToString(value, CultureInfo.InvariantCulture),
     };
 
     private static string Text(int value) => value.ToString(CultureInfo.InvariantCulture);

@@ -7,7 +7,7 @@ internal static class ShardKernelNames
 {
     /// <summary>The shard sizes that a class needs kernels for: Bat works on the weight and has no shard sum.</summary>
     public static IEnumerable<int> Sizes(AdaptedClass model) => model.Targets
-        .Where(target => target.Settings.Variant != AdapterVariant.Bat && NamedShardSizes.CanHaveKernels(target.Settings.ShardSize))
+        .Where(target => target.Settings.Variant != FossilVariant.Bat && NamedShardSizes.CanHaveKernels(target.Settings.ShardSize))
         .Select(target => target.Settings.ShardSize)
         .Distinct();
 

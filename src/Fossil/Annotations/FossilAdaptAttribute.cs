@@ -1,3 +1,5 @@
+using Fossil.Methods.Miss;
+
 namespace Fossil;
 
 /// <summary>
@@ -15,7 +17,7 @@ namespace Fossil;
 public sealed class FossilAdaptAttribute(params string[] targets) : Attribute
 {
     /// <summary>The shard size that is used where none is given.</summary>
-    public const int DefaultShardSize = 64;
+    public const int DefaultShardSize = FossilSettings.DefaultShardSize;
 
     /// <summary>Names of the fields or properties to adapt.</summary>
     public IReadOnlyList<string> Targets { get; } = targets;
@@ -24,20 +26,20 @@ public sealed class FossilAdaptAttribute(params string[] targets) : Attribute
     public int ShardSize { get; set; } = DefaultShardSize;
 
     /// <summary>Which form of shard sharing.</summary>
-    public FossilVariant Variant { get; set; } = FossilVariant.Balance;
+    public FossilVariant Variant { get; set; } = FossilSettings.Variant.Default;
 
     /// <summary>Width m of the shard in <see cref="FossilVariant.Mini"/> (PEFT: <c>mini_r</c>); 1 as in PEFT where it is not set. No other variant uses it.</summary>
-    public int MiniSize { get; set; } = 1;
+    public int MiniSize { get; set; } = FossilSettings.DefaultMiniSize;
 
     /// <summary>Probability that an element of the input is zeroed before the shard sum while training (PEFT: <c>miss_dropout</c>). Not in <see cref="FossilVariant.Bat"/>.</summary>
-    public double Dropout { get; set; }
+    public double Dropout { get; set; } = FossilSettings.Dropout.Default;
 
     /// <summary>Opts in to input widths that the shard size does not divide: x is taken as zero-padded on the right. Not in <see cref="FossilVariant.Bat"/>.</summary>
-    public bool AllowPadding { get; set; }
+    public bool AllowPadding { get; set; } = FossilSettings.AllowPadding.Default;
 
     /// <summary>
     /// Adapts these targets only where a configuration's <c>TargetModules</c> chooses them, not where it is null or by <c>AttachAdapters()</c>: for an output layer or an embedding.
     /// The settings are then the configuration's.
     /// </summary>
-    public bool OnRequest { get; set; }
+    public bool OnRequest { get; set; } = FossilSettings.OnRequest.Default;
 }

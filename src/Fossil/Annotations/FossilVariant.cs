@@ -1,7 +1,12 @@
 namespace Fossil;
 
 /// <summary>The forms of shard sharing (arXiv 2409.15371, equations 4-7; PEFT: <c>init_weights</c> of <c>MissConfig</c>).</summary>
-public enum FossilVariant
+#if FOSSIL_COMPILER_PART
+internal // Linked there, beside the run time's.
+#else
+public
+#endif
+enum FossilVariant
 {
     /// <summary>One shard D (r, out); y = x Wᵀ + b + S D with S[…, j] = Σ_i x[…, i·r + j]. Needs in % r == 0 unless padding is allowed. PEFT: <c>true</c>.</summary>
     Balance,

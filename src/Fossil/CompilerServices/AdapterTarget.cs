@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using Fossil.Methods.Miss;
 using static TorchSharp.torch;
 
 namespace Fossil.CompilerServices;
@@ -13,7 +14,7 @@ namespace Fossil.CompilerServices;
 public sealed record AdapterDefaults(
     int ShardSize = FossilAdaptAttribute.DefaultShardSize,
     FossilVariant Variant = FossilVariant.Balance,
-    int MiniSize = 1,
+    int MiniSize = FossilSettings.DefaultMiniSize,
     double Dropout = 0,
     bool AllowPadding = false)
 {

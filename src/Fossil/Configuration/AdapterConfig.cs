@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Fossil.Adapters;
+using Fossil.Methods;
 using Fossil.Serialization;
 using Fossil.Targets;
 
@@ -169,7 +170,9 @@ public abstract record AdapterConfig
     }
 
     /// <summary>Puts the fields in, under PEFT's names; a derived class adds its own.</summary>
-    private protected virtual void WriteFields(IDictionary<string, JsonNode?> fields)
+    private protected virtual void WriteFields(IDictionary<string, JsonNode?> fields) => WriteCommonFields(fields);
+
+    private void WriteCommonFields(IDictionary<string, JsonNode?> fields)
     {
         fields["peft_type"] = PeftType;
         fields["target_modules"] = AdapterConfigReader.ToNode(TargetModules);
@@ -196,36 +199,37 @@ public abstract record AdapterConfig
     /// <summary>An error in a field of this configuration.</summary>
     private protected ConfigurationException Invalid(string field, string message) => new(field, Path, message);
 
-    /// <summary>Checks that a number is positive.</summary>
-    private protected void CheckPositive(string field, long value, string what)
+    /// <summary>Checks a setting by what its method declares of it.</summary>
+    private protected void Check<T>(Setting<T> setting, T value, Enum? variant = null)
+        where T : struct
     {
-        if (value <= 0) throw Invalid(field, $"{what} is {value}. It must be at least 1.");
+        if (setting.ProblemOf(value, variant) is { } problem) throw Invalid(setting.Field, problem);
     }
 
-    /// <summary>Checks a dropout probability.</summary>
-    private protected void CheckDropout(string field, double value)
+    /// <summary>Checks the values that a setting has for modules of some names.</summary>
+    private protected void CheckPatterns<T>(string field, Setting<T> setting, IReadOnlyDictionary<string, T> patterns)
+        where T : struct
     {
-        if (value is not (>= 0 and < 1)) throw Invalid(field, $"{value} is no dropout probability. Choose one from 0 (none) to below 1.");
+        foreach (var (pattern, value) in patterns)
+        {
+            PythonRegex.Check(field, Path, pattern);
+            if (setting.ProblemOf(value) is { } problem) throw Invalid(field, $"for '{pattern}': {problem}");
+        }
     }
 
     private Dictionary<string, JsonNode?> Fields()
     {
-        var fields = AllFields();
-        foreach (var field in AbsentFields) fields.Remove(field);
-        return fields;
-    }
-
-    private Dictionary<string, JsonNode?> AllFields()
-    {
         var fields = new Dictionary<string, JsonNode?>(StringComparer.Ordinal);
         WriteFields(fields);
+        foreach (var field in AbsentFields) fields.Remove(field);
         return fields;
     }
 
     private void CheckAbsent()
     {
-        if (AbsentFields.Count == 0) return;
-        var fields = AllFields();
+        // A method's own fields may have values that no file can hold: they are checked after these.
+        var fields = new Dictionary<string, JsonNode?>(StringComparer.Ordinal);
+        WriteCommonFields(fields);
         foreach (var field in AbsentFields)
         {
             if (fields[field] is { } value && !JsonNode.DeepEquals(value, "none")) throw Invalid(field, $"it is {value.ToJsonString()}, but {PeftType} has no such field in PEFT, so an adapter's file could not say it. Leave it unset.");

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Fossil.Methods;
 
 namespace Fossil;
 
@@ -79,16 +80,19 @@ internal sealed class AdapterConfigReader
             _ => throw Wrong(field, node, "true or false"),
         };
 
-    /// <summary>A whole number.</summary>
-    public int Integer(string field, int absent) => Get(field) is { } node ? AsInteger(field, node) : absent;
+    /// <summary>A setting that is true or false.</summary>
+    public bool Boolean(Setting<bool> setting) => Boolean(setting.Field, setting.Default);
 
-    /// <summary>A whole number of up to 64 bits, in digits.</summary>
-    public long LongInteger(string field, long absent) => Get(field) is not { } node
-        ? absent
-        : node.GetValueKind() == JsonValueKind.Number && long.TryParse(node.ToJsonString(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : throw Wrong(field, node, "a whole number of up to 64 bits");
+    /// <summary>A setting that is a whole number.</summary>
+    public int Integer(Setting<int> setting) => Get(setting.Field) is { } node ? AsInteger(setting.Field, node) : setting.Default;
 
-    /// <summary>A number.</summary>
-    public double Number(string field, double absent) => Get(field) is { } node ? AsNumber(field, node) : absent;
+    /// <summary>A setting that is a whole number of up to 64 bits, in digits.</summary>
+    public long LongInteger(Setting<long> setting) => Get(setting.Field) is not { } node
+        ? setting.Default
+        : node.GetValueKind() == JsonValueKind.Number && long.TryParse(node.ToJsonString(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : throw Wrong(setting.Field, node, "a whole number of up to 64 bits");
+
+    /// <summary>A setting that is a number.</summary>
+    public double Number(Setting<double> setting) => Get(setting.Field) is { } node ? AsNumber(setting.Field, node) : setting.Default;
 
     /// <summary>A whole number or a list of them.</summary>
     public IReadOnlyList<int>? Integers(string field) => Get(field) switch

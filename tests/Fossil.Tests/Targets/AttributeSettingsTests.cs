@@ -1,4 +1,5 @@
 using Fossil.CompilerServices;
+using Fossil.Methods.Miss;
 using Fossil.Tests.Adapters;
 
 namespace Fossil.Tests.Targets;
@@ -25,11 +26,28 @@ public class AttributeSettingsTests
         using var model = new OneLinear(8, 8, defaults: defaults);
         var error = Assert.Throws<ConfigurationException>(() => model.AttachAdapters());
         Assert.Equal(setting, error.Field);
-        Assert.StartsWith($"{setting}: [FossilAdapt] of OneLinear on 'proj':", error.Message);
+        Assert.Equal($"{setting}: [FossilAdapt] of OneLinear on 'proj': {Problem(setting, defaults)}", error.Message);
         Assert.All(model.named_parameters(), entry => Assert.True(entry.parameter.requires_grad));
 
         // A configuration has its own settings, and takes only the choice from the attributes.
         using var adapted = model.AttachAdapters(new FossilConfig { ShardSize = 4 });
         Assert.Single(adapted.TrainableParameters());
+    }
+
+    /// <summary>What the analyzers report of the value.</summary>
+    private static string? Problem(string setting, AdapterDefaults defaults) =>
+        FossilSettings.OfAttribute.Single(one => one.Name == setting).ProblemOf(typeof(AdapterDefaults).GetProperty(setting)!.GetValue(defaults)!);
+
+    [Fact]
+    public void All_reach_the_configuration()
+    {
+        var defaults = new AdapterDefaults(ShardSize: 3, Variant: FossilVariant.Mini, MiniSize: 5, Dropout: 0.25, AllowPadding: true) { OnRequest = true };
+        var config = new FossilConfig().With(defaults);
+        foreach (var setting in FossilSettings.OfAttribute)
+        {
+            var value = typeof(AdapterDefaults).GetProperty(setting.Name)!.GetValue(defaults);
+            Assert.False(setting.DefaultValue.Equals(value), $"{setting.Name} has its default, so that this shows nothing: give it another value here");
+            if (FossilSettings.Table.Settings.Contains(setting)) Assert.Equal(value, typeof(FossilConfig).GetProperty(setting.Name)!.GetValue(config));
+        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Fossil.Methods.IA3;
 using Fossil.Targets;
 
 namespace Fossil;
@@ -22,7 +23,7 @@ public sealed record IA3Config : AdapterConfig
         : base(reader)
     {
         FeedforwardModules = reader.Modules(FeedforwardField);
-        InitIA3Weights = reader.Boolean("init_ia3_weights", InitIA3Weights);
+        InitIA3Weights = reader.Boolean(IA3Settings.InitIA3Weights);
     }
 
     /// <inheritdoc/>
@@ -35,7 +36,7 @@ public sealed record IA3Config : AdapterConfig
     public ModuleSelector? FeedforwardModules { get; init; }
 
     /// <summary>Whether the vectors start at one, so that the adapter changes nothing before training. False starts them at random, for tests (<c>init_ia3_weights</c>).</summary>
-    public bool InitIA3Weights { get; init; } = true;
+    public bool InitIA3Weights { get; init; } = IA3Settings.InitIA3Weights.Default;
 
     private protected override string AdapterOnlyBias => "ia3_only";
 
@@ -67,6 +68,6 @@ public sealed record IA3Config : AdapterConfig
     {
         base.WriteFields(fields);
         fields[FeedforwardField] = AdapterConfigReader.ToNode(FeedforwardModules);
-        fields["init_ia3_weights"] = InitIA3Weights;
+        fields[IA3Settings.InitIA3Weights.Field] = InitIA3Weights;
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Fossil.Methods.Lora;
 using Fossil.Targets;
 
 namespace Fossil;
@@ -39,12 +40,12 @@ public sealed record LoraConfig : AdapterConfig
     internal LoraConfig(AdapterConfigReader reader)
         : base(reader)
     {
-        Rank = reader.Integer("r", Rank);
-        Alpha = reader.Number("lora_alpha", Alpha);
-        Dropout = reader.Number("lora_dropout", Dropout);
-        UseRslora = reader.Boolean("use_rslora", false);
-        UseDora = reader.Boolean("use_dora", false);
-        EnsureWeightTying = reader.Boolean("ensure_weight_tying", false);
+        Rank = reader.Integer(LoraSettings.Rank);
+        Alpha = reader.Number(LoraSettings.Alpha);
+        Dropout = reader.Number(LoraSettings.Dropout);
+        UseRslora = reader.Boolean(LoraSettings.UseRslora);
+        UseDora = reader.Boolean(LoraSettings.UseDora);
+        EnsureWeightTying = reader.Boolean(LoraSettings.EnsureWeightTying);
         InitLoraWeights = LoraInitialization.Read(reader, "init_lora_weights");
         RankPattern = reader.Patterns("rank_pattern", reader.AsInteger);
         AlphaPattern = reader.Patterns("alpha_pattern", reader.AsNumber);
@@ -54,25 +55,25 @@ public sealed record LoraConfig : AdapterConfig
     public override string PeftType => PeftTypeName;
 
     /// <summary>Rank r (<c>r</c>).</summary>
-    public int Rank { get; init; } = 8;
+    public int Rank { get; init; } = LoraSettings.Rank.Default;
 
     /// <summary>Alpha; the product is scaled by alpha / r (<c>lora_alpha</c>).</summary>
-    public double Alpha { get; init; } = 8;
+    public double Alpha { get; init; } = LoraSettings.Alpha.Default;
 
     /// <summary>Dropout probability on x before A (<c>lora_dropout</c>).</summary>
-    public double Dropout { get; init; }
+    public double Dropout { get; init; } = LoraSettings.Dropout.Default;
 
     /// <summary>Scales by alpha / √r instead (arXiv 2312.03732; <c>use_rslora</c>).</summary>
-    public bool UseRslora { get; init; }
+    public bool UseRslora { get; init; } = LoraSettings.UseRslora.Default;
 
     /// <summary>Learns the magnitude of each output beside the direction (DoRA, arXiv 2402.09353; <c>use_dora</c>).</summary>
-    public bool UseDora { get; init; }
+    public bool UseDora { get; init; } = LoraSettings.UseDora.Default;
 
     /// <summary>
     /// Trains modules that share the embedding's weight as one, where <see cref="AdapterConfig.ModulesToSave"/> or <see cref="AdapterConfig.TargetModules"/> names one of them (<c>ensure_weight_tying</c>): one copy of the weight,
     /// or adapters on all of them that share their parameters. Otherwise only what is named is changed.
     /// </summary>
-    public bool EnsureWeightTying { get; init; }
+    public bool EnsureWeightTying { get; init; } = LoraSettings.EnsureWeightTying.Default;
 
     /// <summary>How A and B start (<c>init_lora_weights</c>).</summary>
     public LoraInitialization InitLoraWeights { get; init; } = LoraInitialization.Default;
@@ -96,33 +97,23 @@ public sealed record LoraConfig : AdapterConfig
     public override void Validate()
     {
         base.Validate();
-        CheckPositive("r", Rank, "the rank");
-        if (!double.IsFinite(Alpha)) throw Invalid("lora_alpha", $"{Alpha} is not a finite number.");
-        CheckDropout("lora_dropout", Dropout);
-        foreach (var (pattern, rank) in RankPattern)
-        {
-            PythonRegex.Check("rank_pattern", Path, pattern);
-            CheckPositive("rank_pattern", rank, $"the rank for '{pattern}'");
-        }
-
-        foreach (var (pattern, alpha) in AlphaPattern)
-        {
-            PythonRegex.Check("alpha_pattern", Path, pattern);
-            if (!double.IsFinite(alpha)) throw Invalid("alpha_pattern", $"{alpha} for '{pattern}' is not a finite number.");
-        }
-
+        Check(LoraSettings.Rank, Rank);
+        Check(LoraSettings.Alpha, Alpha);
+        Check(LoraSettings.Dropout, Dropout);
+        CheckPatterns("rank_pattern", LoraSettings.Rank, RankPattern);
+        CheckPatterns("alpha_pattern", LoraSettings.Alpha, AlphaPattern);
         if (LayersPattern is { Count: > 0 } && LayersToTransform is null) throw Invalid("layers_pattern", "it says where layers_to_transform counts, which is missing. Give both or none.");
     }
 
     private protected override void WriteFields(IDictionary<string, JsonNode?> fields)
     {
         base.WriteFields(fields);
-        fields["r"] = Rank;
-        fields["lora_alpha"] = AdapterConfigReader.ToNumberNode(Alpha);
-        fields["lora_dropout"] = AdapterConfigReader.ToFloatNode(Dropout);
-        fields["use_rslora"] = UseRslora;
-        fields["use_dora"] = UseDora;
-        fields["ensure_weight_tying"] = EnsureWeightTying;
+        fields[LoraSettings.Rank.Field] = Rank;
+        fields[LoraSettings.Alpha.Field] = AdapterConfigReader.ToNumberNode(Alpha);
+        fields[LoraSettings.Dropout.Field] = AdapterConfigReader.ToFloatNode(Dropout);
+        fields[LoraSettings.UseRslora.Field] = UseRslora;
+        fields[LoraSettings.UseDora.Field] = UseDora;
+        fields[LoraSettings.EnsureWeightTying.Field] = EnsureWeightTying;
         fields["init_lora_weights"] = InitLoraWeights.ToNode();
         fields["rank_pattern"] = new JsonObject(RankPattern.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value)));
         fields["alpha_pattern"] = new JsonObject(AlphaPattern.Select(pair => KeyValuePair.Create(pair.Key, AdapterConfigReader.ToNumberNode(pair.Value))));

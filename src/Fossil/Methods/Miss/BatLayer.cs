@@ -9,7 +9,6 @@ internal sealed class BatLayer : AdapterLayer
     public BatLayer(AdaptedTarget target, string adapterName, FossilConfig config)
         : base(target, adapterName)
     {
-        FossilMethod.CheckPositive(target, config);
         Config = config;
         ShardSize = config.ShardSize;
         if (target.InFeatures % ShardSize != 0 || target.OutFeatures % ShardSize != 0)

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Fossil.CompilerServices;
+using Fossil.Methods.Miss;
 
 namespace Fossil;
 
@@ -16,9 +18,9 @@ public sealed record FossilConfig : AdapterConfig
     internal FossilConfig(AdapterConfigReader reader)
         : base(reader)
     {
-        ShardSize = reader.Integer("r", ShardSize);
-        Dropout = reader.Number("miss_dropout", Dropout);
-        MiniSize = reader.Integer("mini_r", MiniSize);
+        ShardSize = reader.Integer(FossilSettings.ShardSize);
+        Dropout = reader.Number(FossilSettings.Dropout);
+        MiniSize = reader.Integer(FossilSettings.MiniSize);
         (Variant, InitWeights) = ReadInitWeights(reader);
 
         // PEFT pads wherever r does not divide the width, so a file may stand for an adapter that was trained so.
@@ -29,28 +31,28 @@ public sealed record FossilConfig : AdapterConfig
     public override string PeftType => PeftTypeName;
 
     /// <summary>Shard size r (<c>r</c>).</summary>
-    public int ShardSize { get; init; } = FossilAdaptAttribute.DefaultShardSize;
+    public int ShardSize { get; init; } = FossilSettings.ShardSize.Default;
 
     /// <summary>The form of shard sharing (<c>init_weights</c>: true, "mini", "bat").</summary>
-    public FossilVariant Variant { get; init; } = FossilVariant.Balance;
+    public FossilVariant Variant { get; init; } = FossilSettings.Variant.Default;
 
     /// <summary>Width m of a <see cref="FossilVariant.Mini"/> shard (<c>mini_r</c>).</summary>
-    public int MiniSize { get; init; } = 1;
+    public int MiniSize { get; init; } = FossilSettings.MiniSize.Default;
 
     /// <summary>Dropout probability on x before the shard sum; not in <see cref="FossilVariant.Bat"/> (<c>miss_dropout</c>).</summary>
-    public double Dropout { get; init; }
+    public double Dropout { get; init; } = FossilSettings.Dropout.Default;
 
     /// <summary>
     /// Whether the shards start at zero, so that the adapter changes nothing before training. False (<c>init_weights</c>: false) starts them at random, for tests;
     /// only in <see cref="FossilVariant.Balance"/>.
     /// </summary>
-    public bool InitWeights { get; init; } = true;
+    public bool InitWeights { get; init; } = FossilSettings.InitWeights.Default;
 
     /// <summary>
     /// Opts in to input widths that r does not divide: x is taken as zero-padded. PEFT always pads and has no field for it, so it is not saved, and is set in
     /// a configuration that was read from a file.
     /// </summary>
-    public bool AllowPadding { get; init; }
+    public bool AllowPadding { get; init; } = FossilSettings.AllowPadding.Default;
 
     private protected override string AdapterOnlyBias => "MiSS_only";
 
@@ -58,20 +60,30 @@ public sealed record FossilConfig : AdapterConfig
     public override void Validate()
     {
         base.Validate();
-        CheckPositive("r", ShardSize, "the shard size");
-        CheckPositive("mini_r", MiniSize, "the width of a Mini shard");
-        CheckDropout("miss_dropout", Dropout);
-        if (!Enum.IsDefined(Variant)) throw Invalid("init_weights", $"{Variant} is not one of {string.Join(", ", Enum.GetNames<FossilVariant>())}.");
-        if (!InitWeights && Variant != FossilVariant.Balance) throw Invalid("init_weights", $"random starting values are for the Balance variant only, not for {Variant}. Leave InitWeights true.");
+        Check(FossilSettings.ShardSize, ShardSize);
+        Check(FossilSettings.MiniSize, MiniSize);
+        Check(FossilSettings.Dropout, Dropout);
+        Check(FossilSettings.Variant, Variant);
+        Check(FossilSettings.InitWeights, InitWeights, Variant);
     }
+
+    /// <summary>The configuration with the settings of an attribute.</summary>
+    internal FossilConfig With(AdapterDefaults defaults) => this with
+    {
+        ShardSize = defaults.ShardSize,
+        Variant = defaults.Variant,
+        MiniSize = defaults.MiniSize,
+        Dropout = defaults.Dropout,
+        AllowPadding = defaults.AllowPadding,
+    };
 
     private protected override void WriteFields(IDictionary<string, JsonNode?> fields)
     {
         base.WriteFields(fields);
-        fields["r"] = ShardSize;
-        fields["miss_dropout"] = AdapterConfigReader.ToFloatNode(Dropout);
-        fields["mini_r"] = MiniSize;
-        fields["init_weights"] = Variant switch
+        fields[FossilSettings.ShardSize.Field] = ShardSize;
+        fields[FossilSettings.Dropout.Field] = AdapterConfigReader.ToFloatNode(Dropout);
+        fields[FossilSettings.MiniSize.Field] = MiniSize;
+        fields[FossilSettings.Variant.Field] = Variant switch
         {
             FossilVariant.Mini => "mini",
             FossilVariant.Bat => "bat",
@@ -81,15 +93,15 @@ public sealed record FossilConfig : AdapterConfig
 
     private static (FossilVariant Variant, bool InitWeights) ReadInitWeights(AdapterConfigReader reader)
     {
-        const string Field = "init_weights";
-        var node = reader.Get(Field);
+        var field = FossilSettings.Variant.Field;
+        var node = reader.Get(field);
         return node?.GetValueKind() switch
         {
             null or JsonValueKind.True => (FossilVariant.Balance, true),
             JsonValueKind.False => (FossilVariant.Balance, false),
             JsonValueKind.String when node.GetValue<string>() == "mini" => (FossilVariant.Mini, true),
             JsonValueKind.String when node.GetValue<string>() == "bat" => (FossilVariant.Bat, true),
-            _ => throw reader.Wrong(Field, node, "one of true, false, 'mini', 'bat'"),
+            _ => throw reader.Wrong(field, node, "one of true, false, 'mini', 'bat'"),
         };
     }
 }

@@ -25,23 +25,9 @@ internal sealed class FossilMethod : AdapterMethod
 
     public override bool Accepts(AdapterConfig config) => config is FossilConfig;
 
-    public override AdapterConfig FromDefaults(AdapterConfig config, CompilerServices.AdapterDefaults defaults) => (FossilConfig)config with
-    {
-        ShardSize = defaults.ShardSize,
-        Variant = defaults.Variant,
-        MiniSize = defaults.MiniSize,
-        Dropout = defaults.Dropout,
-        AllowPadding = defaults.AllowPadding,
-    };
+    public override AdapterConfig FromDefaults(AdapterConfig config, CompilerServices.AdapterDefaults defaults) => ((FossilConfig)config).With(defaults);
 
-    internal override string AttributeName(string field) => field switch
-    {
-        "r" => nameof(FossilAdaptAttribute.ShardSize),
-        "mini_r" => nameof(FossilAdaptAttribute.MiniSize),
-        "miss_dropout" => nameof(FossilAdaptAttribute.Dropout),
-        "init_weights" => nameof(FossilAdaptAttribute.Variant),
-        _ => field,
-    };
+    internal override string AttributeName(string field) => FossilSettings.OfAttribute.FirstOrDefault(setting => setting.Field == field)?.Name ?? field;
 
     public override AdapterLayer CreateLayer(AdaptedTarget target, string adapterName, AdapterConfig config)
     {
@@ -85,13 +71,5 @@ internal sealed class FossilMethod : AdapterMethod
     {
         var shard = zeros(shape, dtype: ScalarType.Float32, device: device);
         return config.InitWeights ? shard : nn.init.kaiming_uniform_(shard, a: Math.Sqrt(5));
-    }
-
-    /// <summary>Refuses sizes below one.</summary>
-    public static void CheckPositive(AdaptedTarget target, FossilConfig config)
-    {
-        if (config.ShardSize <= 0) throw new ShardSizeException($"The shard size (r) for '{target.Path}' is {config.ShardSize}; it must be positive.");
-        if (config.Variant == FossilVariant.Mini && config.MiniSize <= 0)
-            throw new ShardSizeException($"The Mini width (mini_r) for '{target.Path}' is {config.MiniSize}; it must be positive.");
     }
 }

@@ -18,7 +18,6 @@ internal sealed class ShardLayer : AdapterLayer
         Config = config;
         ShardSize = config.ShardSize;
         Width = config.Variant == FossilVariant.Mini ? config.MiniSize : target.OutFeatures;
-        FossilMethod.CheckPositive(target, config);
         if (target.InFeatures % ShardSize != 0 && !config.AllowPadding)
         {
             throw new ShardSizeException(
