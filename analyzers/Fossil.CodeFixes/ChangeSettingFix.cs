@@ -4,7 +4,6 @@ using System.Globalization;
 using Fossil.Analyzers;
 using Fossil.Analyzers.Attributes;
 using Fossil.Analyzers.Shapes;
-using Fossil.Methods.Miss;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CodeFixes;
 using Microsoft.CodeAnalysis.CSharp;
@@ -31,7 +30,7 @@ public sealed class ChangeSettingFix : FixProvider
         }
         if (diagnostic.Properties.ContainsKey(DiagnosticProperties.CanPad))
         {
-            yield return Setting(attribute, FossilSettings.AllowPadding.Name, "true");
+            yield return Setting(attribute, AdaptSettings.AllowPadding.Name, "true");
         }
     }
 
@@ -45,7 +44,7 @@ public sealed class ChangeSettingFix : FixProvider
     {
         if (diagnostic.Id is ShardSizeNotPositive.Id or MiniSizeNotPositive.Id)
         {
-            return [setting == FossilSettings.ShardSize.Name ? FossilSettings.ShardSize.Default : FossilSettings.MiniSize.Default];
+            return [setting == AdaptSettings.ShardSize.Name ? AdaptSettings.ShardSize.Default : AdaptSettings.MiniSize.Default];
         }
         return diagnostic.Properties.TryGetValue(DiagnosticProperties.ShardSizes, out var sizes) && sizes is not null
             ? sizes.Split(',').Select(size => int.Parse(size, CultureInfo.InvariantCulture))

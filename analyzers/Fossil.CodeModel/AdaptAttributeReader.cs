@@ -1,4 +1,3 @@
-using Fossil.Methods.Miss;
 using Microsoft.CodeAnalysis;
 
 namespace Fossil.CodeModel;
@@ -46,7 +45,7 @@ internal sealed class AdaptAttributeReader(
         foreach (var argument in attribute.NamedArguments)
         {
             if (argument.Value.Kind == TypedConstantKind.Error) Report(ParseProblemKind.ArgumentNotConstant, setting: argument.Key, arguments: argument.Key);
-            else if (FossilSettings.OfAttribute.FirstOrDefault(one => one.Name == argument.Key) is { } setting && setting.ValueOf(argument.Value.Value) is { } value) settings = settings.With(setting, value);
+            else if (AdaptSettings.Table.Settings.FirstOrDefault(one => one.Name == argument.Key) is { } setting && setting.ValueOf(argument.Value.Value) is { } value) settings = settings.With(setting, value);
         }
         Check(settings);
         return settings;
@@ -54,12 +53,12 @@ internal sealed class AdaptAttributeReader(
 
     private void Check(AdapterSettings settings)
     {
-        var variant = FossilSettings.Table.VariantOf(settings.Variant);
-        foreach (var setting in FossilSettings.OfAttribute)
+        var variant = AdaptSettings.Table.VariantOf(settings.Variant);
+        foreach (var setting in AdaptSettings.Table.Settings)
         {
             if (setting.ProblemOf(settings.Of(setting), variant) is { } problem) Report(ParseProblemKind.SettingNotUsable, -1, setting.Name, problem);
         }
-        foreach (var setting in FossilSettings.OfAttribute)
+        foreach (var setting in AdaptSettings.Table.Settings)
         {
             if (setting.IsWithoutEffect(settings.Of(setting), variant, inAttribute: true) && attribute.NamedArguments.Any(argument => argument.Key == setting.Name))
             {

@@ -1,5 +1,4 @@
 using Fossil.CodeModel;
-using Fossil.Methods.Miss;
 using Microsoft.CodeAnalysis;
 
 namespace Fossil.Analyzers.Attributes;
@@ -36,10 +35,10 @@ internal static class AttributeRules
     /// <summary>The rule of a value that the setting of a name does not accept.</summary>
     public static DiagnosticDescriptor OfSetting(string name) => name switch
     {
-        nameof(FossilSettings.ShardSize) => ShardSizeNotPositive.Descriptor,
-        nameof(FossilSettings.MiniSize) => MiniSizeNotPositive.Descriptor,
-        nameof(FossilSettings.Dropout) => DropoutOutOfRange.Descriptor,
-        nameof(FossilSettings.Variant) => UnknownVariant.Descriptor,
+        nameof(AdaptSettings.ShardSize) => ShardSizeNotPositive.Descriptor,
+        nameof(AdaptSettings.MiniSize) => MiniSizeNotPositive.Descriptor,
+        nameof(AdaptSettings.Dropout) => DropoutOutOfRange.Descriptor,
+        nameof(AdaptSettings.Variant) => UnknownVariant.Descriptor,
         _ => SettingNotUsable.Descriptor,
     };
 }

@@ -24,7 +24,7 @@ public sealed class ConfigurationSettings : DiagnosticAnalyzer
             var tables = new Dictionary<ISymbol, SettingTable>(SymbolEqualityComparer.Default);
             foreach (var table in ConfigurationTables.All)
             {
-                if (start.Compilation.GetTypeByMetadataName(table.Configuration) is { } type) tables.Add(type, table);
+                if (start.Compilation.GetTypeByMetadataName(table.Type) is { } type) tables.Add(type, table);
             }
             if (tables.Count > 0) start.RegisterOperationAction(operation => Analyze(operation, tables), OperationKind.ObjectCreation, OperationKind.With);
         });

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Fossil.CodeModel;
-using Fossil.Methods.Miss;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.Diagnostics;
 
@@ -32,9 +31,9 @@ public sealed class ShardSizeAbsurd : ClassRule
         var attributes = AdaptedClassParser.AdaptAttributes(type, types);
         for (var index = 0; index < attributes.Count; index++)
         {
-            var size = attributes[index].NamedArguments.FirstOrDefault(argument => argument.Key == FossilSettings.ShardSize.Name).Value;
+            var size = attributes[index].NamedArguments.FirstOrDefault(argument => argument.Key == AdaptSettings.ShardSize.Name).Value;
             if (size.Kind != TypedConstantKind.Primitive || size.Value is not int number) continue;
-            var location = AttributeSyntaxLocator.Locate(type, types, new ParseProblem(default, index, -1, FossilSettings.ShardSize.Name, []), context.CancellationToken);
+            var location = AttributeSyntaxLocator.Locate(type, types, new ParseProblem(default, index, -1, AdaptSettings.ShardSize.Name, []), context.CancellationToken);
             var largest = Largest(context, location.SourceTree);
             if (number > largest) context.ReportDiagnostic(Diagnostic.Create(Descriptor, location, number, largest));
         }

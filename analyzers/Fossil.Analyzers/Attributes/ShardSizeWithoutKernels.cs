@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Fossil.CodeModel;
-using Fossil.Methods.Miss;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
@@ -50,7 +49,7 @@ public sealed class ShardSizeWithoutKernels : DiagnosticAnalyzer
                 if (Problem(size, named) is { } problem && syntax?.Parent == list)
                 {
                     var location = (AttributeSyntaxLocator.Target(syntax, position) ?? syntax).GetLocation();
-                    context.ReportDiagnostic(FossilSettings.ShardSize.ProblemOf(size) is { } wrong ? Diagnostic.Create(ShardSizeNotPositive.Descriptor, location, wrong) : Diagnostic.Create(Descriptor, location, Removable, size, problem));
+                    context.ReportDiagnostic(AdaptSettings.ShardSize.ProblemOf(size) is { } wrong ? Diagnostic.Create(ShardSizeNotPositive.Descriptor, location, wrong) : Diagnostic.Create(Descriptor, location, Removable, size, problem));
                 }
             }
         }

@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using System.Globalization;
 using Fossil.CodeModel;
 using Fossil.CodeModel.Widths;
-using Fossil.Methods.Miss;
 using Microsoft.CodeAnalysis;
 
 namespace Fossil.Analyzers.Shapes;
@@ -64,7 +63,7 @@ internal sealed class WidthReport(WellKnownTypes types, Action<Diagnostic> repor
         var output = widths.Out;
         if (!output.IsKnown || !output.IsOwn || output.Values.Any(value => value % miniSize == 0)) return;
         var sizes = Divisions.Near(output.Values[0], miniSize);
-        var properties = ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.Setting, FossilSettings.MiniSize.Name);
+        var properties = ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.Setting, AdaptSettings.MiniSize.Name);
         if (sizes.Count > 0) properties = properties.Add(DiagnosticProperties.ShardSizes, List(sizes));
         Add(WidthNotDivisibleByMiniSize.Descriptor, widths, output, "mini", DiagnosticSeverity.Error, properties,
             Text(output.Values), miniSize, Divisions.Explain(output.Values[0], miniSize), Advice("mini size", sizes));
@@ -83,7 +82,7 @@ internal sealed class WidthReport(WellKnownTypes types, Action<Diagnostic> repor
         var sizes = Divisions.Near(Divisions.CommonDivisor(inputs.Concat(outputs)), settings.ShardSize, below);
         if (sizes.Count == 0 && settings.Variant != FossilVariant.Bat) sizes = Divisions.Near(Divisions.CommonDivisor(inputs), settings.ShardSize, below);
         advice = Advice("shard size", sizes);
-        var properties = ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.Setting, FossilSettings.ShardSize.Name);
+        var properties = ImmutableDictionary<string, string?>.Empty.Add(DiagnosticProperties.Setting, AdaptSettings.ShardSize.Name);
         if (sizes.Count > 0) properties = properties.Add(DiagnosticProperties.ShardSizes, List(sizes));
         if (settings.Variant != FossilVariant.Bat && !settings.AllowPadding) properties = properties.Add(DiagnosticProperties.CanPad, "true");
         return properties;

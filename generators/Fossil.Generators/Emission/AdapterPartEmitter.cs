@@ -1,6 +1,5 @@
 using System.Globalization;
 using Fossil.CodeModel;
-using Fossil.Methods.Miss;
 using Microsoft.CodeAnalysis.Text;
 
 namespace Fossil.Generators.Emission;
@@ -111,8 +110,8 @@ internal static class AdapterPartEmitter
 
     private static string Defaults(AdapterSettings settings)
     {
-        var arguments = FossilSettings.OfAttribute.Where(setting => !setting.OmittedAtDefault).Select(setting => $"{setting.Name}: {Literal(settings.Of(setting))}");
-        var others = FossilSettings.OfAttribute.Where(setting => setting.OmittedAtDefault && !settings.Of(setting).Equals(setting.DefaultValue)).Select(setting => $"{setting.Name} = {Literal(settings.Of(setting))}").ToList();
+        var arguments = AdaptSettings.Table.Settings.Where(setting => !setting.OmittedAtDefault).Select(setting => $"{setting.Name}: {Literal(settings.Of(setting))}");
+        var others = AdaptSettings.Table.Settings.Where(setting => setting.OmittedAtDefault && !settings.Of(setting).Equals(setting.DefaultValue)).Select(setting => $"{setting.Name} = {Literal(settings.Of(setting))}").ToList();
         return $"new({string.Join(", ", arguments)}){(others.Count > 0 ? $" {{ {string.Join(", ", others)} }}" : string.Empty)}";
     }
 

@@ -1,5 +1,3 @@
-using Fossil.Methods.Miss;
-
 namespace Fossil;
 
 /// <summary>
@@ -17,7 +15,7 @@ namespace Fossil;
 public sealed class FossilAdaptAttribute(params string[] targets) : Attribute
 {
     /// <summary>The shard size that is used where none is given.</summary>
-    public const int DefaultShardSize = FossilSettings.DefaultShardSize;
+    public const int DefaultShardSize = AdaptSettings.DefaultShardSize;
 
     /// <summary>Names of the fields or properties to adapt.</summary>
     public IReadOnlyList<string> Targets { get; } = targets;
@@ -26,20 +24,20 @@ public sealed class FossilAdaptAttribute(params string[] targets) : Attribute
     public int ShardSize { get; set; } = DefaultShardSize;
 
     /// <summary>Which form of shard sharing.</summary>
-    public FossilVariant Variant { get; set; } = FossilSettings.Variant.Default;
+    public FossilVariant Variant { get; set; } = AdaptSettings.Variant.Default;
 
     /// <summary>Width m of the shard in <see cref="FossilVariant.Mini"/> (PEFT: <c>mini_r</c>); 1 as in PEFT where it is not set. No other variant uses it.</summary>
-    public int MiniSize { get; set; } = FossilSettings.DefaultMiniSize;
+    public int MiniSize { get; set; } = AdaptSettings.DefaultMiniSize;
 
     /// <summary>Probability that an element of the input is zeroed before the shard sum while training (PEFT: <c>miss_dropout</c>). Not in <see cref="FossilVariant.Bat"/>.</summary>
-    public double Dropout { get; set; } = FossilSettings.Dropout.Default;
+    public double Dropout { get; set; } = AdaptSettings.Dropout.Default;
 
     /// <summary>Opts in to input widths that the shard size does not divide: x is taken as zero-padded on the right. Not in <see cref="FossilVariant.Bat"/>.</summary>
-    public bool AllowPadding { get; set; } = FossilSettings.AllowPadding.Default;
+    public bool AllowPadding { get; set; } = AdaptSettings.AllowPadding.Default;
 
     /// <summary>
     /// Adapts these targets only where a configuration's <c>TargetModules</c> chooses them, not where it is null or by <c>AttachAdapters()</c>: for an output layer or an embedding.
     /// The settings are then the configuration's.
     /// </summary>
-    public bool OnRequest { get; set; } = FossilSettings.OnRequest.Default;
+    public bool OnRequest { get; set; } = AdaptSettings.OnRequest.Default;
 }

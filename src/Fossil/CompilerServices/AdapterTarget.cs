@@ -1,5 +1,4 @@
 using System.ComponentModel;
-using Fossil.Methods.Miss;
 using static TorchSharp.torch;
 
 namespace Fossil.CompilerServices;
@@ -14,7 +13,7 @@ namespace Fossil.CompilerServices;
 public sealed record AdapterDefaults(
     int ShardSize = FossilAdaptAttribute.DefaultShardSize,
     FossilVariant Variant = FossilVariant.Balance,
-    int MiniSize = FossilSettings.DefaultMiniSize,
+    int MiniSize = AdaptSettings.DefaultMiniSize,
     double Dropout = 0,
     bool AllowPadding = false)
 {

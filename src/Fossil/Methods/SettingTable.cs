@@ -1,12 +1,12 @@
 namespace Fossil.Methods;
 
-/// <summary>The settings of a method's configuration. The field <c>Table</c> of a class in the method's folder, where what runs in the compiler finds it.</summary>
-/// <param name="configuration">The full name of the configuration's type.</param>
+/// <summary>The settings of the attribute or of a method's configuration; that of a method is the field <c>Table</c> of a class in its folder, where what runs in the compiler finds it.</summary>
+/// <param name="type">The full name of the attribute or configuration.</param>
 /// <param name="settings">Its settings.</param>
-internal sealed class SettingTable(string configuration, params Setting[] settings)
+internal sealed class SettingTable(string type, params Setting[] settings)
 {
-    /// <summary>The full name of the configuration's type.</summary>
-    public string Configuration { get; } = configuration;
+    /// <summary>The full name of the attribute or configuration.</summary>
+    public string Type { get; } = type;
 
     /// <summary>The settings.</summary>
     public IReadOnlyList<Setting> Settings { get; } = settings;

@@ -24,29 +24,29 @@ public class SettingTests
     public void A_configuration_has_the_settings_that_its_method_declares(string configuration)
     {
         var type = RunTime.GetType(configuration)!;
-        var table = Assert.Single(ConfigurationTables.All, table => table.Configuration == configuration);
+        var table = Assert.Single(ConfigurationTables.All, table => table.Type == configuration);
         AssertSame(table.Settings, Plain(type), Activator.CreateInstance(type)!);
         Assert.All(table.Settings, setting => Assert.Null(setting.ProblemOf(setting.DefaultValue, table.VariantOf(table.Variant?.DefaultValue))));
     }
 
     [Fact]
     public void The_attribute_has_the_settings_that_are_declared_for_it() =>
-        AssertSame(FossilSettings.OfAttribute, Plain(typeof(FossilAdaptAttribute)), new FossilAdaptAttribute());
+        AssertSame(AdaptSettings.Table.Settings, Plain(typeof(FossilAdaptAttribute)), new FossilAdaptAttribute());
 
     [Fact]
     public void Generated_code_can_hand_on_each_of_them()
     {
-        AssertSame(FossilSettings.OfAttribute, Plain(typeof(AdapterDefaults)), new AdapterDefaults());
+        AssertSame(AdaptSettings.Table.Settings, Plain(typeof(AdapterDefaults)), new AdapterDefaults());
         var parameters = typeof(AdapterDefaults).GetConstructors().Single(constructor => constructor.GetParameters().Length > 1).GetParameters();
-        Assert.Equal(FossilSettings.OfAttribute.Where(setting => !setting.OmittedAtDefault).Select(setting => setting.Name), parameters.Select(parameter => parameter.Name));
+        Assert.Equal(AdaptSettings.Table.Settings.Where(setting => !setting.OmittedAtDefault).Select(setting => setting.Name), parameters.Select(parameter => parameter.Name));
     }
 
     [Fact]
     public void Variants_are_the_run_times()
     {
         // The one file is compiled into both.
-        Assert.Equal(RunTime.GetType("Fossil.FossilVariant")!.GetEnumNames(), FossilSettings.Variant.Type.GetEnumNames());
-        Assert.Equal("use Balance, Mini or Bat", FossilSettings.Variant.ProblemOf(Enum.ToObject(FossilSettings.Variant.Type, 7))!.Split(": ")[1]);
+        Assert.Equal(RunTime.GetType("Fossil.FossilVariant")!.GetEnumNames(), AdaptSettings.Variant.Type.GetEnumNames());
+        Assert.Equal("use Balance, Mini or Bat", AdaptSettings.Variant.ProblemOf(Enum.ToObject(AdaptSettings.Variant.Type, 7))!.Split(": ")[1]);
     }
 
     /// <summary>Values of a setting's type: on, within and beyond any bounds.</summary>
@@ -74,7 +74,7 @@ public class SettingTests
     [MemberData(nameof(Configurations))]
     public async Task The_compiler_says_of_a_configuration_what_the_run_time_throws(string configuration)
     {
-        var table = ConfigurationTables.All.Single(table => table.Configuration == configuration);
+        var table = ConfigurationTables.All.Single(table => table.Type == configuration);
         object?[] variants = [null, .. table.Variant is { } chooser ? ValuesOf(chooser.Type) : []];
         var cases = (from setting in table.Settings from value in ValuesOf(setting.Type) from variant in variants where variant is null || setting != table.Variant select (setting, value, variant)).ToList();
 
@@ -95,7 +95,7 @@ public class SettingTests
     [Fact]
     public async Task The_compiler_says_of_an_attribute_what_the_run_time_throws_of_a_configuration()
     {
-        var cases = FossilSettings.OfAttribute.SelectMany(setting => ValuesOf(setting.Type), (setting, value) => (setting, value)).ToList();
+        var cases = AdaptSettings.Table.Settings.SelectMany(setting => ValuesOf(setting.Type), (setting, value) => (setting, value)).ToList();
         var lines = cases.Select((one, number) =>
             $"[FossilAdapt(\"up\", {one.setting.Name} = {Literal(one.value)})] public partial class C{number}() : Module<Tensor, Tensor>(\"C\") {{ readonly Linear up = Linear(64, 64); public override Tensor forward(Tensor x) => x; }}");
         var said = await ReportsByLine<AdaptAttributeAnalyzer>("\n" + string.Join("\n", lines));

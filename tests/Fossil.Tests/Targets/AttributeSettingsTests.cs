@@ -36,14 +36,14 @@ public class AttributeSettingsTests
 
     /// <summary>What the analyzers report of the value.</summary>
     private static string? Problem(string setting, AdapterDefaults defaults) =>
-        FossilSettings.OfAttribute.Single(one => one.Name == setting).ProblemOf(typeof(AdapterDefaults).GetProperty(setting)!.GetValue(defaults)!);
+        AdaptSettings.Table.Settings.Single(one => one.Name == setting).ProblemOf(typeof(AdapterDefaults).GetProperty(setting)!.GetValue(defaults)!);
 
     [Fact]
     public void All_reach_the_configuration()
     {
         var defaults = new AdapterDefaults(ShardSize: 3, Variant: FossilVariant.Mini, MiniSize: 5, Dropout: 0.25, AllowPadding: true) { OnRequest = true };
         var config = new FossilConfig().With(defaults);
-        foreach (var setting in FossilSettings.OfAttribute)
+        foreach (var setting in AdaptSettings.Table.Settings)
         {
             var value = typeof(AdapterDefaults).GetProperty(setting.Name)!.GetValue(defaults);
             Assert.False(setting.DefaultValue.Equals(value), $"{setting.Name} has its default, so that this shows nothing: give it another value here");

@@ -18,9 +18,9 @@ public sealed record FossilConfig : AdapterConfig
     internal FossilConfig(AdapterConfigReader reader)
         : base(reader)
     {
-        ShardSize = reader.Integer(FossilSettings.ShardSize);
-        Dropout = reader.Number(FossilSettings.Dropout);
-        MiniSize = reader.Integer(FossilSettings.MiniSize);
+        ShardSize = reader.Integer(AdaptSettings.ShardSize);
+        Dropout = reader.Number(AdaptSettings.Dropout);
+        MiniSize = reader.Integer(AdaptSettings.MiniSize);
         (Variant, InitWeights) = ReadInitWeights(reader);
 
         // PEFT pads wherever r does not divide the width, so a file may stand for an adapter that was trained so.
@@ -31,16 +31,16 @@ public sealed record FossilConfig : AdapterConfig
     public override string PeftType => PeftTypeName;
 
     /// <summary>Shard size r (<c>r</c>).</summary>
-    public int ShardSize { get; init; } = FossilSettings.ShardSize.Default;
+    public int ShardSize { get; init; } = AdaptSettings.ShardSize.Default;
 
     /// <summary>The form of shard sharing (<c>init_weights</c>: true, "mini", "bat").</summary>
-    public FossilVariant Variant { get; init; } = FossilSettings.Variant.Default;
+    public FossilVariant Variant { get; init; } = AdaptSettings.Variant.Default;
 
     /// <summary>Width m of a <see cref="FossilVariant.Mini"/> shard (<c>mini_r</c>).</summary>
-    public int MiniSize { get; init; } = FossilSettings.MiniSize.Default;
+    public int MiniSize { get; init; } = AdaptSettings.MiniSize.Default;
 
     /// <summary>Dropout probability on x before the shard sum; not in <see cref="FossilVariant.Bat"/> (<c>miss_dropout</c>).</summary>
-    public double Dropout { get; init; } = FossilSettings.Dropout.Default;
+    public double Dropout { get; init; } = AdaptSettings.Dropout.Default;
 
     /// <summary>
     /// Whether the shards start at zero, so that the adapter changes nothing before training. False (<c>init_weights</c>: false) starts them at random, for tests;
@@ -52,7 +52,7 @@ public sealed record FossilConfig : AdapterConfig
     /// Opts in to input widths that r does not divide: x is taken as zero-padded. PEFT always pads and has no field for it, so it is not saved, and is set in
     /// a configuration that was read from a file.
     /// </summary>
-    public bool AllowPadding { get; init; } = FossilSettings.AllowPadding.Default;
+    public bool AllowPadding { get; init; } = AdaptSettings.AllowPadding.Default;
 
     private protected override string AdapterOnlyBias => "MiSS_only";
 
@@ -60,10 +60,10 @@ public sealed record FossilConfig : AdapterConfig
     public override void Validate()
     {
         base.Validate();
-        Check(FossilSettings.ShardSize, ShardSize);
-        Check(FossilSettings.MiniSize, MiniSize);
-        Check(FossilSettings.Dropout, Dropout);
-        Check(FossilSettings.Variant, Variant);
+        Check(AdaptSettings.ShardSize, ShardSize);
+        Check(AdaptSettings.MiniSize, MiniSize);
+        Check(AdaptSettings.Dropout, Dropout);
+        Check(AdaptSettings.Variant, Variant);
         Check(FossilSettings.InitWeights, InitWeights, Variant);
     }
 
@@ -80,10 +80,10 @@ public sealed record FossilConfig : AdapterConfig
     private protected override void WriteFields(IDictionary<string, JsonNode?> fields)
     {
         base.WriteFields(fields);
-        fields[FossilSettings.ShardSize.Field] = ShardSize;
-        fields[FossilSettings.Dropout.Field] = AdapterConfigReader.ToFloatNode(Dropout);
-        fields[FossilSettings.MiniSize.Field] = MiniSize;
-        fields[FossilSettings.Variant.Field] = Variant switch
+        fields[AdaptSettings.ShardSize.Field] = ShardSize;
+        fields[AdaptSettings.Dropout.Field] = AdapterConfigReader.ToFloatNode(Dropout);
+        fields[AdaptSettings.MiniSize.Field] = MiniSize;
+        fields[AdaptSettings.Variant.Field] = Variant switch
         {
             FossilVariant.Mini => "mini",
             FossilVariant.Bat => "bat",
@@ -93,7 +93,7 @@ public sealed record FossilConfig : AdapterConfig
 
     private static (FossilVariant Variant, bool InitWeights) ReadInitWeights(AdapterConfigReader reader)
     {
-        var field = FossilSettings.Variant.Field;
+        var field = AdaptSettings.Variant.Field;
         var node = reader.Get(field);
         return node?.GetValueKind() switch
         {

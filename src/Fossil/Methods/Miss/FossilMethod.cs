@@ -27,7 +27,7 @@ internal sealed class FossilMethod : AdapterMethod
 
     public override AdapterConfig FromDefaults(AdapterConfig config, CompilerServices.AdapterDefaults defaults) => ((FossilConfig)config).With(defaults);
 
-    internal override string AttributeName(string field) => FossilSettings.OfAttribute.FirstOrDefault(setting => setting.Field == field)?.Name ?? field;
+    internal override string AttributeName(string field) => AdaptSettings.Table.Settings.FirstOrDefault(setting => setting.Field == field)?.Name ?? field;
 
     public override AdapterLayer CreateLayer(AdaptedTarget target, string adapterName, AdapterConfig config)
     {
