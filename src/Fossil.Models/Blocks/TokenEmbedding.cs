@@ -1,14 +1,11 @@
 using TorchSharp.Modules;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace Fossil.Models;
 
 /// <summary>Token ids (…) to vectors (…, hidden_size).</summary>
-public sealed class TokenEmbedding : Module<Tensor, Tensor>, IEmbedding
+public sealed class TokenEmbedding : EncodableModule, IEmbedding
 {
-    private Parameter weight;
-
     internal TokenEmbedding(int count, int size, ScalarType dtype, Device? device) : base(nameof(TokenEmbedding))
     {
         weight = Projection.Allocate([count, size], dtype, device);
@@ -16,9 +13,13 @@ public sealed class TokenEmbedding : Module<Tensor, Tensor>, IEmbedding
     }
 
     /// <summary>The matrix (vocab_size, hidden_size).</summary>
-    public Parameter Weight => weight;
+    /// <exception cref="NotAdaptableException">It is held in another form than one floating-point parameter.</exception>
+    public Parameter Weight => IsFloatingPoint ? (Parameter)weight! : throw new NotAdaptableException($"The embedding is held as {Rows.GetType().Name}, not as a floating-point parameter, which {nameof(Expand)} makes of it.");
 
-    Tensor IEmbedding.Weight => weight;
+    /// <summary>The matrix (vocab_size, hidden_size), in whatever form it is held.</summary>
+    public LinearWeight Rows => Form;
+
+    Tensor IEmbedding.Weight => Weight;
 
     /// <summary>Puts a matrix in the place of the one that is there, which lives on.</summary>
     internal void Put(Parameter parameter)
@@ -28,10 +29,5 @@ public sealed class TokenEmbedding : Module<Tensor, Tensor>, IEmbedding
     }
 
     /// <inheritdoc/>
-    public override Tensor forward(Tensor ids)
-    {
-        using var flat = ids.flatten();
-        using var rows = weight.index_select(0, flat);
-        return rows.view([.. ids.shape, weight.shape[1]]);
-    }
+    public override Tensor forward(Tensor ids) => Form.Lookup(ids);
 }

@@ -89,7 +89,7 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
         ArgumentNullException.ThrowIfNull(batch);
         using var entry = ModelGuard.Of(this).Enter();
         using var scope = NewDisposeScope();
-        var device = Embedding.Weight.device;
+        var device = Embedding.Rows.Device;
         var hidden = Hidden(new(batch.InputIds.to(device), ExampleStarts: batch.ExampleStarts?.to(device)));
         var logits = Logits(hidden.view(-1, hidden.shape[2]).index_select(0, batch.LossPositions.to(device)));
         return CrossEntropyCall.Run(logits, batch.Targets.to(device)).MoveToOuterDisposeScope();

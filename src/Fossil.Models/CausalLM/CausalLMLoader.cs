@@ -25,26 +25,26 @@ internal static class CausalLMLoader
     }
 
     /// <summary>From a GGUF file.</summary>
-    public static CausalLM FromGguf(string path, IReadOnlyList<CausalLMFamily> families, ScalarType? dtype, Device? device)
+    public static CausalLM FromGguf(string path, IReadOnlyList<CausalLMFamily> families, ScalarType? dtype, Device? device, KeptBlocks kept)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         using var file = GgufFile.Open(path);
-        return FromGguf(file, families, dtype, device);
+        return FromGguf(file, families, dtype, device, kept);
     }
 
     /// <summary>From an open GGUF file, which stays the caller's.</summary>
-    public static CausalLM FromGguf(GgufFile file, IReadOnlyList<CausalLMFamily> families, ScalarType? dtype, Device? device)
+    public static CausalLM FromGguf(GgufFile file, IReadOnlyList<CausalLMFamily> families, ScalarType? dtype, Device? device, KeptBlocks kept)
     {
         ArgumentNullException.ThrowIfNull(file);
         var config = CausalLMFamily.Read(file, families);
-        return Load(config, new GgufTensors(file, config), dtype, device);
+        return Load(config, new GgufTensors(file, config, kept), dtype, device);
     }
 
     /// <summary>From the hub: its files, or one GGUF file, are fetched into the cache and loaded from there.</summary>
-    public static async Task<CausalLM> FromHubAsync(string modelId, IReadOnlyList<CausalLMFamily> families, ScalarType? dtype, Device? device, string revision, HubOptions? options, IProgress<HubProgress>? progress, string? fileName, CancellationToken cancellationToken)
+    public static async Task<CausalLM> FromHubAsync(string modelId, IReadOnlyList<CausalLMFamily> families, ScalarType? dtype, Device? device, string revision, HubOptions? options, IProgress<HubProgress>? progress, string? fileName, bool keepQuantized, CancellationToken cancellationToken)
     {
         using var client = new HubClient(options);
-        if (fileName is not null) return FromGguf(await client.DownloadGgufAsync(modelId, fileName, revision, progress, cancellationToken).ConfigureAwait(false), families, dtype, device);
+        if (fileName is not null) return FromGguf(await client.DownloadGgufAsync(modelId, fileName, revision, progress, cancellationToken).ConfigureAwait(false), families, dtype, device, KeptBlocks.Of(keepQuantized, mapped: true));
         return FromPretrained(await client.DownloadModelAsync(modelId, revision, progress, cancellationToken).ConfigureAwait(false), families, dtype, device);
     }
 

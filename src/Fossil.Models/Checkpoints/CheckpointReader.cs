@@ -25,11 +25,14 @@ internal static class CheckpointReader
         var untied = tied.Where(layer => stored.ContainsKey(layer.Weight)).ToArray();
         foreach (var (_, layer) in untied) layer.Untie();
 
+        var encodable = module.named_modules().Where(entry => entry.module is EncodableModule).ToDictionary(entry => $"{entry.name}.{BaseWeight.Name}", entry => (EncodableModule)entry.module, StringComparer.Ordinal);
         var parameters = module.named_parameters().ToDictionary(p => p.name, p => p.parameter, StringComparer.Ordinal);
         Check(parameters, stored, source);
         foreach (var (name, sourceName) in stored)
         {
-            if (parameters.TryGetValue(name, out var parameter)) source.LoadInto(sourceName, parameter);
+            if (!parameters.TryGetValue(name, out var parameter)) continue;
+            if (encodable.TryGetValue(name, out var layer) && source.FindEncoded(sourceName, parameter.dtype, parameter.device) is { } weight) layer.Replace(weight);
+            else source.LoadInto(sourceName, parameter);
         }
 
         foreach (var (name, layer) in untied) TieIfEqual(layer, source.FileName(stored[name]), source.Path);
@@ -91,7 +94,7 @@ internal static class CheckpointReader
     private static void TieIfEqual(TiedLinear output, string name, string origin)
     {
         using var scope = NewDisposeScope();
-        if (output.Weight.equal(BaseWeight.Find(output.Source)!).all().item<bool>()) output.Tie();
+        if (output.Weight.equal(BaseWeight.Of(output.Source)!.ToTensor(output.Weight.dtype)).all().item<bool>()) output.Tie();
         else FossilWarnings.Report($"{origin} says that the output layer is the embedding matrix (tie_word_embeddings), but holds another '{name}'. Both are kept, and nothing is tied. Set tie_word_embeddings to false, or remove the tensor.");
     }
 

@@ -25,4 +25,10 @@ internal interface ITensorSource
 
     /// <summary>Reads a tensor into one of its shape, of any dtype and device: converted, dequantised, its rows in Hugging Face's order, with no second copy of it in memory.</summary>
     void LoadInto(string name, Tensor destination);
+
+    /// <summary>A matrix in the form in which it is stored, for a model that keeps it so; null where it is to be read as numbers by <see cref="LoadInto"/>.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="dtype">The dtype that is computed in.</param>
+    /// <param name="device">Where it shall be.</param>
+    LinearWeight? FindEncoded(string name, ScalarType dtype, Device device) => null;
 }

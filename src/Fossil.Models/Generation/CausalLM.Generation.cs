@@ -84,7 +84,7 @@ public abstract partial class CausalLM
 
     private (Tensor Ids, Tensor? Mask) Pad(IReadOnlyList<IReadOnlyList<int>> prompts)
     {
-        var (device, longest) = (Embedding.Weight.device, prompts.Max(prompt => prompt.Count));
+        var (device, longest) = (Embedding.Rows.Device, prompts.Max(prompt => prompt.Count));
         var ids = new long[prompts.Count * longest];
         var mask = new long[ids.Length];
         for (var row = 0; row < prompts.Count; row++)

@@ -80,6 +80,9 @@ public enum GgufError
 
     /// <summary>The model is in several files, and they do not belong together.</summary>
     MixedParts,
+
+    /// <summary>Blocks of a tensor stand for NaN or infinity.</summary>
+    InvalidBlock,
 }
 
 /// <summary>A GGUF file is damaged, or does not have what was asked of it.</summary>

@@ -1,4 +1,5 @@
 using Fossil.Models.Gguf.Blocks;
+using Fossil.Serialization;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -109,6 +110,17 @@ public sealed unsafe class GgufFile : IDisposable
         if (!isPlain) destination.copy_(target);
     }
 
+    /// <summary>A matrix of blocks as it lies in the file, (rows, bytes of a row), uint8.</summary>
+    /// <param name="info">The matrix.</param>
+    /// <param name="mapped">Whether the tensor is the file's own memory, which outlives this object, and must not be written to; otherwise it is a copy.</param>
+    internal Tensor LoadBlocks(GgufTensorInfo info, bool mapped)
+    {
+        var view = byName[info.Name].Part.Map(info);
+        var bytes = MappedTensor.Of(view, info.Shape[0], info.ByteCount / info.Shape[0]);
+        if (mapped) return bytes;
+        using (bytes) return bytes.clone();
+    }
+
     private PieceReader Reader(GgufTensorInfo info, int heads)
     {
         var elements = info.Shape.Aggregate(1L, (product, dimension) => product * dimension);
@@ -120,14 +132,9 @@ public sealed unsafe class GgufFile : IDisposable
             throw new GgufException(GgufError.UnsupportedTensorType, Path, $"tensor '{info.Name}' is of type {info.Type}, in which ggml computes, but which no file of weights should hold. Convert the model again.");
         }
 
-        var rows = info.Shape[0];
-        if (heads != 0 && (heads < 0 || rows % heads != 0 || rows / heads % 2 != 0))
-        {
-            throw new GgufException(GgufError.InvalidShape, Path, $"tensor '{info.Name}' has {rows} rows, which are no {heads} heads of an even number of dimensions.");
-        }
-
-        var pieceElements = heads == 0 ? PieceElements : elements / Math.Max(1, rows);
-        return new PieceReader(stored ?? ScalarType.Float32, block, elements, pieceElements, pieceElements / blockElements * blockBytes, heads == 0 ? 0 : rows / heads);
+        var order = HeadOrder.Of(info, heads, Path);
+        var pieceElements = heads == 0 ? PieceElements : elements / Math.Max(1, info.Shape[0]);
+        return new PieceReader(stored ?? ScalarType.Float32, block, elements, pieceElements, pieceElements / blockElements * blockBytes, order);
     }
 
     private static void Copy(PieceReader reader, byte* source, Tensor flat)
@@ -164,7 +171,7 @@ public sealed unsafe class GgufFile : IDisposable
     }
 
     /// <summary>Reads a tensor piece by piece on all processors: runs of elements, or single rows where their order changes.</summary>
-    private sealed class PieceReader(ScalarType dtype, GgufBlock? block, long elements, long pieceElements, long pieceBytes, long headRows)
+    private sealed class PieceReader(ScalarType dtype, GgufBlock? block, long elements, long pieceElements, long pieceBytes, HeadOrder order)
     {
         public ScalarType Dtype => dtype;
 
@@ -184,21 +191,12 @@ public sealed unsafe class GgufFile : IDisposable
             var pieces = (count + pieceElements - 1) / pieceElements;
             Parallel.For(0, pieces, piece =>
             {
-                var from = source + (SourceOf(firstPiece + piece) * pieceBytes);
+                var from = source + (order.InFile(firstPiece + piece) * pieceBytes);
                 var to = destination + (piece * pieceElements * elementBytes);
                 var length = Math.Min(pieceElements, count - (piece * pieceElements));
                 if (block is null) Buffer.MemoryCopy(from, to, length * elementBytes, length * elementBytes);
                 else block.Dequantise(from, (float*)to, length);
             });
-        }
-
-        // Row 2 j + half of a head in the file is row half · d/2 + j of the head in Hugging Face's order.
-        private long SourceOf(long piece)
-        {
-            if (headRows == 0) return piece;
-            var (head, row) = Math.DivRem(piece, headRows);
-            var (half, pair) = Math.DivRem(row, headRows / 2);
-            return (head * headRows) + (2 * pair) + half;
         }
     }
 }

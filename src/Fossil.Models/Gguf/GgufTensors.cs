@@ -1,4 +1,6 @@
 using Fossil.Concurrency;
+using Fossil.Models.Gguf.Blocks;
+using Fossil.Models.Kernels;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Gguf;
@@ -8,12 +10,15 @@ internal sealed class GgufTensors : ITensorSource
 {
     private readonly GgufFile file;
     private readonly CausalLMConfig config;
+    private readonly KeptBlocks kept;
     private readonly Dictionary<string, GgufTensorInfo> tensors = new(StringComparer.Ordinal);
 
     /// <param name="file">The file; it stays the caller's.</param>
     /// <param name="config">The model's configuration, which knows names and rows.</param>
-    public GgufTensors(GgufFile file, CausalLMConfig config)
+    /// <param name="kept">Which matrices stay as they lie in the file.</param>
+    public GgufTensors(GgufFile file, CausalLMConfig config, KeptBlocks kept)
     {
+        this.kept = kept;
         this.file = file;
         this.config = config;
         foreach (var tensor in file.Tensors)
@@ -49,5 +54,16 @@ internal sealed class GgufTensors : ITensorSource
         {
             file.LoadInto(tensors[name].Name, destination, config.InterleavedHeads(name));
         }
+    }
+
+    /// <inheritdoc/>
+    public LinearWeight? FindEncoded(string name, ScalarType dtype, Device device)
+    {
+        var info = tensors[name];
+        if (!kept.Keeps || info.Shape.Count != 2 || GgufBlock.For(info.Type) is not { } block) return null;
+        var weight = new BlockWeight(file.LoadBlocks(info, kept.Mapped).to(device), empty(0, dtype: dtype, device: device), block, HeadOrder.Of(info, config.InterleavedHeads(name), file.Path));
+        if (BlockRows.FindNonFinite(weight) is not { } row) return weight;
+        foreach (var tensor in weight.Data) tensor.Dispose();
+        throw new GgufException(GgufError.InvalidBlock, file.Path, $"tensor '{info.Name}' has blocks in row {row} whose scales are no numbers (NaN or infinity). The file is damaged; fetch or convert it again.");
     }
 }

@@ -11,6 +11,12 @@ internal readonly record struct RowRange(long Start, long Count)
     /// <summary>All rows of <paramref name="input"/> (…, in).</summary>
     public static RowRange All(Tensor input) => new(0, ShardOperations.Rows(input.shape));
 
+    /// <summary><paramref name="all"/> rows in pieces of <paramref name="count"/>, the last of what is left.</summary>
+    public static IEnumerable<RowRange> Pieces(long all, long count)
+    {
+        for (var start = 0L; start < all; start += count) yield return new RowRange(start, Math.Min(count, all - start));
+    }
+
     /// <summary>These rows of <paramref name="matrix"/>, which has all: itself, or a view.</summary>
     public Tensor Of(Tensor matrix) => Along(matrix, 0);
 

@@ -51,7 +51,7 @@ internal static class ConfiguredTargets
     /// <summary>What is annotated counts as linear, as the user's own layers with a 2-D weight do.</summary>
     private static SelectableModule[] Describe(ModelTargets modelTargets)
     {
-        var embeddings = modelTargets.Modules.Where(entry => BaseWeight.IsEmbedding(entry.Module)).Select(entry => BaseWeight.Find(entry.Module)!.shape).ToArray();
+        var embeddings = modelTargets.Modules.Where(entry => BaseWeight.IsEmbedding(entry.Module)).Select(entry => BaseWeight.Of(entry.Module)!.Shape).ToArray();
         return [.. modelTargets.Modules.Select(entry =>
         {
             var target = modelTargets.Find(entry.Module);

@@ -1,3 +1,4 @@
+using Fossil.Weights;
 using static TorchSharp.torch;
 
 namespace Fossil;
@@ -6,5 +7,9 @@ namespace Fossil;
 public interface IEmbedding
 {
     /// <summary>The rows (entries, width), registered as <c>weight</c>.</summary>
+    /// <exception cref="NotAdaptableException">The module holds them in another form.</exception>
     Tensor Weight { get; }
+
+    /// <summary>The rows in whatever form the module holds them.</summary>
+    LinearWeight Rows => new FloatWeight(Weight);
 }

@@ -13,13 +13,18 @@ internal static class BaseWeight
     public const string BiasName = "bias";
 
     /// <summary>The weight of <paramref name="module"/> in its form; null where it has none.</summary>
-    public static LinearWeight? Of(nn.Module module) => module is ILinearLayer layer ? layer.Weight : Find(module) is { } tensor ? new FloatWeight(tensor) : null;
+    public static LinearWeight? Of(nn.Module module) => module switch
+    {
+        ILinearLayer layer => layer.Weight,
+        IEmbedding embedding => embedding.Rows,
+        _ => Find(module) is { } tensor ? new FloatWeight(tensor) : null,
+    };
 
     /// <summary>The weight of <paramref name="module"/> as a floating-point tensor, parameter or buffer; null where it has none, or in another form.</summary>
     public static Tensor? Find(nn.Module module) => module switch
     {
         Linear linear => linear.weight,
-        ILinearLayer layer => (layer.Weight as FloatWeight)?.Tensor,
+        ILinearLayer or IEmbedding => (Of(module) as FloatWeight)?.Tensor,
         _ => Find(module, Name),
     };
 

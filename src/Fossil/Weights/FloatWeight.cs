@@ -26,6 +26,12 @@ internal sealed class FloatWeight(Tensor tensor) : LinearWeight
 
     public override Tensor InputGradient(Tensor gradOutput) => gradOutput.mm(tensor);
 
+    internal override Tensor Lookup(Tensor indices)
+    {
+        using var scope = NewDisposeScope();
+        return tensor.index_select(0, indices.flatten()).view([.. indices.shape, InFeatures]).MoveToOuterDisposeScope();
+    }
+
     internal override Tensor ToTensor(ScalarType dtype, bool copy) => tensor.to(dtype, copy: copy);
 
     /// <summary>All: they are written out already.</summary>

@@ -110,10 +110,35 @@ public abstract class LinearWeight
 
     /// <summary>The rows in pieces that may be written out at a time.</summary>
     /// <param name="multiple">What the number of rows of each piece is a multiple of; it divides that of all.</param>
-    internal IEnumerable<RowRange> Tiles(long multiple = 1)
+    internal IEnumerable<RowRange> Tiles(long multiple = 1) => RowRange.Pieces(OutFeatures, Math.Max(1, RowsPerTile / multiple) * multiple);
+
+    /// <summary>The rows of these numbers (…), what an embedding looks up: (…, in), with a gradient where the weight is a floating-point tensor that wants one.</summary>
+    /// <param name="indices">int64 or int32.</param>
+    /// <exception cref="AdapterInputException">There is no such row.</exception>
+    internal virtual Tensor Lookup(Tensor indices)
     {
-        var count = Math.Max(1, RowsPerTile / multiple) * multiple;
-        for (var start = 0L; start < OutFeatures; start += count) yield return new RowRange(start, Math.Min(count, OutFeatures - start));
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var numbers = Numbers(indices);
+        var rows = empty(numbers.Length, InFeatures, dtype: Dtype, device: Device);
+        for (var i = 0; i < numbers.Length; i++)
+        {
+            using var part = NewDisposeScope();
+            rows.narrow(0, i, 1).copy_(Rows(numbers[i], 1));
+        }
+
+        return rows.view([.. indices.shape, InFeatures]).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The numbers of rows to look up, each of a row that is there.</summary>
+    /// <exception cref="AdapterInputException">There is no such row.</exception>
+    private protected long[] Numbers(Tensor indices)
+    {
+        using var scope = NewDisposeScope();
+        var numbers = indices.cpu().to(ScalarType.Int64).flatten().data<long>().ToArray();
+        return Array.Find(numbers, number => number < 0 || number >= OutFeatures) is var wrong and not 0
+            ? throw new AdapterInputException($"The index {wrong} is asked for, and the embedding has {OutFeatures} rows.")
+            : numbers;
     }
 
     /// <summary>‖W + s·B A‖ of each row (out), float32 (float64 for float64), without that matrix: ‖W_j‖² + 2s·(W Aᵀ)_j·B_j + s²·B_j (A Aᵀ) B_jᵀ. The largest intermediate beside a tile is (out, r).</summary>

@@ -26,7 +26,7 @@ public sealed class TiedLinear : nn.Module<Tensor, Tensor>, ILinearLayer
         : base(nameof(TiedLinear))
     {
         ArgumentNullException.ThrowIfNull(source);
-        if (BaseWeight.Find(source)?.dim() != 2) throw new ArgumentException($"{source.GetName()} has no 2-D weight that a linear layer could use. Give the module that holds the matrix, such as the embedding.", nameof(source));
+        if (BaseWeight.Of(source) is null || BaseWeight.Find(source) is { } matrix && matrix.dim() != 2) throw new ArgumentException($"{source.GetName()} has no 2-D weight that a linear layer could use. Give the module that holds the matrix, such as the embedding.", nameof(source));
         this.source = source;
     }
 
@@ -34,9 +34,10 @@ public sealed class TiedLinear : nn.Module<Tensor, Tensor>, ILinearLayer
     public bool IsTied => Own is null;
 
     /// <summary>The weight (out, in) that it uses now.</summary>
-    public Tensor Weight => Own ?? BaseWeight.Find(source)!;
+    /// <exception cref="NotAdaptableException">The other module holds it in another form.</exception>
+    public Tensor Weight => Form is FloatWeight form ? form.Tensor : throw new NotAdaptableException($"The weight of {source.GetName()} is held as {Form.GetType().Name}, not as a floating-point tensor.");
 
-    LinearWeight ILinearLayer.Weight => new FloatWeight(Weight);
+    LinearWeight ILinearLayer.Weight => Form;
 
     /// <summary>Whether it was untied for good, not only for as long as an adapter needs it.</summary>
     internal bool IsUntied => isUntied;
@@ -47,10 +48,12 @@ public sealed class TiedLinear : nn.Module<Tensor, Tensor>, ILinearLayer
     /// <summary>The module that it is tied to.</summary>
     internal nn.Module Source => source;
 
+    private LinearWeight Form => Own is { } own ? new FloatWeight(own) : BaseWeight.Of(source)!;
+
     private Tensor? Own => get_parameter(BaseWeight.Name);
 
     /// <summary>x (…, in) to x Wᵀ (…, out).</summary>
-    public override Tensor forward(Tensor input) => nn.functional.linear(input, Weight);
+    public override Tensor forward(Tensor input) => Form is FloatWeight form ? nn.functional.linear(input, form.Tensor) : Form.Apply(input);
 
     /// <summary>Gives the layer a weight of its own, with the values that it has now, for good.</summary>
     public void Untie()

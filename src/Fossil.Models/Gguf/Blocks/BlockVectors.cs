@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Fossil.Models.Gguf.Blocks;
 
@@ -34,35 +35,32 @@ internal static unsafe class BlockVectors
     }
 
     /// <summary>quant · scale + offset, each rounded on its own.</summary>
-    public static void Store(Vector128<byte> quants, float scale, float offset, float* values) => Store(quants.AsSByte(), scale, offset, values);
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(Vector128<byte> quants, float scale, float offset, float* values) => ((Floats(quants.AsSByte()) * scale) + Vector512.Create(offset)).Store(values);
 
     /// <summary>quant · scale.</summary>
-    public static void Store(Vector128<sbyte> quants, float scale, float* values)
-    {
-        var (first, second, third, fourth) = Floats(quants);
-        Vector128.Store(first * scale, values);
-        Vector128.Store(second * scale, values + 4);
-        Vector128.Store(third * scale, values + 8);
-        Vector128.Store(fourth * scale, values + 12);
-    }
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(Vector128<sbyte> quants, float scale, float* values) => (Floats(quants) * scale).Store(values);
 
-    /// <summary>quant · scale + offset, each rounded on its own.</summary>
-    public static void Store(Vector128<sbyte> quants, float scale, float offset, float* values)
+    /// <summary>A scale of sixteen bits. What .NET has for it costs as much as the rest of a block of 32.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Scale(Half half)
     {
-        var (first, second, third, fourth) = Floats(quants);
-        var add = Vector128.Create(offset);
-        Vector128.Store((first * scale) + add, values);
-        Vector128.Store((second * scale) + add, values + 4);
-        Vector128.Store((third * scale) + add, values + 8);
-        Vector128.Store((fourth * scale) + add, values + 12);
+        const float ExponentBias = 5.192296858534828e33f; // 2^112: between the exponents' biases of both formats.
+        const uint Infinity = 0x7F80_0000;
+        uint bits = BitConverter.HalfToUInt16Bits(half);
+        var magnitude = BitConverter.UInt32BitsToSingle((bits & 0x7FFF) << 13) * ExponentBias;
+        var result = BitConverter.SingleToUInt32Bits(magnitude) | (bits & 0x8000) << 16;
+        return BitConverter.UInt32BitsToSingle(magnitude >= 65536 ? result | Infinity : result);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector128<float> First, Vector128<float> Second, Vector128<float> Third, Vector128<float> Fourth) Floats(Vector128<sbyte> quants)
+    private static Vector512<float> Floats(Vector128<sbyte> quants)
     {
+        if (Avx512F.IsSupported) return Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(quants));
         var (low, high) = Vector128.Widen(quants);
         var (first, second) = Vector128.Widen(low);
         var (third, fourth) = Vector128.Widen(high);
-        return (Vector128.ConvertToSingle(first), Vector128.ConvertToSingle(second), Vector128.ConvertToSingle(third), Vector128.ConvertToSingle(fourth));
+        return Vector512.ConvertToSingle(Vector512.Create(Vector256.Create(first, second), Vector256.Create(third, fourth)));
     }
 }

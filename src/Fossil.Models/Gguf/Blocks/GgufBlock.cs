@@ -1,3 +1,8 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Fossil.CompilerServices;
+using Fossil.Kernels.Cpu;
+
 namespace Fossil.Models.Gguf.Blocks;
 
 /// <summary>
@@ -42,6 +47,8 @@ internal abstract unsafe class GgufBlock(GgufTensorType type, int elements, int 
         new Read<IQ4_NL>(), new Read<IQ4_XS>(),
     }.ToDictionary(block => block.Type);
 
+    private const int MostElements = 256;
+
     /// <summary>The types that are written, in the order of their numbers.</summary>
     public static IEnumerable<GgufTensorType> WrittenTypes => All.Values.Where(block => block.IsWritten).Select(block => block.Type).Order();
 
@@ -66,6 +73,25 @@ internal abstract unsafe class GgufBlock(GgufTensorType type, int elements, int 
     /// <param name="count">A multiple of <see cref="Elements"/>.</param>
     public abstract void Dequantise(byte* source, float* destination, long count);
 
+    /// <summary>Dequantises a whole number of blocks to bfloat16, each value rounded to it.</summary>
+    /// <param name="source">The first block, at any address.</param>
+    /// <param name="destination">Room for <paramref name="count"/> elements.</param>
+    /// <param name="count">A multiple of <see cref="Elements"/>.</param>
+    public abstract void Dequantise(byte* source, ushort* destination, long count);
+
+    /// <summary>The products of a row of blocks with some vectors, in float32: each block is dequantised once, into the first cache.</summary>
+    /// <param name="row">The first block, at any address.</param>
+    /// <param name="count">Elements of the row, a multiple of <see cref="Elements"/>.</param>
+    /// <param name="inputs">The vectors, one after the other.</param>
+    /// <param name="sums">Their products with the row.</param>
+    /// <param name="vectors">How many there are.</param>
+    public abstract void Multiply(byte* row, long count, float* inputs, float* sums, int vectors);
+
+    /// <summary>Whether a whole number of blocks stands for numbers alone, no NaN and no infinity.</summary>
+    /// <param name="source">The first block, at any address.</param>
+    /// <param name="count">Their elements.</param>
+    public abstract bool IsFinite(byte* source, long count);
+
     /// <summary>Quantises a whole number of blocks.</summary>
     /// <param name="source">The first float.</param>
     /// <param name="destination">Room for the blocks.</param>
@@ -78,9 +104,86 @@ internal abstract unsafe class GgufBlock(GgufTensorType type, int elements, int 
     {
         public override bool IsWritten => false;
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public sealed override void Dequantise(byte* source, float* destination, long count)
         {
             for (var block = (T*)source; count > 0; block++, destination += T.Elements, count -= T.Elements) T.Dequantise(block, destination);
+        }
+
+        [SkipLocalsInit]
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public sealed override void Dequantise(byte* source, ushort* destination, long count)
+        {
+            var values = stackalloc float[MostElements];
+            for (var block = (T*)source; count > 0; block++, destination += T.Elements, count -= T.Elements)
+            {
+                T.Dequantise(block, values);
+                for (nuint i = 0; i < (nuint)T.Elements; i += Lanes.Count) BFloat16Lanes.Store512(Vector512.Load(values + i), ref *destination, i);
+            }
+        }
+
+        [SkipLocalsInit]
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public sealed override bool IsFinite(byte* source, long count)
+        {
+            var values = stackalloc float[MostElements];
+            var differences = Vector512<float>.Zero;
+            for (var block = (T*)source; count > 0; block++, count -= T.Elements)
+            {
+                T.Dequantise(block, values);
+                for (nint i = 0; i < T.Elements; i += Lanes.Count) differences += Vector512.Load(values + i) - Vector512.Load(values + i);
+            }
+
+            // Of a number 0, and of anything else NaN.
+            return Vector512.EqualsAll(differences, Vector512<float>.Zero);
+        }
+
+        [SkipLocalsInit]
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public sealed override void Multiply(byte* row, long count, float* inputs, float* sums, int vectors)
+        {
+            if (vectors == 1) *sums = Multiply((T*)row, count, inputs);
+            else Multiply((T*)row, count, inputs, sums, (nint)vectors);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private static float Multiply(T* block, long count, float* input)
+        {
+            var values = stackalloc float[MostElements];
+            Vector512<float> even = default, odd = default;
+            for (var end = input + count; input < end; block++)
+            {
+                T.Dequantise(block, values);
+                for (nint i = 0; i < T.Elements; i += 2 * Lanes.Count, input += 2 * Lanes.Count)
+                {
+                    even = Vector512.FusedMultiplyAdd(Vector512.Load(values + i), Vector512.Load(input), even);
+                    odd = Vector512.FusedMultiplyAdd(Vector512.Load(values + i + Lanes.Count), Vector512.Load(input + Lanes.Count), odd);
+                }
+            }
+
+            return Vector512.Sum(even + odd);
+        }
+
+        [SkipLocalsInit]
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private static void Multiply(T* block, long count, float* inputs, float* sums, nint vectors)
+        {
+            var values = stackalloc float[MostElements];
+            var totals = stackalloc Vector512<float>[(int)vectors];
+            new Span<Vector512<float>>(totals, (int)vectors).Clear();
+            for (long column = 0; column < count; column += T.Elements, block++)
+            {
+                T.Dequantise(block, values);
+                for (nint vector = 0; vector < vectors; vector++)
+                {
+                    var input = inputs + (vector * count) + column;
+                    var total = totals[vector];
+                    for (nint i = 0; i < T.Elements; i += Lanes.Count) total = Vector512.FusedMultiplyAdd(Vector512.Load(values + i), Vector512.Load(input + i), total);
+                    totals[vector] = total;
+                }
+            }
+
+            for (nint vector = 0; vector < vectors; vector++) sums[vector] = Vector512.Sum(totals[vector]);
         }
 
         public override void Quantise(float* source, byte* destination, long count) => throw new NotSupportedException($"{Type} is only read.");

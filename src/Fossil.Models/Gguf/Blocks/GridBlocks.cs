@@ -21,7 +21,7 @@ internal unsafe struct IQ2_XXS : IGgufBlock<IQ2_XXS>
             // Four entries of eight, then four times seven bits of signs, then a scale of four bits.
             var quants = block->quants + (group * 8);
             var packed = Unsafe.ReadUnaligned<uint>(quants + 4);
-            var scale = (float)block->scale * (0.5f + (packed >> 28)) * 0.25f;
+            var scale = BlockVectors.Scale(block->scale) * (0.5f + (packed >> 28)) * 0.25f;
             for (var i = 0; i < 4; i++, values += 8) Grids.IQ2_XXS.Store(quants[i], Grids.EvenSigns(packed >> (7 * i)), scale, values);
         }
     }
@@ -44,7 +44,7 @@ internal unsafe struct IQ2_XS : IGgufBlock<IQ2_XS>
         {
             // Nine bits of an entry of eight, seven of signs; a scale for two entries.
             var quant = block->quants[i];
-            var scale = (float)block->scale * (0.5f + (block->scales[i / 4] >> (i % 4 / 2 * 4) & 0xF)) * 0.25f;
+            var scale = BlockVectors.Scale(block->scale) * (0.5f + (block->scales[i / 4] >> (i % 4 / 2 * 4) & 0xF)) * 0.25f;
             Grids.IQ2_XS.Store(quant & 511, Grids.EvenSigns((uint)quant >> 9), scale, values);
         }
     }
@@ -68,7 +68,7 @@ internal unsafe struct IQ2_S : IGgufBlock<IQ2_S>
         for (var i = 0; i < 32; i++, values += 8)
         {
             var entry = block->quants[i] | (block->high[i / 4] >> (i % 4 * 2) & 3) << 8;
-            var scale = (float)block->scale * (0.5f + (block->scales[i / 4] >> (i % 4 / 2 * 4) & 0xF)) * 0.25f;
+            var scale = BlockVectors.Scale(block->scale) * (0.5f + (block->scales[i / 4] >> (i % 4 / 2 * 4) & 0xF)) * 0.25f;
             Grids.IQ2_S.Store(entry, block->signs[i], scale, values);
         }
     }
@@ -90,7 +90,7 @@ internal unsafe struct IQ3_XXS : IGgufBlock<IQ3_XXS>
         for (var group = 0; group < 8; group++)
         {
             var packed = block->signsAndScales[group];
-            var scale = (float)block->scale * (0.5f + (packed >> 28)) * 0.5f;
+            var scale = BlockVectors.Scale(block->scale) * (0.5f + (packed >> 28)) * 0.5f;
             var quants = block->quants + (group * 8);
             for (var i = 0; i < 4; i++, values += 8)
             {
@@ -121,7 +121,7 @@ internal unsafe struct IQ3_S : IGgufBlock<IQ3_S>
         {
             var group = i / 8;
             var entry = block->quants[i] | (block->high[group] >> (i % 8) & 1) << 8;
-            var scale = (float)block->scale * (1 + (2 * (block->scales[group / 2] >> (group % 2 * 4) & 0xF)));
+            var scale = BlockVectors.Scale(block->scale) * (1 + (2 * (block->scales[group / 2] >> (group % 2 * 4) & 0xF)));
             Grids.IQ3_S.Store(entry, block->signs[i / 2] >> (i % 2 * 4), scale, values);
         }
     }
@@ -144,7 +144,7 @@ internal unsafe struct IQ1_S : IGgufBlock<IQ1_S>
         {
             // Four times three bits of entries of eight, three of a scale, one of a shift.
             var packed = block->high[i / 4];
-            var scale = (float)block->scale * ((2 * (packed >> 12 & 7)) + 1);
+            var scale = BlockVectors.Scale(block->scale) * ((2 * (packed >> 12 & 7)) + 1);
             Grids.IQ1.StoreShifted(block->quants[i] | (packed >> (i % 4 * 3) & 7) << 8, (packed & 0x8000) != 0, scale, values);
         }
     }

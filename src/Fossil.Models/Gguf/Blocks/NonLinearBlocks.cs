@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Fossil.Models.Gguf.Blocks;
@@ -13,9 +14,10 @@ internal unsafe struct IQ4_NL : IGgufBlock<IQ4_NL>
 
     public static int Elements => 32;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(IQ4_NL* block, float* values)
     {
-        var scale = (float)block->scale;
+        var scale = BlockVectors.Scale(block->scale);
         BlockVectors.Store(CodeTables.Look(CodeTables.NonLinear, BlockVectors.Low(block->quants)), scale, values);
         BlockVectors.Store(CodeTables.Look(CodeTables.NonLinear, BlockVectors.High(block->quants)), scale, values + 16);
     }
@@ -33,12 +35,13 @@ internal unsafe struct IQ4_XS : IGgufBlock<IQ4_XS>
 
     public static int Elements => 256;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(IQ4_XS* block, float* values)
     {
         for (var group = 0; group < 8; group++, values += 32)
         {
             var packed = (block->lowScales[group / 2] >> (group % 2 * 4) & 0xF) | (block->highScales >> (group * 2) & 3) << 4;
-            var scale = (float)block->scale * (packed - 32);
+            var scale = BlockVectors.Scale(block->scale) * (packed - 32);
             var quants = block->quants + (group * 16);
             BlockVectors.Store(CodeTables.Look(CodeTables.NonLinear, BlockVectors.Low(quants)), scale, values);
             BlockVectors.Store(CodeTables.Look(CodeTables.NonLinear, BlockVectors.High(quants)), scale, values + 16);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -16,9 +17,10 @@ internal unsafe struct Q2_K : IGgufBlock<Q2_K>
 
     public static int Elements => 256;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q2_K* block, float* values)
     {
-        float scale = (float)block->scale, minimum = (float)block->minimum;
+        float scale = BlockVectors.Scale(block->scale), minimum = BlockVectors.Scale(block->minimum);
         for (var group = 0; group < 16; group++)
         {
             var packed = block->scales[group];
@@ -40,9 +42,10 @@ internal unsafe struct Q3_K : IGgufBlock<Q3_K>
 
     public static int Elements => 256;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q3_K* block, float* values)
     {
-        var scale = (float)block->scale;
+        var scale = BlockVectors.Scale(block->scale);
         var four = Vector128.Create((sbyte)4);
         for (var group = 0; group < 16; group++)
         {
@@ -68,9 +71,10 @@ internal unsafe struct Q4_K : IGgufBlock<Q4_K>
 
     public static int Elements => 256;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q4_K* block, float* values)
     {
-        float scale = (float)block->scale, minimum = (float)block->minimum;
+        float scale = BlockVectors.Scale(block->scale), minimum = BlockVectors.Scale(block->minimum);
         for (var group = 0; group < 8; group++, values += 32)
         {
             var (groupScale, groupMinimum) = SixBits.Of(block->scales, group);
@@ -96,9 +100,10 @@ internal unsafe struct Q5_K : IGgufBlock<Q5_K>
 
     public static int Elements => 256;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q5_K* block, float* values)
     {
-        float scale = (float)block->scale, minimum = (float)block->minimum;
+        float scale = BlockVectors.Scale(block->scale), minimum = BlockVectors.Scale(block->minimum);
         for (var group = 0; group < 8; group++, values += 32)
         {
             var (groupScale, groupMinimum) = SixBits.Of(block->scales, group);
@@ -124,9 +129,10 @@ internal unsafe struct Q6_K : IGgufBlock<Q6_K>
 
     public static int Elements => 256;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q6_K* block, float* values)
     {
-        var scale = (float)block->scale;
+        var scale = BlockVectors.Scale(block->scale);
         var middle = Vector128.Create((sbyte)32);
         for (var group = 0; group < 16; group++)
         {

@@ -17,7 +17,7 @@ internal unsafe struct TQ1_0 : IGgufBlock<TQ1_0>
 
     public static void Dequantise(TQ1_0* block, float* values)
     {
-        var scale = (float)block->scale;
+        var scale = BlockVectors.Scale(block->scale);
         values = Digits(block->quants, 32, 5, scale, values);
         values = Digits(block->quants + 32, 16, 5, scale, values);
         Digits(block->rest, 4, 4, scale, values);
@@ -48,7 +48,7 @@ internal unsafe struct TQ2_0 : IGgufBlock<TQ2_0>
 
     public static void Dequantise(TQ2_0* block, float* values)
     {
-        var scale = (float)block->scale;
+        var scale = BlockVectors.Scale(block->scale);
         for (var group = 0; group < 16; group++)
         {
             var quants = block->quants + (group / 8 * 32) + (group % 2 * 16);

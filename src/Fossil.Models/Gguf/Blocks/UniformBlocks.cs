@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -15,9 +16,10 @@ internal unsafe struct Q4_0 : IGgufWrittenBlock<Q4_0>
 
     public static int Elements => 32;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q4_0* block, float* values)
     {
-        var scale = (float)block->scale;
+        var scale = BlockVectors.Scale(block->scale);
         var eight = Vector128.Create((sbyte)8);
         BlockVectors.Store(BlockVectors.Low(block->quants).AsSByte() - eight, scale, values);
         BlockVectors.Store(BlockVectors.High(block->quants).AsSByte() - eight, scale, values + 16);
@@ -42,9 +44,10 @@ internal unsafe struct Q4_1 : IGgufWrittenBlock<Q4_1>
 
     public static int Elements => 32;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q4_1* block, float* values)
     {
-        float scale = (float)block->scale, minimum = (float)block->minimum;
+        float scale = BlockVectors.Scale(block->scale), minimum = BlockVectors.Scale(block->minimum);
         BlockVectors.Store(BlockVectors.Low(block->quants), scale, minimum, values);
         BlockVectors.Store(BlockVectors.High(block->quants), scale, minimum, values + 16);
     }
@@ -69,9 +72,10 @@ internal unsafe struct Q5_0 : IGgufWrittenBlock<Q5_0>
 
     public static int Elements => 32;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q5_0* block, float* values)
     {
-        var scale = (float)block->scale;
+        var scale = BlockVectors.Scale(block->scale);
         var sixteen = Vector128.Create((sbyte)16);
         BlockVectors.Store((BlockVectors.Low(block->quants) | BlockVectors.Spread((int)block->fifthBits, 16)).AsSByte() - sixteen, scale, values);
         BlockVectors.Store((BlockVectors.High(block->quants) | BlockVectors.Spread((int)(block->fifthBits >> 16), 16)).AsSByte() - sixteen, scale, values + 16);
@@ -105,9 +109,10 @@ internal unsafe struct Q5_1 : IGgufWrittenBlock<Q5_1>
 
     public static int Elements => 32;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q5_1* block, float* values)
     {
-        float scale = (float)block->scale, minimum = (float)block->minimum;
+        float scale = BlockVectors.Scale(block->scale), minimum = BlockVectors.Scale(block->minimum);
         BlockVectors.Store(BlockVectors.Low(block->quants) | BlockVectors.Spread((int)block->fifthBits, 16), scale, minimum, values);
         BlockVectors.Store(BlockVectors.High(block->quants) | BlockVectors.Spread((int)(block->fifthBits >> 16), 16), scale, minimum, values + 16);
     }
@@ -139,9 +144,10 @@ internal unsafe struct Q8_0 : IGgufWrittenBlock<Q8_0>
 
     public static int Elements => 32;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q8_0* block, float* values)
     {
-        var scale = (float)block->scale;
+        var scale = BlockVectors.Scale(block->scale);
         BlockVectors.Store(Vector128.Load(block->quants), scale, values);
         BlockVectors.Store(Vector128.Load(block->quants + 16), scale, values + 16);
     }

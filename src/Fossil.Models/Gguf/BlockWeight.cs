@@ -1,0 +1,53 @@
+using Fossil.Adapters;
+using Fossil.Models.Gguf.Blocks;
+using Fossil.Models.Kernels;
+using Fossil.Weights;
+using static TorchSharp.torch;
+
+namespace Fossil.Models.Gguf;
+
+/// <summary>A weight as the blocks of a GGUF file, in the file's own memory or a copy of it.</summary>
+internal sealed class BlockWeight : TiledWeight
+{
+    private readonly Tensor bytes;
+    private readonly Tensor dtype;
+
+    /// <summary>A weight over some bytes.</summary>
+    /// <param name="bytes">The rows' blocks in the file's order (rows, bytes of a row), uint8.</param>
+    /// <param name="dtype">An empty tensor of the dtype that is computed in: where a model is moved to another one, it goes along.</param>
+    /// <param name="block">What the bytes are.</param>
+    /// <param name="order">The order of the rows.</param>
+    public BlockWeight(Tensor bytes, Tensor dtype, GgufBlock block, HeadOrder order) => (this.bytes, this.dtype, Block, Order) = (bytes, dtype, block, order);
+
+    /// <summary>The blocks' type.</summary>
+    public GgufBlock Block { get; }
+
+    /// <summary>The order of the rows in <see cref="Bytes"/>.</summary>
+    public HeadOrder Order { get; }
+
+    /// <summary>The rows' blocks in the file's order, (rows, bytes of a row), uint8.</summary>
+    public Tensor Bytes => bytes;
+
+    public override long OutFeatures => bytes.shape[0];
+
+    public override long InFeatures => bytes.shape[1] / Block.Bytes * Block.Elements;
+
+    public override ScalarType Dtype => dtype.dtype;
+
+    public override IReadOnlyList<Tensor> Data => [bytes, dtype];
+
+    protected override long ColumnMultiple => Block.Elements;
+
+    public override LinearWeight WithData(IReadOnlyList<Tensor> data) => new BlockWeight(data[0], data[1], Block, Order);
+
+    public override Tensor Product(Tensor input, Tensor? bias) => BlockProduct.TryRun(this, input, bias) ?? base.Product(input, bias);
+
+    protected override Tensor Tile(RowRange rows, RowRange columns) => BlockRows.Write(this, rows.Start, null, rows.Count, columns);
+
+    internal override Tensor Lookup(Tensor indices)
+    {
+        var numbers = Numbers(indices);
+        using var rows = BlockRows.Write(this, 0, numbers, numbers.Length, new(0, InFeatures));
+        return rows.view([.. indices.shape, InFeatures]);
+    }
+}
