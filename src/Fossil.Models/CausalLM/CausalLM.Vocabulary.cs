@@ -35,7 +35,7 @@ public abstract partial class CausalLM : IVocabulary
     /// <returns>The number of tokens now.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A size is below 1.</exception>
     /// <exception cref="AdapterStateException">Adapters act on the embedding or the output layer, or have values of their own for them.</exception>
-    /// <exception cref="WeightNotChangeableException">The output layer's weight is quantised.</exception>
+    /// <exception cref="WeightNotChangeableException">One of the two is quantised.</exception>
     public int ResizeTokenEmbeddings(int newSize, int? padToMultipleOf = null, bool meanResizing = true)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(newSize, 1);
@@ -49,7 +49,8 @@ public abstract partial class CausalLM : IVocabulary
         if (newSize == CommonConfig.VocabSize) return newSize;
         Module<Tensor, Tensor>[] modules = Output is TiedLinear { IsTied: true } ? [Embedding] : [Embedding, Output];
         foreach (var module in (Module<Tensor, Tensor>[])[Embedding, Output]) AdaptedModel.CheckReplaceable(this, module);
-        if (BaseWeight.Find(Output) is null) throw new WeightNotChangeableException($"The output layer's weight is held as {BaseWeight.Of(Output)?.GetType().Name}, which cannot be given other rows. Load the model with floating-point weights to resize it.");
+        if (Array.Find(modules, module => BaseWeight.Find(module) is null) is { } encoded)
+            throw new WeightNotChangeableException($"The weight of a {encoded.GetName()} is held as {BaseWeight.Of(encoded)?.GetType().Name}, which cannot be given other rows. Load the model with floating-point weights to resize it.");
 
         using var noGrad = no_grad();
         Parameter[] resized = [.. modules.Select(module => Resized((Parameter)BaseWeight.Find(module)!, newSize, meanResizing))];

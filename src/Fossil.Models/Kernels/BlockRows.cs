@@ -32,26 +32,20 @@ internal static unsafe class BlockRows
     public static long? FindNonFinite(BlockWeight weight)
     {
         using var bytes = weight.Bytes.cpu();
-        var found = -1L;
-        KernelRows.Run(bytes.shape[0], weight.InFeatures, new Check(weight, (byte*)NativeTensor.Data(bytes), bytes.shape[1], &found));
+        var isFinite = new bool[bytes.shape[0]];
+        fixed (bool* answers = isFinite) KernelRows.Run(isFinite.Length, weight.InFeatures, new Check(weight, (byte*)NativeTensor.Data(bytes), bytes.shape[1], answers));
         GC.KeepAlive(bytes);
-        return found < 0 ? null : found;
+        return Array.IndexOf(isFinite, false) is >= 0 and var row ? row : null;
     }
 
-    private readonly struct Check(BlockWeight weight, byte* source, long rowBytes, long* found) : IRowKernel
+    private readonly struct Check(BlockWeight weight, byte* source, long rowBytes, bool* answers) : IRowKernel
     {
         public void Run(long first, long end)
         {
-            for (var row = first; row < end; row++)
-            {
-                if (!weight.Block.IsFinite(source + (weight.Order.InFile(row) * rowBytes), weight.InFeatures)) Interlocked.Exchange(ref *found, row);
-            }
+            for (var row = first; row < end; row++) answers[row] = weight.Block.IsFinite(source + (weight.Order.InFile(row) * rowBytes), weight.InFeatures);
         }
 
-        // Whichever thread finds one last says which: any will do.
-        public void DeclareWrites(long row, KernelWrites writes)
-        {
-        }
+        public void DeclareWrites(long row, KernelWrites writes) => writes.Add(answers + row, 1);
     }
 
     private readonly struct Kernel(BlockWeight weight, byte* source, long rowBytes, long start, long[]? numbers, KernelMatrix rows) : IRowKernel

@@ -30,7 +30,9 @@ public class GoldenQuantisedWeightTests
                 var output = weight.Apply(input, bias);
                 output.backward([grad]);
                 AssertClose(input.detach().to(ScalarType.Float64).mm(truth.t()) + bias, output.detach(), 2e-6);
-                AssertClose(grad.to(ScalarType.Float64).mm(truth), input.grad!, 5e-6);
+                // Sums over thousands of rows: libtorch's own product over the written-out weight is the measure.
+                var (expected, dense) = (grad.to(ScalarType.Float64).mm(truth), grad.mm(values));
+                AssertClose(expected, input.grad!, 5e-6 + (2 * Distance(expected, dense)));
             }
 
             var ids = tensor(new long[] { 3, 0, weight.OutFeatures - 1, 3 }, 2, 2);
@@ -78,9 +80,7 @@ public class GoldenQuantisedWeightTests
 
     private static Tensor Random(Generator generator, params long[] shape) => empty(shape).normal_(0, 1, generator);
 
-    private static void AssertClose(Tensor truth, Tensor actual, double tolerance)
-    {
-        var (largest, difference) = (truth.abs().max().item<double>(), (truth - actual).abs().max().item<double>());
-        Assert.InRange(difference, 0, tolerance * largest);
-    }
+    private static void AssertClose(Tensor truth, Tensor actual, double tolerance) => Assert.InRange(Distance(truth, actual), 0, tolerance);
+
+    private static double Distance(Tensor truth, Tensor actual) => (truth - actual).abs().max().item<double>() / truth.abs().max().item<double>();
 }
