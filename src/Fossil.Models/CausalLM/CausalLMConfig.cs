@@ -197,6 +197,9 @@ public abstract record CausalLMConfig
         foreach (var field in GgufRope.Fields(Rope)) yield return field;
     }
 
+    /// <summary>Whether llama.cpp heeds the sliding window of this architecture; of others it reads the key, and lets each token see all before it.</summary>
+    internal virtual bool HasWindowInLlamaCpp => false;
+
     /// <summary>Whether a GGUF file states the width of a head.</summary>
     private protected virtual bool StatesHeadDim => HeadDim * NumAttentionHeads != HiddenSize;
 

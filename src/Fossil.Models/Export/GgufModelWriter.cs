@@ -1,3 +1,4 @@
+using System.Globalization;
 using Fossil.Concurrency;
 using Fossil.Models.Gguf;
 using Fossil.Models.Tokenizers;
@@ -34,6 +35,11 @@ internal static class GgufModelWriter
         {
             // Of another architecture, or of a tokenizer that is replaced, nothing is left.
             if (key.StartsWith("general.", StringComparison.Ordinal) || (tokenizer is null && key.StartsWith("tokenizer.", StringComparison.Ordinal)) || IsForeign(key)) metadata.TryAdd(key, value);
+        }
+
+        if (config.SlidingWindow is { } window && window < config.MaxPositionEmbeddings && !config.HasWindowInLlamaCpp)
+        {
+            FossilWarnings.Report(string.Create(CultureInfo.InvariantCulture, $"llama.cpp computes models of the architecture '{architecture}' without their sliding window: beyond {window} tokens its texts differ from this library's."));
         }
 
         foreach (var (key, value) in config.GgufFields()) metadata[$"{architecture}.{key}"] = GgufValue.Of(value);

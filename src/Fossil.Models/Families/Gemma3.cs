@@ -60,6 +60,7 @@ public sealed record Gemma3Config : CausalLMConfig
         if (RotaryDim != HeadDim) throw gguf.Unsupported($"rotates {RotaryDim} of {HeadDim} dimensions; this decoder rotates whole heads.");
         if (Rope.DependsOnLength) throw gguf.Unsupported($"has rotary positions of type {Rope.Type}, which this decoder does not do.");
         if (SlidingWindow is null) throw gguf.Unsupported("has no sliding window, which this decoder's layers have.");
+        SlidingLayers = gguf.FindSlidingLayers(NumHiddenLayers);
         QueryPreAttnScalar = ScalarOfGguf;
         if (gguf.FindNumber("final_logit_softcapping") is > 0 and var cap) FinalLogitSoftcapping = cap;
         LocalRope = new() { Theta = gguf.FindNumber("rope.freq_base_swa") is > 0 and var theta ? theta : DefaultLocalTheta };
@@ -96,6 +97,8 @@ public sealed record Gemma3Config : CausalLMConfig
 
     /// <summary>llama.cpp's norms have 1 + weight for a weight.</summary>
     internal override double GgufAddition(string name) => name.EndsWith("norm.weight", StringComparison.Ordinal) ? 1 : 0;
+
+    internal override bool HasWindowInLlamaCpp => true;
 
     private protected override bool StatesHeadDim => true;
 

@@ -35,6 +35,17 @@ internal sealed class GgufConfigReader
     /// <summary>A string of the architecture; null where it is not there.</summary>
     public string? FindString(string key) => Metadata.FindString(Key(key));
 
+    /// <summary>The layers that have the sliding window; null where the file leaves it to the architecture.</summary>
+    /// <remarks>Newer files state a period, of which the last layer has none, or a truth value a layer.</remarks>
+    public bool[]? FindSlidingLayers(int layers)
+    {
+        var key = Key("attention.sliding_window_pattern");
+        if (!Metadata.TryGetValue(key, out var pattern)) return null;
+        if (pattern.Value is not Array) return Metadata.FindCount(key) is > 0 and var period ? [.. Enumerable.Range(0, layers).Select(layer => layer % period < period - 1)] : [.. Enumerable.Repeat(true, layers)];
+        if (pattern.Value is bool[] flags && flags.Length >= layers) return flags[..layers];
+        throw Contradiction($"states '{key}' as {pattern}, which is no truth value for each of {layers} layers.");
+    }
+
     /// <summary>The number of layers, whose attention the file has.</summary>
     public int Layers()
     {

@@ -52,17 +52,26 @@ internal static class GgufRopeFactors
         // Llama 3.1, 3.2 and 3.3 have all been trained on 8192 tokens first.
         yield return stretched;
         var between = Enumerable.Range(0, factors.Length).Where(i => factors[i] > 1 + Tolerance && factors[i] < largest - Tolerance).ToArray();
+        // Between the two plateaus the share of the kept frequency grows linearly with the turns in the original length. Only the ratios of
+        // the three parameters show, so the lowest is taken as 1.
+        double Share(int i) => ((1 / factors[i]) - (1 / largest)) / (1 - (1 / largest));
+        double Inverse(int i) => 1 / Wavelength(theta, headDim, i);
         if (between.Length >= 2)
         {
-            // Between the two plateaus the share of the kept frequency grows linearly with the turns in the original length. Only the ratios of
-            // the three parameters show, so the lowest is taken as 1.
             var (first, last) = (between[0], between[^1]);
-            double Share(int i) => ((1 / factors[i]) - (1 / largest)) / (1 - (1 / largest));
-            double Inverse(int i) => 1 / Wavelength(theta, headDim, i);
             var slope = (Share(first) - Share(last)) / (Inverse(first) - Inverse(last));
             var high = 1 - (1 / (Share(first) - (slope * Inverse(first))));
             var original = slope * (high - 1);
             if (double.IsFinite(original) && original is >= 1 and < int.MaxValue) yield return stretched with { HighFrequencyFactor = Math.Round(high, 3), OriginalMaxPositionEmbeddings = (int)Math.Round(original) };
+        }
+        else if (between is [var only])
+        {
+            // Many lengths give the same factors: a power of two as models have, else the shortest, which keeps what is kept.
+            var shortest = Math.Clamp((int)Math.Floor(1 / Inverse(only)) + 1, 1, int.MaxValue);
+            foreach (var original in Enumerable.Range(0, 31).Select(power => 1 << power).Where(length => length >= shortest).Append(shortest))
+            {
+                yield return stretched with { HighFrequencyFactor = Math.Round(1 + (((original * Inverse(only)) - 1) / Share(only)), 6), OriginalMaxPositionEmbeddings = original };
+            }
         }
 
         // Without anything between them, every length that parts the plateaus gives the same factors.

@@ -43,6 +43,43 @@ public sealed class GoldenFamiliesGgufTests
         AssertRefused(new Gemma3ForCausalLM(Gemma3 with { LocalRope = new() { Theta = 20_000 } }), "sliding window");
     }
 
+    [Theory]
+    [InlineData(2u, new[] { true, false, true, false, true, false, true })]
+    [InlineData(new[] { false, true, true, false, true, false, true }, new[] { false, true, true, false, true, false, true })]
+    public void Another_pattern_that_a_Gemma3_file_states_counts(object pattern, bool[] expected)
+    {
+        using var folder = new TemporaryFolder();
+        SaveWith(pattern is Array flags ? GgufValue.OfArray(flags) : GgufValue.Of(pattern), folder["model.gguf"]);
+        using var model = Gemma3ForCausalLM.FromGguf(folder["model.gguf"]);
+
+        Assert.Equal(expected, Enumerable.Range(0, 7).Select(model.Config.IsSliding));
+    }
+
+    [Fact]
+    public void A_pattern_of_too_few_layers_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        SaveWith(GgufValue.OfArray(new[] { true, false }), folder["model.gguf"]);
+        Assert.Contains("sliding_window_pattern", Assert.Throws<GgufException>(() => Gemma3ForCausalLM.FromGguf(folder["model.gguf"])).Message);
+    }
+
+    [Theory]
+    [InlineData(8, 10_000, 64, 4)]
+    [InlineData(8, 10_000, 100, 4)]
+    [InlineData(16, 10_000, 64, 2)]
+    [InlineData(64, 500_000, 8192, 4)]
+    [InlineData(128, 500_000, 8192, 4)]
+    [InlineData(32, 100_000, 1000, 3)]
+    public void Llama3s_stretching_of_any_length_comes_back(int headDim, double theta, int original, double high)
+    {
+        using var folder = new TemporaryFolder();
+        var rope = new RopeParameters { Theta = theta, Type = RopeType.Llama3, Factor = 8, LowFrequencyFactor = 1, HighFrequencyFactor = high, OriginalMaxPositionEmbeddings = original };
+        using (var model = new LlamaForCausalLM(new() { VocabSize = 8, HiddenSize = headDim, IntermediateSize = 8, NumHiddenLayers = 1, NumAttentionHeads = 1, NumKeyValueHeads = 1, HeadDim = headDim, Rope = rope })) model.SaveGguf(folder["model.gguf"], GgufTensorType.F32);
+        using var again = LlamaForCausalLM.FromGguf(folder["model.gguf"]);
+
+        Assert.All(GgufRopeFactors.Compute(rope, headDim).Zip(GgufRopeFactors.Compute(again.Config.Rope, headDim)), pair => Assert.Equal(pair.First, pair.Second, 1e-3));
+    }
+
     [Fact]
     public void Norms_of_a_fresh_Gemma3_change_no_scale()
     {
@@ -64,6 +101,17 @@ public sealed class GoldenFamiliesGgufTests
 
         Assert.IsType(model.GetType(), again);
         Assert.InRange(GoldenDecoderTests.Largest(again.forward(ids), model.forward(ids)), 0, 1e-5);
+    }
+
+    private static void SaveWith(GgufValue pattern, string path)
+    {
+        using var model = new Gemma3ForCausalLM(Gemma3);
+        model.SaveGguf(path + ".default", GgufTensorType.F32);
+        using var file = GgufFile.Open(path + ".default");
+        var metadata = new GgufMetadata();
+        foreach (var (key, value) in file.Metadata) metadata[key] = value;
+        metadata["gemma3.attention.sliding_window_pattern"] = pattern;
+        GgufWriter.Save(path, metadata, [.. file.Tensors.Select(tensor => new GgufTensorSource(tensor.Name, tensor.Type, tensor.Shape, () => file.Load(tensor.Name)))]);
     }
 
     private static void AssertRefused(CausalLM created, string reason)

@@ -1,0 +1,93 @@
+using Fossil.Models;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Fossil.Llama.Tests;
+
+/// <summary>Small decoders with random weights over <see cref="MadeVocabulary"/>, in the patterns of layers that llama.cpp knows by itself.</summary>
+internal static class RandomModels
+{
+    private const int Layers = 7;
+
+    private static readonly RopeParameters LongRope = new()
+    {
+        Theta = 10_000, Type = RopeType.LongRope, PartialRotaryFactor = 0.75, OriginalMaxPositionEmbeddings = 32, Factor = 8,
+        ShortFactors = [1, 1.1, 1.2, 1.3, 1.4, 1.5], LongFactors = [1, 1.5, 2.25, 3.5, 6, 9],
+    };
+
+    private static readonly LlamaConfig Llama = new()
+    {
+        VocabSize = MadeVocabulary.Size, HiddenSize = 64, IntermediateSize = 96, NumHiddenLayers = 3, NumAttentionHeads = 8, NumKeyValueHeads = 2, HeadDim = 8, MaxPositionEmbeddings = 256, TieWordEmbeddings = true,
+        BosTokenId = 1, EosTokenIds = [2], PadTokenId = 0,
+    };
+
+    private static readonly Phi3Config Phi3 = new()
+    {
+        VocabSize = MadeVocabulary.Size, HiddenSize = 64, IntermediateSize = 96, NumHiddenLayers = 3, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 16, MaxPositionEmbeddings = 256,
+        BosTokenId = 1, EosTokenIds = [2], PadTokenId = 0,
+    };
+
+    private static readonly SmolLM3Config SmolLM3 = new()
+    {
+        VocabSize = MadeVocabulary.Size, HiddenSize = 64, IntermediateSize = 96, NumHiddenLayers = Layers, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 16, MaxPositionEmbeddings = 256, TieWordEmbeddings = true,
+        BosTokenId = 1, EosTokenIds = [2], PadTokenId = 0,
+    };
+
+    private static readonly Gemma3Config Gemma3 = new()
+    {
+        VocabSize = MadeVocabulary.Size, HiddenSize = 64, IntermediateSize = 96, NumHiddenLayers = Layers, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 24, MaxPositionEmbeddings = 256, TieWordEmbeddings = true,
+        QueryPreAttnScalar = 24, SlidingWindow = 8, BosTokenId = 1, EosTokenIds = [2], PadTokenId = 0,
+    };
+
+    private static readonly Dictionary<string, CausalLMConfig> Configs = new()
+    {
+        ["llama"] = Llama,
+        ["llama-untied"] = Llama with { TieWordEmbeddings = false, HeadDim = 16 },
+        ["llama-biases"] = Llama with { QueryKeyValueBias = true, OutputBias = true, MlpBias = true },
+        ["llama-linear"] = Llama with { Rope = new() { Type = RopeType.Linear, Factor = 4 } },
+        ["llama-yarn"] = Llama with { Rope = new() { Type = RopeType.Yarn, Factor = 4, OriginalMaxPositionEmbeddings = 32 } },
+        ["llama3"] = Llama with { Rope = new() { Type = RopeType.Llama3, Factor = 8, LowFrequencyFactor = 1, HighFrequencyFactor = 4, OriginalMaxPositionEmbeddings = 64 } },
+        ["qwen2"] = Llama with { ModelType = "qwen2", QueryKeyValueBias = true },
+        ["qwen3"] = Llama with { ModelType = "qwen3", QueryKeyNorm = true, HeadDim = 16 },
+        ["phi3"] = Phi3,
+        ["phi3-partial"] = Phi3 with { Rope = new() { PartialRotaryFactor = 0.75 } },
+        ["phi3-longrope"] = Phi3 with { Rope = LongRope, OriginalMaxPositionEmbeddings = 32, MaxPositionEmbeddings = 256 },
+        ["smollm3"] = SmolLM3,
+        ["gemma3"] = Gemma3,
+        ["gemma3-linear"] = Gemma3 with { Rope = new() { Theta = 1_000_000, Type = RopeType.Linear, Factor = 8 } },
+    };
+
+    public static TheoryData<string> Names => [.. Configs.Keys];
+
+    /// <summary>A model in evaluation mode; every parameter is random, biases and norms too.</summary>
+    public static CausalLM Create(string name, Func<CausalLMConfig, CausalLMConfig>? change = null)
+    {
+        var config = Configs[name];
+        if (change is not null) config = change(config);
+        CausalLM model = config switch
+        {
+            LlamaConfig llama => new LlamaForCausalLM(llama),
+            Phi3Config phi3 => new Phi3ForCausalLM(phi3),
+            SmolLM3Config smollm3 => new SmolLM3ForCausalLM(smollm3),
+            Gemma3Config gemma3 => new Gemma3ForCausalLM(gemma3),
+            _ => throw new InvalidOperationException($"{config.GetType().Name} is new."),
+        };
+        Fill(model.parameters(), 0.15);
+        model.eval();
+        return model;
+    }
+
+    /// <summary>Matrices become random, vectors change a little.</summary>
+    public static void Fill(IEnumerable<Tensor> parameters, double deviation)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var generator = new Generator(7, CPU);
+        using var five = 5.ToScalar();
+        foreach (var values in parameters)
+        {
+            if (values.dim() > 1) values.normal_(0, deviation, generator);
+            else values.add_(randn(values.shape, generator: generator).div(five));
+        }
+    }
+}
