@@ -26,7 +26,7 @@ using var adapted = model.AttachAdapters(new FossilConfig { TargetModules = "all
 adapted.PrintTrainableParameters();
 var trainer = new Trainer<TokenBatch>(
     new TrainableAdapter(adapted), model.loss,
-    new TrainingArguments { LearningRate = 5e-4, WarmupSteps = 5, MaxSteps = steps, BatchSize = 2, LoggingSteps = 10 },
+    new TrainingArguments { LearningRate = 5e-4, WarmupSteps = 5, MaxSteps = steps, BatchSize = 2, LoggingSteps = 10, Bf16 = true },
     training, heldOut, [new ProgressWriter()]);
 trainer.Train();
 

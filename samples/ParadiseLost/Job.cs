@@ -32,6 +32,7 @@ internal static class Job
         var before = AnsiConsole.Status().Start("Measuring the base model…", _ => Measure(model, codec, target, source, options, cancel));
 
         using var adapted = model.AttachAdapters(Configure(model, options));
+        adapted.Bf16Products = options.Dtype == BaseDtype.BFloat16;
         adapted.PrintTrainableParameters();
         var (losses, outcome) = Train(model, target, options, cancel);
 

@@ -56,7 +56,7 @@ internal sealed record Speed(RunOptions Options, int Threads, Dictionary<string,
                 adapted.SetAdapter(key);
                 var arguments = new TrainingArguments
                 {
-                    MaxSteps = WarmupSteps + TimedSteps, BatchSize = options.BatchSize, LearningRate = options.LearningRate, LoggingSteps = 1, Seed = round,
+                    MaxSteps = WarmupSteps + TimedSteps, BatchSize = options.BatchSize, LearningRate = options.LearningRate, LoggingSteps = 1, Seed = round, Bf16 = true,
                 };
                 var logs = new Trainer<TokenBatch>(new TrainableAdapter(adapted, key), model.loss, arguments, data).Train(cancellation: cancel).State.Logs;
                 if (cancel.IsCancellationRequested) return false;

@@ -58,6 +58,7 @@ internal static class Worker
             LearningRateScheduler = LearningRateSchedulerType.Cosine,
             WarmupSteps = Math.Min(WarmupSteps, options.Steps / 2),
             MaxGradNorm = 1,
+            Bf16 = true,
             Seed = seed,
             LoggingSteps = 1,
             SaveSteps = SaveSteps,

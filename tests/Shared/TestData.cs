@@ -55,6 +55,12 @@ public static class DataFolders
     /// <summary>The folder of families; skips the test where there is none.</summary>
     public static string RequireGoldenFamilies() => Require(GoldenFamilies, "No golden families: set FOSSIL_GOLDEN_FAMILIES to their folder.");
 
+    /// <summary>PEFT's layers under bfloat16 autocast (FOSSIL_GOLDEN_AUTOCAST); null where there are none.</summary>
+    public static string? GoldenAutocast { get; } = Find("FOSSIL_GOLDEN_AUTOCAST", Path.Combine("golden", "autocast"));
+
+    /// <summary>The folder of layers under autocast; skips the test where there is none.</summary>
+    public static string RequireGoldenAutocast() => Require(GoldenAutocast, "No golden data of autocast: set FOSSIL_GOLDEN_AUTOCAST to their folder.");
+
     private static string Require(string? folder, string reason)
     {
         Skip.If(folder is null, reason);

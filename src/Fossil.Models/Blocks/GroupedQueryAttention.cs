@@ -17,6 +17,7 @@ internal static class GroupedQueryAttention
     public static Tensor Run(Tensor q, Tensor k, Tensor v, AttentionContext context, int layer, bool windowed)
     {
         using var scope = NewDisposeScope();
+        (q, k, v) = InOneDtype(q, k, v);
         var (heads, keyValueHeads) = (q.shape[2], k.shape[2]);
         var mask = windowed ? context.WindowMask : context.Mask;
         var (cos, sin) = windowed && context.WindowCos is not null ? (context.WindowCos, context.WindowSin!) : (context.Cos, context.Sin);
@@ -34,6 +35,11 @@ internal static class GroupedQueryAttention
 
         return (cache is not null && tokens == 1 ? AttendWithOneToken(q, k, v, mask) : Attend(q, k, v, mask)).MoveToOuterDisposeScope();
     }
+
+    /// <summary>In bfloat16 where one is, as under autocast: adapters with bfloat16 products may be on some of the projections only.</summary>
+    private static (Tensor Q, Tensor K, Tensor V) InOneDtype(Tensor q, Tensor k, Tensor v) => q.dtype == k.dtype && k.dtype == v.dtype
+        ? (q, k, v)
+        : (q.to(ScalarType.BFloat16), k.to(ScalarType.BFloat16), v.to(ScalarType.BFloat16));
 
     /// <summary>Heads (batch, tokens, heads, head_dim), their first dimensions rotated and each repeated, to (batch, heads · repeat, tokens, head_dim).</summary>
     private static Tensor Rotate(Tensor x, Tensor cos, Tensor sin, int repeat)

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Fossil.Adapters;
 using Fossil.Concurrency;
+using Fossil.Targets;
 using Fossil.Training;
 using TorchSharp.Modules;
 
@@ -9,11 +10,32 @@ namespace Fossil;
 /// <content>What is trained.</content>
 public sealed partial class AdaptedModel
 {
+    private bool bf16Products;
+
     /// <summary>The parameters that require a gradient, by their names in the model, as they are registered now: <c>.to</c> puts new ones in their place.</summary>
     public IReadOnlyList<(string Name, Parameter Parameter)> TrainableParameters()
     {
         using var entry = Enter();
         return parameters.Trainable();
+    }
+
+    /// <summary>
+    /// Whether the products of the adapted model's projections are made in bfloat16, as PyTorch makes them under <c>torch.autocast(dtype=torch.bfloat16)</c> and transformers with <c>bf16=True</c>:
+    /// factors are rounded to bfloat16, sums stay in float32. Parameters, their gradients and the optimizer's state stay float32. Over a float32 or float16 base the base's products are made so too,
+    /// also where no adapter acts; float64 is left alone. Off (the default), the adapters' arithmetic is float32 whatever the base's dtype.
+    /// </summary>
+    /// <remarks>
+    /// Faster on processors with instructions for bfloat16 (avx512_bf16, AMX). As under autocast, over a float32 base the projections then give bfloat16 tensors, FOSSIL and VeRA apart, which give
+    /// them in the input's dtype. It is no part of a saved adapter.
+    /// </remarks>
+    public bool Bf16Products
+    {
+        get => bf16Products;
+        set
+        {
+            using var entry = Enter();
+            SetBf16Products(value);
+        }
     }
 
     /// <summary>How many numbers are trained, and how many the model has with its adapters (PEFT: <c>get_nb_trainable_parameters</c>).</summary>
@@ -56,6 +78,18 @@ public sealed partial class AdaptedModel
         }
 
         return new FusedAdamW(trainable, learningRate, beta1, beta2, eps, weightDecay);
+    }
+
+    private void SetBf16Products(bool value)
+    {
+        bf16Products = value;
+        foreach (var target in Targets)
+        {
+            target.Base.HasBf16Products = value;
+
+            // Projections without adapters get what those with adapters give.
+            DispatchTable.Update(target);
+        }
     }
 
     /// <summary>Keeps other threads out while an optimizer changes parameters.</summary>

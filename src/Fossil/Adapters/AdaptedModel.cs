@@ -199,6 +199,7 @@ public sealed partial class AdaptedModel : IDisposable
         using var entry = guard.Enter();
         if (disposed) return;
         foreach (var adapter in adapters.All) Remove(adapter);
+        SetBf16Products(false);
         mergedBase.Forget();
         RestoreRequiresGrad();
         Attached.Remove(Model);

@@ -84,8 +84,8 @@ public sealed class AdaptedTarget
 
     internal void RemoveLayer(AdapterLayer layer) => layers.Remove(layer);
 
-    /// <summary>Whether no adapter acts now.</summary>
-    internal bool RunsBaseAlone => plan.IsBase;
+    /// <summary>Whether the projection's own forward pass is all there is to do: no adapter acts, and products are made in the weight's dtype.</summary>
+    internal bool RunsBaseAlone => plan.IsBase && !Base.CastsWeight;
 
     internal void SetPlan(ForwardPlan plan) => this.plan = plan;
 
@@ -94,7 +94,7 @@ public sealed class AdaptedTarget
     {
         using var entry = Guard!.Enter();
         var plan = this.plan;
-        if (plan.IsBase) return Base.Forward(input);
+        if (RunsBaseAlone) return Base.Forward(input);
 
         plan.NoteRun();
         if (IsEmbedding)
@@ -103,14 +103,16 @@ public sealed class AdaptedTarget
             return plan.Run(this, input);
         }
 
-        var weight = Base.Weight;
+        var weight = Base.ProductWeight;
         CheckInput(input, weight.InFeatures);
         if (input.dtype == weight.Dtype) return plan.Run(this, input);
 
-        // As PEFT: the computation is in the layer's dtype, the result in the input's.
-        using var converted = input.to(weight.Dtype);
-        using var result = plan.Run(this, converted);
-        return result.to(input.dtype);
+        // As PEFT: the computation is in the layer's dtype, the result in the input's. Under autocast x is taken as it is, and some methods leave the result as the linear layer gives it.
+        var isAutocast = Base.HasBf16Products && weight.Dtype == ScalarType.BFloat16;
+        using var converted = isAutocast && input.dtype != ScalarType.Float64 ? null : input.to(weight.Dtype);
+        var result = plan.Run(this, converted ?? input);
+        if (result.dtype == input.dtype || (isAutocast && !plan.ReturnsInputDtype)) return result;
+        using (result) return result.to(input.dtype);
     }
 
     private void CheckIndices(Tensor input)

@@ -32,6 +32,9 @@ public abstract class AdapterMethod
     /// <summary>The value of a parameter that changes nothing: what a layer counts as, in a weighted sum, where an adapter has none.</summary>
     internal virtual double Neutral => 0;
 
+    /// <summary>Whether under autocast PEFT returns the output in the input's dtype, and not in that of the linear layer's product.</summary>
+    internal virtual bool ReturnsInputDtype => false;
+
     /// <summary>The configuration whose settings the attributes on the classes have; null where they describe another method.</summary>
     internal virtual AdapterConfig? OfAttributes => null;
 
@@ -78,14 +81,14 @@ public abstract class AdapterMethod
 
     /// <summary>The output of a target with layers of this method: what it does to the input, to the output without them, or to the base's product, which can be part of its own.</summary>
     /// <param name="pass">The target, its input, and at least one layer.</param>
-    /// <returns>(…, out), in the base weight's dtype.</returns>
+    /// <returns>(…, out), in the input's dtype.</returns>
     internal abstract Tensor Apply(TargetPass pass);
 
     /// <summary>The output of the target with its base and <paramref name="layers"/>, which are all of this method.</summary>
     /// <param name="target">The target.</param>
-    /// <param name="input">(…, in), in the base weight's dtype.</param>
+    /// <param name="input">(…, in), in the base weight's dtype; in bfloat16 where the model has <see cref="AdaptedModel.Bf16Products"/>.</param>
     /// <param name="layers">The layers to apply, in order; at least one.</param>
-    /// <returns>(…, out), in the base weight's dtype.</returns>
+    /// <returns>(…, out), in the input's dtype.</returns>
     public Tensor Forward(AdaptedTarget target, Tensor input, IReadOnlyList<AdapterLayer> layers) => Apply(TargetPass.Of(target, input, layers));
 
     /// <summary>

@@ -35,8 +35,8 @@ internal sealed class AdapterParameters(AdapterSet adapters, AdaptedModel owner)
         foreach (var layer in adapter.Layers.OrderBy(layer => layer.TiedTo is not null))
         {
             layer.CreateParameters(trainable: false, layer.Target.Base.Device);
-            if (layer.Target.Layers.Count == 0) DispatchTable.Add(layer.Target);
             layer.Target.AddLayer(layer);
+            DispatchTable.Update(layer.Target);
         }
     }
 
@@ -47,7 +47,7 @@ internal sealed class AdapterParameters(AdapterSet adapters, AdaptedModel owner)
         {
             layer.RemoveParameters();
             layer.Target.RemoveLayer(layer);
-            if (layer.Target.Layers.Count == 0) DispatchTable.Remove(layer.Target);
+            DispatchTable.Update(layer.Target);
         }
     }
 

@@ -13,6 +13,9 @@ internal abstract class ForwardPlan
     /// <summary>Whether the target's own forward pass is all there is to do.</summary>
     public virtual bool IsBase => false;
 
+    /// <summary>Whether the output has the input's dtype where the product has another one (<see cref="AdapterMethod.ReturnsInputDtype"/>).</summary>
+    public virtual bool ReturnsInputDtype => false;
+
     /// <summary>The layers that take part.</summary>
     protected virtual IEnumerable<AdapterLayer> Layers => [];
 
@@ -56,6 +59,8 @@ internal abstract class ForwardPlan
             ];
         }
 
+        public override bool ReturnsInputDtype => groups[^1].Method.ReturnsInputDtype;
+
         protected override IEnumerable<AdapterLayer> Layers => groups.SelectMany(group => group.Layers);
 
         public override Tensor Run(AdaptedTarget target, Tensor input) => Run(target, input, groups.Length);
@@ -98,6 +103,8 @@ internal abstract class ForwardPlan
             }
             this.runs = [.. runs];
         }
+
+        public override bool ReturnsInputDtype => method?.ReturnsInputDtype == true;
 
         protected override IEnumerable<AdapterLayer> Layers => runs.Select(run => run.Layer).OfType<AdapterLayer>();
 

@@ -5,7 +5,7 @@ namespace Fossil.Adapters;
 
 /// <summary>What a method's forward pass gets: a target, its input, and the layers that act on it, which are all of that method.</summary>
 /// <param name="Target">The target.</param>
-/// <param name="Input">(…, in), in the base weight's dtype; of an embedding the indices.</param>
+/// <param name="Input">(…, in), in the base weight's dtype, or any with <see cref="AdaptedModel.Bf16Products"/>; of an embedding the indices.</param>
 /// <param name="Layers">The layers, each with the rows of the flattened input that it acts on, in order. In a mixed batch the rows of different layers do not overlap; otherwise all act on all.</param>
 /// <param name="Before">The output (…, out) for an input without these layers, where layers of other methods act before them; null where the base alone does.</param>
 internal sealed record TargetPass(AdaptedTarget Target, Tensor Input, IReadOnlyList<LayerRows> Layers, Func<Tensor, Tensor>? Before = null)

@@ -5,7 +5,8 @@ namespace Fossil.Kernels;
 
 /// <summary>
 /// The pieces of shard sharing, on flattened tensors: by kernels where one takes them, by libtorch's operations otherwise. Sums are in float32
-/// (float64 for float64). A 16-bit tensor is never converted as a whole: it goes through a block of rows at a time, which stays in the cache.
+/// (float64 for float64), products in the dtype of their factors: where that is the 16-bit dtype of the output, libtorch's product is the output's accumulator. Otherwise a 16-bit tensor goes
+/// through float32 a block of rows at a time, which stays in the cache; it is never converted as a whole.
 /// </summary>
 internal static class ShardOperations
 {
@@ -75,13 +76,13 @@ internal static class ShardOperations
 
     /// <summary>y += Σ S D, where D stands for its tiling if it is narrower than y. In 16 bits y is rounded once, after the sum.</summary>
     /// <param name="output">(rows, out), contiguous; updated in place.</param>
-    /// <param name="products">Pairs of S (rows, r), float32 or float64, and D (r, out) or (r, m), in the same dtype.</param>
+    /// <param name="products">Pairs of S (rows, r), float32, float64 or as y, and D (r, out) or (r, m), all in the same dtype.</param>
     public static void AddProducts(Tensor output, IReadOnlyList<(Tensor Sum, Tensor Shard)> products)
     {
         if (products is [var only] && KernelRegistry.TryRun<IShardProduct>(only.Shard.shape[0], [output, only.Sum, only.Shard], static (kernel, m) => kernel.TryAdd(m[0], m[1], m[2]))) return;
 
         using var scope = NewDisposeScope();
-        var accumulator = Accumulator(output.dtype);
+        var accumulator = products[0].Sum.dtype;
         foreach (var (start, count) in Blocks(output, accumulator))
         {
             var target = output.narrow(0, start, count);
@@ -106,8 +107,14 @@ internal static class ShardOperations
         if (!KernelRegistry.TryRun<IRoundedAdd>(0, [target, delta], static (kernel, m) => kernel.TryAdd(m[0], m[1]))) target.add_(delta, Scalars.One);
     }
 
-    /// <summary>The gradients of one term of <see cref="AddProducts"/>: dS = dy Dᵀ and dD = Sᵀ dy.</summary>
-    public static (Tensor? Sum, Tensor? Shard) ProductGradients(Tensor gradOutput, Tensor sum, Tensor shard, bool needsSum, bool needsShard)
+    /// <summary>The gradients of one term of <see cref="AddProducts"/>: dS = dy Dᵀ and dD = Sᵀ dy, in the dtype of S and D.</summary>
+    /// <param name="gradOutput">dy (rows, out).</param>
+    /// <param name="sum">S (rows, r).</param>
+    /// <param name="shard">D (r, out) or (r, m), in the dtype of S.</param>
+    /// <param name="needsSum">Whether dS is wanted.</param>
+    /// <param name="needsShard">Whether dD is wanted.</param>
+    /// <param name="scale">What the term was multiplied with; other than 1 only in 16 bits.</param>
+    public static (Tensor? Sum, Tensor? Shard) ProductGradients(Tensor gradOutput, Tensor sum, Tensor shard, bool needsSum, bool needsShard, double scale = 1)
     {
         using var scope = NewDisposeScope();
         var tiles = gradOutput.shape[1] / shard.shape[1];
@@ -124,8 +131,8 @@ internal static class ShardOperations
         {
             var block = gradOutput.narrow(0, start, count).to(sum.dtype);
             if (tiles > 1) block = block.view(count, tiles, shard.shape[1]).sum(1);
-            sumGradient?.narrow(0, start, count).addmm_(block, transposedShard, beta: 0);
-            shardGradient?.addmm_(transposedSum.narrow(1, start, count), block);
+            sumGradient?.narrow(0, start, count).addmm_(block, transposedShard, beta: 0, alpha: (float)scale);
+            shardGradient?.addmm_(transposedSum.narrow(1, start, count), block, alpha: (float)scale);
         }
         return (sumGradient?.MoveToOuterDisposeScope(), shardGradient?.MoveToOuterDisposeScope());
     }

@@ -1,5 +1,6 @@
 using Fossil.Adapters;
 using Fossil.Autograd;
+using Fossil.Concurrency;
 using static TorchSharp.torch;
 
 namespace Fossil.Methods;
@@ -15,13 +16,15 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     private readonly CallWeight? weight;
     private readonly CallInput bias;
     private readonly CallInput given;
+    private bool addsBaseLast;
 
     /// <summary>Declares the input and what the base has.</summary>
+    /// <param name="target">The target.</param>
     /// <param name="input">x (…, in).</param>
     /// <param name="start">What the terms are added to.</param>
     /// <param name="terms">The terms.</param>
-    protected AdditiveCall(Tensor input, BaseOutput start, IReadOnlyList<TTerm> terms)
-        : base(input)
+    protected AdditiveCall(AdaptedTarget target, Tensor input, BaseOutput start, IReadOnlyList<TTerm> terms)
+        : base(target, input)
     {
         weight = start.Weight is null ? null : Input(start.Weight);
         bias = Input(start.Bias);
@@ -40,10 +43,21 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     {
         var flatInput = Flat(X.Value);
 
+        addsBaseLast = weight is not null && bias.Optional is null && HasRoundedProducts;
+        if (addsBaseLast)
+        {
+            // The base's product, the larger one, is added to what the terms give, and rounded once. A bias is rounded together with the base's product, as in PEFT.
+            var sum = zeros(Rows, weight!.Value.OutFeatures, dtype: OutputDtype, device: flatInput.device);
+            AddTerms(sum, flatInput);
+            weight.Value.AddProduct(sum, flatInput.to(OutputDtype));
+            Save(weight);
+            return sum.view(ShapeWith(sum.shape[1])).detach();
+        }
+
         // Flat: for more dimensions libtorch's C++ linear adds the bias in a second, separately rounded step.
         // detach: a view as output would be protected from in-place changes by the caller.
         var output = weight is not null
-            ? weight.Value.Product(flatInput, bias.Optional).view(ShapeWith(weight.Value.OutFeatures)).detach()
+            ? weight.Value.Product(flatInput.to(weight.Value.Dtype), bias.Optional).view(ShapeWith(weight.Value.OutFeatures)).detach()
             : given.Value.detach().contiguous().clone();
         if (weight is not null) Save(weight);
         AddTerms(Flat(output), flatInput);
@@ -54,20 +68,45 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     public sealed override void Backward(Tensor gradOutput)
     {
         var grad = Flat(gradOutput);
-        var inputGradient = !X.NeedsGradient ? null : weight is not null ? weight.Value.InputGradient(grad) : zeros(Rows, InputShape[^1], dtype: InputDtype, device: grad.device);
+        var isAccumulator = weight is not null && AddsBaseLast;
+        var inputGradient = !X.NeedsGradient ? null
+            : weight is not null && !isAccumulator ? weight.Value.InputGradient(grad).to(InputDtype)
+            : zeros(Rows, InputShape[^1], dtype: InputDtype, device: grad.device);
         AddGradients(grad, inputGradient);
+        if (isAccumulator && inputGradient is not null) weight!.Value.AddInputGradient(inputGradient, grad);
         X.Gradient = inputGradient?.view(InputShape);
         if (bias.NeedsGradient) bias.Gradient = grad.sum(dim: 0);
         if (given.NeedsGradient) given.Gradient = gradOutput.alias();
     }
 
     /// <summary>Adds the terms to u, and saves what <see cref="AddGradients"/> reads.</summary>
-    /// <param name="output">u (rows, out), contiguous; changed in place.</param>
+    /// <param name="output">u (rows, out), or zeros where u comes last, contiguous; changed in place.</param>
     /// <param name="input">x (rows, in), contiguous.</param>
     protected abstract void AddTerms(Tensor output, Tensor input);
 
+    /// <summary>Adds a term's product in bfloat16: y += s·L R. To u it is added rounded, as in PEFT, which adds two tensors; otherwise y is its accumulator.</summary>
+    /// <param name="output">Rows of y (rows, out).</param>
+    /// <param name="left">L (rows, r), in bfloat16.</param>
+    /// <param name="right">R (r, out), or (r, m) that stands for its tiling.</param>
+    /// <param name="scale">s.</param>
+    protected void AddRoundedProduct(Tensor output, Tensor left, Tensor right, double scale = 1)
+    {
+        using var scope = NewDisposeScope();
+        var (width, tiles) = (right.shape[1], output.shape[1] / right.shape[1]);
+        if (addsBaseLast && tiles == 1)
+        {
+            output.addmm_(left, right, alpha: (float)scale);
+            return;
+        }
+
+        var product = left.mm(right);
+        if (scale != 1) product.mul_(Scalars.Of(scale));
+        if (tiles == 1) output.add_(product, Scalars.One);
+        else output.view(output.shape[0], tiles, width).add_(product.unsqueeze(1), Scalars.One);
+    }
+
     /// <summary>Sets the gradients of the method's own inputs, and adds the terms' part to that of x.</summary>
     /// <param name="gradOutput">dy (rows, out), contiguous.</param>
-    /// <param name="inputGradient">The base's part of dx (rows, in), contiguous, in x's dtype; changed in place. Null where none is wanted.</param>
+    /// <param name="inputGradient">dx (rows, in) so far, contiguous, in x's dtype; changed in place. Null where none is wanted.</param>
     protected abstract void AddGradients(Tensor gradOutput, Tensor? inputGradient);
 }

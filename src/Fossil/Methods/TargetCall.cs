@@ -1,3 +1,4 @@
+using Fossil.Adapters;
 using Fossil.Autograd;
 using Fossil.Kernels;
 using static TorchSharp.torch;
@@ -13,19 +14,21 @@ namespace Fossil.Methods;
 /// <code>
 /// var terms = pass.Layers.Select(VeraTerm.Of).ToArray();
 /// using var start = BaseOutput.Of(pass);
-/// return AdapterFunction.Run(new VeraCall(pass.Input, start, terms));
+/// return AdapterFunction.Run(new VeraCall(pass, start, terms));
 /// </code>
 /// </remarks>
 internal abstract class TargetCall : AdapterCall
 {
     /// <summary>Declares the input.</summary>
+    /// <param name="target">The target.</param>
     /// <param name="input">x (…, in).</param>
-    protected TargetCall(Tensor input)
+    protected TargetCall(AdaptedTarget target, Tensor input)
     {
         X = Input(input);
         InputShape = input.shape;
         InputDtype = input.dtype;
         Accumulator = ShardOperations.Accumulator(InputDtype);
+        (ProductDtype, OutputDtype) = target.Base.HasBf16Products && InputDtype != ScalarType.Float64 ? (ScalarType.BFloat16, ScalarType.BFloat16) : (Accumulator, InputDtype);
         Rows = ShardOperations.Rows(InputShape);
     }
 
@@ -40,6 +43,18 @@ internal abstract class TargetCall : AdapterCall
 
     /// <summary>The dtype that sums over x are made in.</summary>
     protected ScalarType Accumulator { get; }
+
+    /// <summary>The dtype of the factors of the adapters' products: that of sums, or bfloat16 (<see cref="AdaptedModel.Bf16Products"/>).</summary>
+    protected ScalarType ProductDtype { get; }
+
+    /// <summary>Whether products are rounded to bfloat16.</summary>
+    protected bool HasRoundedProducts => ProductDtype != Accumulator;
+
+    /// <summary>Whether dx is the accumulator of the base's product, which comes last: rounded once, at its full size. A float32 x has a float32 gradient, into which all parts are added.</summary>
+    protected bool AddsBaseLast => HasRoundedProducts && InputDtype == ProductDtype;
+
+    /// <summary>The dtype of y: that of x, or bfloat16 where products are made so.</summary>
+    protected ScalarType OutputDtype { get; }
 
     /// <summary>How many rows x has when it is flattened.</summary>
     protected long Rows { get; }

@@ -26,18 +26,23 @@ internal static class DispatchTable
             throw new AdapterStateException($"'{target.Path}' already has adapters that were attached through another model. Detach them first (dispose that AdaptedModel).");
     }
 
-    /// <summary>Makes <paramref name="target"/> known, to interceptors here and to compiled code by a hook.</summary>
-    public static void Add(AdaptedTarget target)
+    /// <summary>Makes <paramref name="target"/> known, to interceptors here and to compiled code by a hook, or forgets it: by whether it has anything to do.</summary>
+    public static void Update(AdaptedTarget target)
+    {
+        if (target.Layers.Count == 0 && !target.Base.CastsWeight) Remove(target);
+        else if (!Targets.TryGetValue(target.Module, out _)) Add(target);
+    }
+
+    private static void Add(AdaptedTarget target)
     {
         Targets.Add(target.Module, target);
         CompiledCallHook.Register(target);
         Interlocked.Increment(ref count);
     }
 
-    /// <summary>Forgets <paramref name="target"/>.</summary>
-    public static void Remove(AdaptedTarget target)
+    private static void Remove(AdaptedTarget target)
     {
-        if (!Targets.Remove(target.Module)) return;
+        if (Find(target.Module) != target || !Targets.Remove(target.Module)) return;
         CompiledCallHook.Remove(target);
         Interlocked.Decrement(ref count);
     }

@@ -11,6 +11,9 @@ public interface ITrainable
     /// <summary>The module, for its training mode.</summary>
     nn.Module Module { get; }
 
+    /// <summary>The model whose adapters are trained; null where they are not what is trained.</summary>
+    AdaptedModel? Adapted => null;
+
     /// <summary>The parameters that change, as they are now, with names that stay the same from run to run.</summary>
     IReadOnlyList<(string Name, Parameter Parameter)> TrainableParameters();
 
@@ -70,6 +73,9 @@ public sealed class TrainableAdapter(AdaptedModel adapted, string adapterName = 
 {
     /// <inheritdoc/>
     public nn.Module Module => adapted.Model;
+
+    /// <inheritdoc/>
+    public AdaptedModel Adapted => adapted;
 
     /// <inheritdoc/>
     public IReadOnlyList<(string Name, Parameter Parameter)> TrainableParameters() => adapted.TrainableParameters();

@@ -60,6 +60,7 @@ public sealed partial class Trainer<TBatch>(
     {
         CheckArguments();
         using var modes = TrainingModes.Of(model.Module);
+        using var products = UseBf16Products();
         using var randomState = RandomState.Keep();
         store?.Prepare();
         lastCheckpoint = store?.Latest;
@@ -93,6 +94,7 @@ public sealed partial class Trainer<TBatch>(
         if (evaluationData is null) throw new InvalidOperationException("The trainer was given no evaluation data.");
         using var entry = ModelGuard.Of(model.Module).Enter();
         using var modes = TrainingModes.Evaluate(model.Module);
+        using var products = UseBf16Products();
         using var withoutGradient = no_grad();
         double sum = 0;
         long items = 0;
@@ -243,6 +245,14 @@ public sealed partial class Trainer<TBatch>(
         if (parameters.Count == 0) throw new TrainingArgumentException($"{model.Module.GetType().Name} has no parameter that requires a gradient: attach an adapter, or unfreeze one.");
         var decay = parameters.ToLookup(named => !ParameterNames.IsExcludedFromWeightDecay(named.Name));
         return new FusedAdamW([(decay[true], arguments.WeightDecay), (decay[false], 0)], arguments.LearningRate, arguments.AdamBeta1, arguments.AdamBeta2, arguments.AdamEpsilon);
+    }
+
+    /// <summary>Has the adapted model multiply in bfloat16 where <see cref="TrainingArguments.Bf16"/> says so, until the result is disposed.</summary>
+    private IDisposable? UseBf16Products()
+    {
+        if (!arguments.Bf16) return null;
+        return model.Adapted is { } adapted ? new Bf16ProductsScope(adapted)
+            : throw new TrainingArgumentException($"{nameof(TrainingArguments)}.{nameof(TrainingArguments.Bf16)} is about the products of adapters, and {model.GetType().Name} trains none. Leave it false.");
     }
 
     private void CheckArguments()

@@ -67,6 +67,9 @@ public sealed record TrainingArguments
     /// <summary>Whether activations are recomputed in the backward pass instead of kept (<c>gradient_checkpointing</c>); the model must support it.</summary>
     public bool GradientCheckpointing { get; init; }
 
+    /// <summary>Whether the adapted projections multiply in bfloat16 (<c>bf16</c>), in training and evaluation: <see cref="AdaptedModel.Bf16Products"/> for that time. Where false, what that property says holds.</summary>
+    public bool Bf16 { get; init; }
+
     /// <summary>Steps between two reports (<c>logging_steps</c>).</summary>
     public int LoggingSteps { get; init; } = 10;
 

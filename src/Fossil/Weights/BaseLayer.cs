@@ -16,6 +16,15 @@ internal sealed class BaseLayer(nn.Module<Tensor, Tensor> module, string path)
     public LinearWeight Weight => BaseWeight.Of(module)
         ?? throw new NotAdaptableException($"'{path}' ({module.GetType().Name}) has no parameter or buffer named 'weight', so it cannot be adapted.");
 
+    /// <summary>Whether products are made in bfloat16 (<see cref="AdaptedModel.Bf16Products"/>).</summary>
+    public bool HasBf16Products { get; set; }
+
+    /// <summary><see cref="Weight"/> as products read it: in bfloat16 where they are made so, float64 apart, which autocast leaves alone too.</summary>
+    public LinearWeight ProductWeight => Weight is var weight && IsCast(weight) ? new CastWeight(weight, ScalarType.BFloat16) : weight;
+
+    /// <summary>Whether products are made in another dtype than that of the weight.</summary>
+    public bool CastsWeight => HasBf16Products && !IsEmbedding && IsCast(Weight);
+
     /// <summary>b (out), if there is one.</summary>
     public Tensor? Bias => BaseWeight.FindBias(module);
 
@@ -37,8 +46,8 @@ internal sealed class BaseLayer(nn.Module<Tensor, Tensor> module, string path)
     /// <summary>Whether it is training, so that dropout acts.</summary>
     public bool IsTraining => module.training;
 
-    /// <summary>W, where the product with it may be part of an adapter's own function: y = x Wᵀ + b is all that the layer computes, and W gets no gradient. Null elsewhere.</summary>
-    public LinearWeight? Frozen => module is Linear or ILinearLayer && Weight is { IsFrozen: true } weight ? weight : null;
+    /// <summary><see cref="ProductWeight"/>, where the product with it may be part of an adapter's own function: y = x Wᵀ + b is all that the layer computes, and W gets no gradient. Null elsewhere.</summary>
+    public LinearWeight? Frozen => IsProduct && ProductWeight is { IsFrozen: true } weight ? weight : null;
 
     /// <summary>W in its own dtype, without a gradient.</summary>
     public Tensor ToTensor()
@@ -47,8 +56,25 @@ internal sealed class BaseLayer(nn.Module<Tensor, Tensor> module, string path)
         return weight.ToTensor(weight.Dtype).detach();
     }
 
-    /// <summary>The layer's own forward pass.</summary>
-    public Tensor Forward(Tensor input) => module.forward(input);
+    /// <summary>The layer's own forward pass; in bfloat16 where products are made so.</summary>
+    /// <param name="input">(…, in), in the dtype of the weight; any where products are made in bfloat16.</param>
+    public Tensor Forward(Tensor input)
+    {
+        if (!HasBf16Products || IsEmbedding) return module.forward(input);
+        using var scope = NewDisposeScope();
+        var weight = ProductWeight;
+
+        // What is no product, a layer of the user's own, is not looked into: it computes in its own dtype.
+        var output = !IsProduct || !IsCast(weight.Exact) ? module.forward(input.to(weight.Exact.Dtype)).to(weight.Dtype)
+            : weight.IsFrozen ? weight.Apply(input.to(weight.Dtype), Bias)
+            : nn.functional.linear(input.to(weight.Dtype), weight.Rows(0, weight.OutFeatures), Bias?.to(weight.Dtype));
+        return output.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Whether y = x Wᵀ + b is all that the layer computes.</summary>
+    private bool IsProduct => module is Linear or ILinearLayer;
+
+    private bool IsCast(LinearWeight weight) => HasBf16Products && weight.Dtype is not (ScalarType.BFloat16 or ScalarType.Float64);
 
     /// <summary>Refuses a weight that nothing can be merged into. One that is a floating-point tensor is changed at its <see cref="WeightPlace"/>.</summary>
     /// <exception cref="WeightNotChangeableException">It is in another form.</exception>

@@ -32,6 +32,14 @@ internal sealed class FloatWeight(Tensor tensor) : LinearWeight
         return tensor.index_select(0, indices.flatten()).view([.. indices.shape, InFeatures]).MoveToOuterDisposeScope();
     }
 
+    internal override void AddProduct(Tensor output, Tensor input)
+    {
+        using var transposed = tensor.t();
+        output.addmm_(input, transposed);
+    }
+
+    internal override void AddInputGradient(Tensor inputGradient, Tensor gradOutput) => inputGradient.addmm_(gradOutput, tensor);
+
     internal override Tensor ToTensor(ScalarType dtype, bool copy) => tensor.to(dtype, copy: copy);
 
     /// <summary>All: they are written out already.</summary>

@@ -74,6 +74,20 @@ public abstract class LinearWeight
         return gradient.to(Dtype).MoveToOuterDisposeScope();
     }
 
+    /// <summary>y += x Wᵀ, in y's dtype, which is <see cref="Dtype"/>: where it can be y is the product's accumulator and is rounded once.</summary>
+    internal virtual void AddProduct(Tensor output, Tensor input)
+    {
+        using var product = Product(input, null);
+        output.add_(product, Scalars.One);
+    }
+
+    /// <summary>dx += dy W, as <see cref="AddProduct"/>.</summary>
+    internal virtual void AddInputGradient(Tensor inputGradient, Tensor gradOutput)
+    {
+        using var product = InputGradient(gradOutput);
+        inputGradient.add_(product, Scalars.One);
+    }
+
     /// <summary>x Wᵀ + b (…, out), with the gradient of x and b: what a layer that has such a weight computes.</summary>
     /// <param name="input">x (…, in), in <see cref="Dtype"/>.</param>
     /// <param name="bias">b (out), or null.</param>
@@ -101,6 +115,9 @@ public abstract class LinearWeight
 
         return whole.MoveToOuterDisposeScope();
     }
+
+    /// <summary>The weight in the dtype that it is held in, where products are made in another one.</summary>
+    internal virtual LinearWeight Exact => this;
 
     /// <summary>(out, in).</summary>
     internal long[] Shape => [OutFeatures, InFeatures];

@@ -25,13 +25,15 @@ internal sealed class DoraCall : TargetCall
     private readonly DropoutMask dropout;
     private readonly bool isWhole;
 
-    // What the forward pass keeps: u, H = s·drop(x) Aᵀ, ‖V‖.
+    // What the forward pass keeps: u, H = s·drop(x) Aᵀ, ‖V‖. Where products are rounded u has the bias in it, as in PEFT.
     private CallTensor? direct;
     private CallTensor? hidden;
     private CallTensor? norm;
 
-    private DoraCall(Tensor input, LinearWeight weight, Tensor? bias, Tensor? addend, DoraLayer layer, DropoutMask dropout)
-        : base(input)
+    private Tensor? RoundedBias => HasRoundedProducts ? bias.Optional : null;
+
+    private DoraCall(AdaptedTarget target, Tensor input, LinearWeight weight, Tensor? bias, Tensor? addend, DoraLayer layer, DropoutMask dropout)
+        : base(target, input)
     {
         (this.weight, this.bias, this.addend) = (Input(weight), Input(bias), Input(addend));
         (a, b, magnitude) = (Input(layer.A), Input(layer.B), Input(layer.Magnitude));
@@ -45,7 +47,7 @@ internal sealed class DoraCall : TargetCall
         // With dropout the base sees x and the adapter's two products see what is left of it, so that they are no longer one product.
         var dropout = DropoutMask.Draw(layer.Config.Dropout, target.Module);
         if (dropout.IsNone && target.Base.Frozen is { } weight)
-            return AdapterFunction.Run(new DoraCall(input, weight, target.Base.Bias, null, layer, dropout));
+            return AdapterFunction.Run(new DoraCall(target, input, weight, target.Base.Bias, null, layer, dropout));
 
         using var output = target.Base.Forward(input);
         return AddTo(output, target, input, layer, dropout);
@@ -56,12 +58,12 @@ internal sealed class DoraCall : TargetCall
 
     private static Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, DoraLayer layer, DropoutMask dropout)
     {
-        if (!layer.IsPissa || dropout.IsNone) return AdapterFunction.Run(new DoraCall(input, target.Base.Weight, null, output, layer, dropout));
+        if (!layer.IsPissa || dropout.IsNone) return AdapterFunction.Run(new DoraCall(target, input, target.Base.ProductWeight, null, output, layer, dropout));
 
         // In the given output PiSSA's part is still the weight's, which sees x without dropout.
         var rows = RowRange.All(input);
-        using var residual = LoraCall.AddTo(output, input, [LoraTerm.Initial(layer, -layer.Scale, rows, DropoutMask.None), LoraTerm.Initial(layer, layer.Scale, rows, dropout)]);
-        return AdapterFunction.Run(new DoraCall(input, target.Base.Weight, null, residual, layer, dropout));
+        using var residual = LoraCall.AddTo(output, target, input, [LoraTerm.Initial(layer, -layer.Scale, rows, DropoutMask.None), LoraTerm.Initial(layer, layer.Scale, rows, dropout)]);
+        return AdapterFunction.Run(new DoraCall(target, input, target.Base.ProductWeight, null, residual, layer, dropout));
     }
 
     public override Tensor Forward()
@@ -69,18 +71,19 @@ internal sealed class DoraCall : TargetCall
         var flatInput = Flat(X.Value);
         var (wideA, wideB) = Change();
         var w = weight.Value;
-        norm = SaveOwned(w.RowNorms(wideA, wideB, scale));
-        direct = SaveOwned(w.Product(Kept(flatInput), bias: null));
+        norm = SaveOwned(w.Exact.RowNorms(wideA, wideB, scale));
         hidden = SaveOwned(LowRankFactor.Hidden(flatInput, [FactorOf(wideA)])[0]);
-        var output = empty(ShapeWith(w.OutFeatures), dtype: InputDtype, device: flatInput.device);
+        var transposed = wideB.to(ProductDtype).t();
+        direct = SaveOwned(w.Product(Kept(flatInput).to(OutputDtype), RoundedBias));
+        var output = empty(ShapeWith(w.OutFeatures), dtype: OutputDtype, device: flatInput.device);
         var (flatOutput, flatAddend) = (Flat(output), addend.Optional is { } given ? Flat(given) : null);
         var (gain, directGain) = Gains();
-        var (offset, transposed) = (bias.Optional?.to(Accumulator), wideB.t());
+        var offset = bias.Optional?.to(Accumulator);
+        if (RoundedBias is not null) offset = offset!.sub(offset * gain);
         foreach (var (start, count) in ShardOperations.Blocks(flatOutput, Accumulator))
         {
             using var block = NewDisposeScope();
-            var sum = hidden.Value.narrow(0, start, count).mm(transposed).mul_(gain);
-            sum.add_(direct.Value.narrow(0, start, count) * directGain, Scalars.One);
+            var sum = ChangeOf(start, count, transposed).mul_(gain).add_(direct.Value.narrow(0, start, count) * directGain, Scalars.One);
             if (offset is not null) sum.add_(offset, Scalars.One);
             if (flatAddend is not null) sum.add_(flatAddend.narrow(0, start, count), Scalars.One);
             flatOutput.narrow(0, start, count).copy_(sum);
@@ -88,6 +91,7 @@ internal sealed class DoraCall : TargetCall
 
         Save(weight);
         foreach (var tensor in (CallTensor[])[X, a, b, magnitude, initialA, initialB]) Save(tensor);
+        if (HasRoundedProducts) Save(bias);
         return output;
     }
 
@@ -100,23 +104,42 @@ internal sealed class DoraCall : TargetCall
         var directGradient = empty_like(direct!.Value);
         var hiddenGradient = empty_like(hidden!.Value);
         var (gradB, gradMagnitude) = (zeros_like(wideB), zeros_like(norm!.Value));
+
+        // g ⊙ dy, whole where its products are in its own dtype, to be rounded once.
+        var gained = !HasRoundedProducts ? null : isWhole ? directGradient : empty_like(directGradient);
+        var (productB, transposed) = (wideB.to(ProductDtype), wideB.to(ProductDtype).t());
         foreach (var (start, count) in ShardOperations.Blocks(grad, Accumulator))
         {
             using var block = NewDisposeScope();
             var (outer, inner) = (grad.narrow(0, start, count).to(Accumulator), hidden.Value.narrow(0, start, count));
-            var combined = inner.mm(wideB.t()).add_(direct.Value.narrow(0, start, count).mul(Scalars.Of(dropout.Scale)), Scalars.One);
+            var combined = ChangeOf(start, count, transposed).add_(direct.Value.narrow(0, start, count).mul(Scalars.Of(dropout.Scale)), Scalars.One);
+            if (RoundedBias is { } added) combined.sub_(added);
             gradMagnitude.add_(combined.mul_(outer).sum(dim: 0).div_(norm.Value), Scalars.One);
             var scaled = outer * gain;
+            directGradient.narrow(0, start, count).copy_(outer * directGain);
+            if (gained is not null)
+            {
+                if (!isWhole) gained.narrow(0, start, count).copy_(scaled);
+                continue;
+            }
+
             gradB.addmm_(scaled.t(), inner);
             hiddenGradient.narrow(0, start, count).addmm_(scaled, wideB, beta: 0);
-            directGradient.narrow(0, start, count).copy_(outer * directGain);
         }
 
-        var inputGradient = X.NeedsGradient ? weight.Value.InputGradient(directGradient) : null;
+        if (gained is not null)
+        {
+            gradB.add_(gained.t().mm(hidden.Value), Scalars.Of(scale));
+            hiddenGradient.addmm_(gained, productB, beta: 0, alpha: (float)scale);
+        }
+
+        var addsBaseLast = AddsBaseLast && dropout.IsNone;
+        var inputGradient = !X.NeedsGradient ? null : addsBaseLast ? zeros_like(flatInput) : weight.Value.InputGradient(directGradient).to(InputDtype);
         if (inputGradient is not null && !dropout.IsNone) inputGradient.mul_(dropout.For(flatInput));
         var (rank, gradA) = (a.Value.shape[0], LowRankFactor.Gradients(flatInput, [FactorOf(wideA)], [hiddenGradient], inputGradient, [a.NeedsGradient])[0]);
+        if (addsBaseLast && inputGradient is not null) weight.Value.AddInputGradient(inputGradient, directGradient);
         X.Gradient = inputGradient?.view(InputShape);
-        if (weight.NeedsGradient) weight.Gradient = directGradient.t().mm(Kept(flatInput));
+        if (weight.NeedsGradient) weight.Gradient = directGradient.t().mm(Kept(flatInput).to(OutputDtype));
         if (bias.NeedsGradient) bias.Gradient = grad.sum(dim: 0);
         if (addend.NeedsGradient) addend.Gradient = gradOutput.alias();
         a.Gradient = gradA?.narrow(0, 0, rank).contiguous();
@@ -138,7 +161,15 @@ internal sealed class DoraCall : TargetCall
         return (gain, (isWhole ? gain : gain.sub(Scalars.One)).mul(Scalars.Of(dropout.Scale)));
     }
 
-    private LowRankFactor FactorOf(Tensor a) => new(a, scale, dropout);
+    /// <summary>What the factors add to some rows of u, without dropout's zeros: a new tensor in the accumulator's dtype.</summary>
+    private Tensor ChangeOf(long start, long count, Tensor transposed)
+    {
+        var change = hidden!.Value.narrow(0, start, count).mm(transposed);
+        return HasRoundedProducts ? change.to(Accumulator).mul_(Scalars.Of(scale)) : change;
+    }
+
+    // As in LoRA, rounded H has no scale in it.
+    private LowRankFactor FactorOf(Tensor a) => new(a, HasRoundedProducts ? 1 : scale, dropout, ProductDtype);
 
     private Tensor Kept(Tensor flatInput) => dropout.IsNone ? flatInput : flatInput * dropout.For(flatInput);
 }

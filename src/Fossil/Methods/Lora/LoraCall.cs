@@ -1,5 +1,6 @@
 using Fossil.Adapters;
 using Fossil.Autograd;
+using Fossil.Concurrency;
 using Fossil.Kernels;
 using static TorchSharp.torch;
 
@@ -14,8 +15,8 @@ internal sealed class LoraCall : AdditiveCall<LoraTerm>
     private readonly Dictionary<LoraProduct, (CallInput A, CallInput B)> factors = [];
     private readonly Dictionary<LoraTerm, CallTensor> hidden = [];
 
-    private LoraCall(Tensor input, BaseOutput start, LoraTerm[] terms)
-        : base(input, start, terms)
+    private LoraCall(AdaptedTarget target, Tensor input, BaseOutput start, LoraTerm[] terms)
+        : base(target, input, start, terms)
     {
         foreach (var product in terms.Select(term => term.Product).Distinct()) factors.Add(product, (Input(product.A), Input(product.B)));
     }
@@ -25,11 +26,11 @@ internal sealed class LoraCall : AdditiveCall<LoraTerm>
     {
         LoraTerm[] terms = [.. pass.Layers.SelectMany(LoraTerm.Of)];
         using var start = BaseOutput.Of(pass);
-        return AdapterFunction.Run(new LoraCall(pass.Input, start, terms));
+        return AdapterFunction.Run(new LoraCall(pass.Target, pass.Input, start, terms));
     }
 
     /// <summary><paramref name="output"/> plus <paramref name="terms"/>.</summary>
-    public static Tensor AddTo(Tensor output, Tensor input, LoraTerm[] terms) => AdapterFunction.Run(new LoraCall(input, BaseOutput.Of(output), terms));
+    public static Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, LoraTerm[] terms) => AdapterFunction.Run(new LoraCall(target, input, BaseOutput.Of(output), terms));
 
     protected override void AddTerms(Tensor output, Tensor input)
     {
@@ -37,8 +38,9 @@ internal sealed class LoraCall : AdditiveCall<LoraTerm>
         {
             var results = LowRankFactor.Hidden(group.Key.Of(input), [.. group.Select(FactorOf)]);
 
-            // Side by side the factors are one product.
-            ShardOperations.AddProducts(group.Key.Of(output), [(Joined(results), Joined([.. group.Select(BOf)]).t())]);
+            // Side by side the factors are one product, but for their scale where that is not in H.
+            if (!HasRoundedProducts) ShardOperations.AddProducts(group.Key.Of(output), [(Joined(results), Joined([.. group.Select(BOf)]).t())]);
+            else foreach (var (term, result) in group.Zip(results)) AddRoundedProduct(group.Key.Of(output), result, BOf(term).t(), term.Scale);
             foreach (var (term, result) in group.Zip(results))
             {
                 if (factors[term.Product].B.NeedsGradient) hidden.Add(term, SaveOwned(result));
@@ -66,8 +68,9 @@ internal sealed class LoraCall : AdditiveCall<LoraTerm>
                 var b = BOf(terms[i]);
 
                 // The values of H matter for the gradient of B alone.
-                var sum = hidden.TryGetValue(terms[i], out var kept) ? kept.Value : empty(part.shape[0], b.shape[1], dtype: Accumulator, device: part.device);
-                var (hiddenGradient, gradB) = ShardOperations.ProductGradients(part, sum, b.t(), true, factors[terms[i].Product].B.NeedsGradient);
+                var sum = hidden.TryGetValue(terms[i], out var kept) ? kept.Value : empty(part.shape[0], b.shape[1], dtype: ProductDtype, device: part.device);
+                var (gradient, scale) = Scaled(part, terms[i]);
+                var (hiddenGradient, gradB) = ShardOperations.ProductGradients(gradient, sum, b.t(), true, factors[terms[i].Product].B.NeedsGradient, scale);
                 hiddenGradients[i] = hiddenGradient!;
                 factors[terms[i].Product].B.AddGradient(gradB?.t());
             }
@@ -81,7 +84,12 @@ internal sealed class LoraCall : AdditiveCall<LoraTerm>
 
     private static Tensor Joined(IReadOnlyList<Tensor> columns) => columns is [var only] ? only : cat([.. columns], 1);
 
-    private LowRankFactor FactorOf(LoraTerm term) => new(factors[term.Product].A.Value.to(Accumulator), term.Scale, term.Dropout);
+    /// <summary>dy of a term, with what is left to multiply its products with. As in PEFT s·dy is rounded, which of a power of two rounds nothing.</summary>
+    private (Tensor Gradient, double Scale) Scaled(Tensor gradOutput, LoraTerm term) =>
+        !HasRoundedProducts ? (gradOutput, 1) : double.IsPow2(Math.Abs(term.Scale)) ? (gradOutput, term.Scale) : (gradOutput.mul(Scalars.Of(term.Scale)), 1);
 
-    private Tensor BOf(LoraTerm term) => factors[term.Product].B.Value.to(Accumulator);
+    // Rounded H has no scale in it, as in PEFT: that is an exact factor of the product with B then.
+    private LowRankFactor FactorOf(LoraTerm term) => new(factors[term.Product].A.Value.to(Accumulator), HasRoundedProducts ? 1 : term.Scale, term.Dropout, ProductDtype);
+
+    private Tensor BOf(LoraTerm term) => factors[term.Product].B.Value.to(ProductDtype);
 }

@@ -24,13 +24,18 @@ internal sealed class LoraEmbeddingLayer(AdaptedTarget target, string adapterNam
 
     protected override AdapterParameterName NameOfB => EmbeddingB;
 
-    /// <summary><paramref name="output"/> (…, width) plus what <paramref name="layers"/> add to the rows of <paramref name="ids"/> (…).</summary>
-    public static Tensor AddTo(Tensor output, Tensor ids, IEnumerable<LoraLayer> layers)
+    /// <summary><paramref name="output"/> (…, width) plus what <paramref name="layers"/> add to the rows that <paramref name="pass"/> looks up.</summary>
+    public static Tensor AddTo(Tensor output, TargetPass pass, IEnumerable<LoraLayer> layers)
     {
         using var scope = NewDisposeScope();
-        var flat = ids.flatten();
+        var flat = pass.Input.flatten();
         var sum = output.reshape(-1, output.shape[^1]);
-        foreach (var layer in layers) sum = sum.add(layer.A.t().index_select(0, flat).mm(layer.B.t()).mul(Scalars.Of(layer.Scale)), Scalars.One);
+        foreach (var layer in layers)
+        {
+            var dtype = pass.Target.Base.HasBf16Products && layer.A.dtype != ScalarType.Float64 ? ScalarType.BFloat16 : layer.A.dtype;
+            sum = sum.add(layer.A.t().index_select(0, flat).to(dtype).mm(layer.B.t().to(dtype)).to(layer.A.dtype).mul(Scalars.Of(layer.Scale)), Scalars.One);
+        }
+
         return sum.to(output.dtype).reshape(output.shape).MoveToOuterDisposeScope();
     }
 

@@ -50,7 +50,7 @@ internal sealed class LoraMethod : AdapterMethod
     private static Tensor AddTo(Tensor output, TargetPass pass)
     {
         var layers = pass.Layers.Select(entry => (LoraLayer)entry.Layer).ToArray();
-        if (pass.Target.IsEmbedding) return LoraEmbeddingLayer.AddTo(output, pass.Input, layers);
+        if (pass.Target.IsEmbedding) return LoraEmbeddingLayer.AddTo(output, pass, layers);
         var result = layers.Any(layer => layer is not DoraLayer) ? LoraCall.Run(pass.On(output, layer => layer is not DoraLayer)) : output;
         foreach (var layer in layers.OfType<DoraLayer>())
         {

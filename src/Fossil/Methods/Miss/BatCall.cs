@@ -1,6 +1,7 @@
 using System.Numerics;
 using Fossil.Adapters;
 using Fossil.Autograd;
+using Fossil.Concurrency;
 using Fossil.Kernels;
 using static TorchSharp.torch;
 
@@ -8,7 +9,7 @@ namespace Fossil.Methods.Miss;
 
 /// <summary>
 /// One forward pass of a target with its Bat adapters. W + ΔW is made for the forward pass, let go, and made again for the backward pass, which needs x too.
-/// As in PEFT the arithmetic is float32; a 16-bit x goes through it a block of rows at a time.
+/// As in PEFT its arithmetic is float32, and a 16-bit x goes through it a block of rows at a time; products in bfloat16 leave the sums in float32, and W + ΔW is rounded once.
 /// </summary>
 internal sealed class BatCall : TargetCall
 {
@@ -17,29 +18,29 @@ internal sealed class BatCall : TargetCall
     private readonly CallInput[] shards;
     private readonly long multiple;
 
-    private BatCall(Tensor input, LinearWeight weight, Tensor? bias, BatLayer[] layers)
-        : base(input)
+    private BatCall(AdaptedTarget target, Tensor input, BatLayer[] layers)
+        : base(target, input)
     {
-        (this.weight, this.bias, shards) = (Input(weight), Input(bias), [.. layers.Select(layer => Input(layer.Shard))]);
+        (this.weight, this.bias, shards) = (Input(target.Base.Weight), Input(target.Base.Bias), [.. layers.Select(layer => Input(layer.Shard))]);
         multiple = layers.Aggregate(1L, (sofar, layer) => sofar / (long)BigInteger.GreatestCommonDivisor(sofar, layer.ShardSize) * layer.ShardSize);
     }
 
     /// <summary>The target's output with <paramref name="layers"/>, in order.</summary>
-    public static Tensor Run(AdaptedTarget target, Tensor input, IEnumerable<BatLayer> layers) => AdapterFunction.Run(new BatCall(input, target.Base.Weight, target.Base.Bias, [.. layers]));
+    public static Tensor Run(AdaptedTarget target, Tensor input, IEnumerable<BatLayer> layers) => AdapterFunction.Run(new BatCall(target, input, [.. layers]));
 
     public override Tensor Forward()
     {
-        var output = empty(ShapeWith(weight.Value.OutFeatures), dtype: InputDtype, device: X.Value.device);
+        var output = empty(ShapeWith(weight.Value.OutFeatures), dtype: OutputDtype, device: X.Value.device);
         var (flatInput, flatOutput) = (Flat(X.Value), Flat(output));
-        var fullBias = bias.Optional?.to(Accumulator);
+        var fullBias = bias.Optional?.to(ProductDtype);
         foreach (var tile in Tiles())
         {
             using var tileScope = NewDisposeScope();
-            var (changed, tileBias) = (Weights(tile)[^1], fullBias is null ? null : tile.Of(fullBias));
-            foreach (var (start, rows) in ShardOperations.Blocks(flatInput, Accumulator))
+            var (changed, tileBias) = (Weights(tile)[^1].to(ProductDtype), fullBias is null ? null : tile.Of(fullBias));
+            foreach (var (start, rows) in ShardOperations.Blocks(flatInput, ProductDtype))
             {
                 using var scope = NewDisposeScope();
-                tile.ColumnsOf(flatOutput).narrow(0, start, rows).copy_(nn.functional.linear(flatInput.narrow(0, start, rows).to(Accumulator), changed, tileBias));
+                tile.ColumnsOf(flatOutput).narrow(0, start, rows).copy_(nn.functional.linear(flatInput.narrow(0, start, rows).to(ProductDtype), changed, tileBias));
             }
         }
 
@@ -61,15 +62,16 @@ internal sealed class BatCall : TargetCall
         {
             using var tileScope = NewDisposeScope();
             var weights = Weights(tile);
+            var changed = weights[^1].to(ProductDtype);
             var gradient = needsWeights ? zeros(weights[^1].shape, dtype: Accumulator, device: flatInput.device) : null;
-            foreach (var (start, rows) in ShardOperations.Blocks(flatInput, Accumulator))
+            foreach (var (start, rows) in ShardOperations.Blocks(flatInput, ProductDtype))
             {
                 using var scope = NewDisposeScope();
-                var grad = tile.ColumnsOf(flatGrad).narrow(0, start, rows).to(Accumulator);
+                var grad = tile.ColumnsOf(flatGrad).narrow(0, start, rows).to(ProductDtype);
                 var part = inputGradient?.narrow(0, start, rows);
-                if (isWhole) part?.copy_(grad.mm(weights[^1]));
-                else part?.addmm_(grad, weights[^1]);
-                gradient?.addmm_(grad.t(), flatInput.narrow(0, start, rows).to(Accumulator));
+                if (isWhole) part?.copy_(grad.mm(changed));
+                else part?.add_(grad.mm(changed), Scalars.One);
+                gradient?.add_(grad.t().mm(flatInput.narrow(0, start, rows).to(ProductDtype)), Scalars.One);
             }
 
             if (gradient is not null) AddGradients(gradient, weights, tile, parts);
@@ -85,7 +87,7 @@ internal sealed class BatCall : TargetCall
     {
         for (var level = shards.Length - 1; level >= 0; level--)
         {
-            var (shardGradient, weightGradient) = BatBlocks.Gradients(gradient, weights[level], BlocksOf(level, tile));
+            var (shardGradient, weightGradient) = BatBlocks.Gradients(gradient, weights[level], BlocksOf(level, tile), ProductDtype);
             if (shards[level].NeedsGradient) parts[level].Add(shardGradient.MoveToOuterDisposeScope());
             gradient = weightGradient;
         }
@@ -98,7 +100,7 @@ internal sealed class BatCall : TargetCall
     {
         var weights = new Tensor[shards.Length + 1];
         weights[0] = weight.Value.Rows(tile.Start, tile.Count).to(Accumulator).contiguous();
-        for (var i = 0; i < shards.Length; i++) weights[i + 1] = BatBlocks.Apply(weights[i], BlocksOf(i, tile));
+        for (var i = 0; i < shards.Length; i++) weights[i + 1] = BatBlocks.Apply(weights[i], BlocksOf(i, tile), ProductDtype);
         return weights;
     }
 

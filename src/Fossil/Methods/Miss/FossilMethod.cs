@@ -19,6 +19,8 @@ internal sealed class FossilMethod : AdapterMethod
 
     internal override IReadOnlyList<AdapterParameterName> ParameterNames { get; } = [MissBlock];
 
+    internal override bool ReturnsInputDtype => true;
+
     internal override AdapterConfig OfAttributes { get; } = new FossilConfig();
 
     internal override AdapterConfig ReadConfig(AdapterConfigReader reader) => new FossilConfig(reader);

@@ -15,8 +15,8 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
     private readonly Dictionary<ShardLayer, CallInput> shards = [];
     private readonly OrderedDictionary<ShardSumKey, CallTensor> sums = [];
 
-    private ShardCall(Tensor input, BaseOutput start, ShardTerm[] terms)
-        : base(input, start, terms)
+    private ShardCall(TargetPass pass, BaseOutput start, ShardTerm[] terms)
+        : base(pass.Target, pass.Input, start, terms)
     {
         foreach (var layer in terms.Select(term => term.Layer).Distinct()) shards.Add(layer, Input(layer.Shard));
     }
@@ -26,13 +26,18 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
     {
         ShardTerm[] terms = [.. pass.Layers.Select(ShardTerm.Of)];
         using var start = BaseOutput.Of(pass);
-        return AdapterFunction.Run(new ShardCall(pass.Input, start, terms));
+        return AdapterFunction.Run(new ShardCall(pass, start, terms));
     }
 
     protected override void AddTerms(Tensor output, Tensor input)
     {
-        foreach (var key in Terms.Select(KeyOf).Distinct()) sums.Add(key, SaveOwned(key.Compute(input)));
-        foreach (var group in Groups) ShardOperations.AddProducts(group.Key.Of(output), [.. group.Select(term => (SumOf(term), ShardOf(term, output.dtype)))]);
+        foreach (var terms in Terms.GroupBy(KeyOf)) sums.Add(terms.Key, SaveOwned(terms.Key.Compute(input).to(terms.All(term => GradientDtype(term) == ProductDtype) ? ProductDtype : Accumulator)));
+        foreach (var group in Groups)
+        {
+            if (!HasRoundedProducts) ShardOperations.AddProducts(group.Key.Of(output), [.. group.Select(term => (SumOf(term, ProductDtype), ShardOf(term, ProductDtype)))]);
+            else foreach (var term in group) AddRoundedProduct(group.Key.Of(output), SumOf(term, ProductDtype), ShardOf(term, ProductDtype));
+        }
+
         foreach (var shard in shards.Values) Save(shard);
     }
 
@@ -41,11 +46,11 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
         var sumGradients = new Tensor?[sums.Count];
         foreach (var term in Terms)
         {
-            var (key, shard) = (KeyOf(term), shards[term.Layer]);
-            var (sumGradient, shardGradient) = ShardOperations.ProductGradients(term.Rows.Of(gradOutput), SumOf(term), ShardOf(term, gradOutput.dtype), inputGradient is not null, shard.NeedsGradient);
+            var (key, shard, dtype) = (KeyOf(term), shards[term.Layer], GradientDtype(term));
+            var (sumGradient, shardGradient) = ShardOperations.ProductGradients(term.Rows.Of(gradOutput), SumOf(term, dtype), ShardOf(term, dtype), inputGradient is not null, shard.NeedsGradient);
             shard.AddGradient(shardGradient);
             ref var total = ref sumGradients[sums.IndexOf(key)];
-            if (sumGradient is not null) total = key.Accumulate(total, sumGradient, term);
+            if (sumGradient is not null) total = key.Accumulate(total, sumGradient.to(Accumulator), term);
         }
 
         if (inputGradient is not null) AddSumGradients(inputGradient, sumGradients!);
@@ -68,7 +73,10 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
 
     private ShardSumKey KeyOf(ShardTerm term) => term.SumKey(Rows);
 
-    private Tensor SumOf(ShardTerm term) => KeyOf(term).Rows(sums[KeyOf(term)].Value, term);
+    /// <summary>Mini's gradients are of narrow products, m of the output's columns: in float32 they need no rounding of dy's sum over the tiles.</summary>
+    private ScalarType GradientDtype(ShardTerm term) => term.Layer.IsTiled ? Accumulator : ProductDtype;
 
-    private Tensor ShardOf(ShardTerm term, ScalarType dtype) => shards[term.Layer].Value.to(ShardOperations.Accumulator(dtype));
+    private Tensor SumOf(ShardTerm term, ScalarType dtype) => KeyOf(term).Rows(sums[KeyOf(term)].Value, term).to(dtype);
+
+    private Tensor ShardOf(ShardTerm term, ScalarType dtype) => shards[term.Layer].Value.to(dtype);
 }

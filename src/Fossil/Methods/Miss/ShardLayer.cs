@@ -37,6 +37,9 @@ internal sealed class ShardLayer : AdapterLayer
     /// <summary>Width of D: out, or m in Mini.</summary>
     public long Width { get; }
 
+    /// <summary>Whether D is narrower than the output and stands for its tiling.</summary>
+    public bool IsTiled => Width != Target.OutFeatures;
+
     public override AdapterMethod Method => FossilMethod.Instance;
 
     public override IReadOnlyList<AdapterParameterName> ParameterNames => FossilMethod.Instance.ParameterNames;
@@ -70,7 +73,7 @@ internal sealed class ShardLayer : AdapterLayer
     }
 
     /// <summary>D (r, out), with Mini's tiling written out.</summary>
-    public Tensor FullShard(Tensor shard) => Width == Target.OutFeatures ? shard.alias() : shard.repeat(1, Target.OutFeatures / Width);
+    public Tensor FullShard(Tensor shard) => !IsTiled ? shard.alias() : shard.repeat(1, Target.OutFeatures / Width);
 
     private long Padded(long width) => (width + ShardSize - 1) / ShardSize * ShardSize;
 }

@@ -17,8 +17,8 @@ internal sealed class VeraCall : AdditiveCall<VeraTerm>
     private readonly CallTensor a;
     private readonly CallTensor b;
 
-    private VeraCall(Tensor input, BaseOutput start, VeraTerm[] terms, Tensor a, Tensor b)
-        : base(input, start, terms)
+    private VeraCall(TargetPass pass, BaseOutput start, VeraTerm[] terms, Tensor a, Tensor b)
+        : base(pass.Target, pass.Input, start, terms)
     {
         (this.a, this.b) = (Constant(a), Constant(b));
         foreach (var layer in terms.Select(term => term.Layer).Distinct()) vectors.Add(layer, (Input(layer.LambdaB), Input(layer.LambdaD)));
@@ -31,13 +31,18 @@ internal sealed class VeraCall : AdditiveCall<VeraTerm>
         using var start = BaseOutput.Of(pass);
         using var a = terms[0].Layer.A;
         using var b = terms[0].Layer.B;
-        return AdapterFunction.Run(new VeraCall(pass.Input, start, terms, a, b));
+        return AdapterFunction.Run(new VeraCall(pass, start, terms, a, b));
     }
 
     protected override void AddTerms(Tensor output, Tensor input)
     {
         foreach (var key in Terms.Select(KeyOf).Distinct()) hidden.Add(key, SaveOwned(LowRankFactor.Hidden(key.Rows.Of(input), [FactorOf(key)])[0]));
-        foreach (var group in Groups) ShardOperations.AddProducts(group.Key.Of(output), [.. group.Select(term => (HiddenOf(term), ScaledOf(term).t()))]);
+        foreach (var group in Groups)
+        {
+            if (!HasRoundedProducts) ShardOperations.AddProducts(group.Key.Of(output), [.. group.Select(term => (HiddenOf(term), ScaledOf(term).t()))]);
+            else foreach (var term in group) AddRoundedProduct(group.Key.Of(output), HiddenOf(term), ScaledOf(term).t());
+        }
+
         Save(a);
         Save(b);
         foreach (var (lambdaB, lambdaD) in vectors.Values)
@@ -58,7 +63,7 @@ internal sealed class VeraCall : AdditiveCall<VeraTerm>
                 term.Rows.Of(gradOutput), HiddenOf(term), ScaledOf(term).t(), inputGradient is not null, lambdaB.NeedsGradient || lambdaD.NeedsGradient);
             if (product is not null)
             {
-                var weighed = product.t().mul_(projection);
+                var weighed = product.to(Accumulator).t().mul_(projection);
                 if (lambdaB.NeedsGradient) lambdaB.AddGradient(weighed.mv(lambdaD.Value.to(Accumulator)));
                 if (lambdaD.NeedsGradient) lambdaD.AddGradient(weighed.t().mv(lambdaB.Value.to(Accumulator)));
             }
@@ -72,17 +77,18 @@ internal sealed class VeraCall : AdditiveCall<VeraTerm>
         {
             // As in PEFT, what all adapters give is rounded to x's dtype before it is added to what the base gives.
             var rows = group.Key.Of(inputGradient);
-            var part = rows.dtype == Accumulator ? rows : zeros_like(rows);
+            var part = rows.dtype == ProductDtype ? rows : zeros_like(rows);
             LowRankFactor.Gradients(null, [.. group.Select(FactorOf)], [.. group.Select(key => hiddenGradients[hidden.IndexOf(key)]!)], part, [.. group.Select(_ => false)]);
-            if (part.dtype != Accumulator) rows.add_(part, Scalars.One);
+            if (part.dtype != ProductDtype) rows.add_(part, Scalars.One);
         }
     }
 
     private static (RowRange Rows, DropoutMask Dropout) KeyOf(VeraTerm term) => (term.Rows, term.Dropout);
 
-    private LowRankFactor FactorOf((RowRange Rows, DropoutMask Dropout) key) => new(a.Value.to(Accumulator), 1, key.Dropout);
+    private LowRankFactor FactorOf((RowRange Rows, DropoutMask Dropout) key) => new(a.Value.to(Accumulator), 1, key.Dropout, ProductDtype);
 
     private Tensor HiddenOf(VeraTerm term) => hidden[KeyOf(term)].Value;
 
-    private Tensor ScaledOf(VeraTerm term) => VeraLayer.Scaled(b.Value.to(Accumulator), vectors[term.Layer].LambdaB.Value.to(Accumulator), vectors[term.Layer].LambdaD.Value.to(Accumulator));
+    private Tensor ScaledOf(VeraTerm term) =>
+        VeraLayer.Scaled(b.Value.to(Accumulator), vectors[term.Layer].LambdaB.Value.to(Accumulator), vectors[term.Layer].LambdaD.Value.to(Accumulator)).to(ProductDtype);
 }

@@ -13,6 +13,8 @@ internal sealed class VeraMethod : AdapterMethod
 
     internal override string Name => "VeRA";
 
+    internal override bool ReturnsInputDtype => true;
+
     internal override AdapterAbilities Abilities => AdapterAbilities.Merging | AdapterAbilities.SeveralActive | AdapterAbilities.MixedBatches | AdapterAbilities.LowRankConversion;
 
     internal override IReadOnlyList<AdapterParameterName> ParameterNames => VeraLayer.Vectors;
