@@ -15,6 +15,9 @@ internal static class DiagnosticProperties
     /// <summary>Present where <c>AllowPadding = true</c> makes the widths valid.</summary>
     public const string CanPad = "CanPad";
 
+    /// <summary>Present where a product is all that the layer's <c>forward</c> does.</summary>
+    public const string IsForward = "IsForward";
+
     /// <summary>Present where the argument can be taken out and leaves an attribute that still has a meaning.</summary>
     public const string CanRemove = "CanRemove";
 }

@@ -7,18 +7,8 @@ namespace Fossil.Analyzers.Attributes;
 
 /// <summary>FOSSIL027: an <c>[AdapterWidths]</c> that names nothing.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class AdapterWidthsUnknown : DiagnosticAnalyzer
+public sealed partial class AdapterWidthsUnknown : DiagnosticAnalyzer
 {
-    internal const string Id = "FOSSIL027";
-
-    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
-        Id,
-        "Declared width does not exist",
-        "[AdapterWidths] on '{0}' names '{1}', which is neither a constructor parameter nor a field or property of the class: its width is not followed",
-        RuleDescriptor.Annotation,
-        DiagnosticSeverity.Warning,
-        "The attribute tells the analyzers which constructor parameters or members are the widths of a custom layer.");
-
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
 

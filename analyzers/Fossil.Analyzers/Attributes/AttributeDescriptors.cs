@@ -2,7 +2,7 @@ using Microsoft.CodeAnalysis;
 
 namespace Fossil.Analyzers.Attributes;
 
-// The rules that AttributeRules maps the problems of the parse to.
+// The rules on the annotation and its settings: those that AttributeRules maps problems of the parse to, and those of analyzers in the file of their name.
 
 /// <summary>FOSSIL001: What keeps the generator from adding its part.</summary>
 internal static class ClassNotPartial
@@ -252,4 +252,88 @@ internal static class SettingNotUsable
         RuleDescriptor.Annotation,
         DiagnosticSeverity.Error,
         "A configuration is checked when it is used. Values that are constants are known while compiling.");
+}
+
+/// <content>FOSSIL021: a shard size that no fine-tuning needs. The bound is a matter of taste: <c>fossil_largest_shard_size</c> in an <c>.editorconfig</c>.</content>
+public sealed partial class ShardSizeAbsurd
+{
+    internal const string Id = "FOSSIL021";
+
+    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Shard size is larger than any fine-tuning needs",
+        "Shard size {0} is above {1}: the shard would be a large part of the layer itself; usual sizes are 8 to 512 (fossil_largest_shard_size in an .editorconfig moves the bound)",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Warning,
+        "The trained shard has ShardSize rows. A number that was meant as a width or a count of parameters is easily written in its place.");
+}
+
+/// <content>FOSSIL022: a target of a base class that a derived class hides, overrides or names again.</content>
+public sealed partial class InheritedTargetHidden
+{
+    internal const string Id = "FOSSIL022";
+
+    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Target of a base class is hidden, overridden or named again",
+        "'{0}' is a target of the base class '{1}' already: '{2}' {3}",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Warning,
+        "The base class tells the run time its targets by its own members. A member of the same name in a derived class is another one, and a second naming of the same member would adapt it twice.");
+}
+
+/// <content>FOSSIL023: an abstract annotated class that nothing derives from.</content>
+public sealed partial class AbstractClassUnderived
+{
+    internal const string Id = "FOSSIL023";
+
+    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Annotated class is abstract and has no derived class",
+        "Class '{0}' is marked [FossilAdapt] but is abstract, and no class of the project derives from it, so that nothing is adapted: annotate the classes that are constructed",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Warning,
+        "Targets of an abstract class are adapted in the objects of its derived classes. A library whose users derive can switch the rule off.");
+}
+
+/// <content>FOSSIL027: an <c>[AdapterWidths]</c> that names nothing.</content>
+public sealed partial class AdapterWidthsUnknown
+{
+    internal const string Id = "FOSSIL027";
+
+    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Declared width does not exist",
+        "[AdapterWidths] on '{0}' names '{1}', which is neither a constructor parameter nor a field or property of the class: its width is not followed",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Warning,
+        "The attribute tells the analyzers which constructor parameters or members are the widths of a custom layer.");
+}
+
+/// <content>FOSSIL036: a target whose type has no matrix that an adapter could change.</content>
+public sealed partial class TargetWithoutMatrix
+{
+    internal const string Id = "FOSSIL036";
+
+    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Target has no matrix to adapt",
+        "Target '{0}' of '{1}' is of type {2}, which has no weight of shape (out, in) applied to its input, so it gets no adapter: name the Linear layers instead",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Warning,
+        "An adapter changes the matrix of a linear map. Of TorchSharp's own layers, that is Linear, and for LoRA Embedding, which is named with OnRequest = true; activations, dropout, convolutions, norms and Sequential have none.");
+}
+
+/// <content>FOSSIL037: a size in <c>[assembly: FossilShardSizes]</c> that gets no kernels of its own. One that is not positive is FOSSIL004.</content>
+public sealed partial class ShardSizeWithoutKernels
+{
+    internal const string Id = "FOSSIL037";
+
+    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
+        Id,
+        "Named shard size adds no kernels",
+        "Shard size {0} adds no kernels: {1}",
+        RuleDescriptor.Annotation,
+        DiagnosticSeverity.Warning,
+        "[assembly: FossilShardSizes] asks for kernels of the shard sizes that it names, each once.");
 }

@@ -7,18 +7,8 @@ namespace Fossil.Analyzers.Attributes;
 
 /// <summary>FOSSIL022: a target of a base class that a derived class hides, overrides or names again.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class InheritedTargetHidden : ClassRule
+public sealed partial class InheritedTargetHidden : ClassRule
 {
-    internal const string Id = "FOSSIL022";
-
-    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
-        Id,
-        "Target of a base class is hidden, overridden or named again",
-        "'{0}' is a target of the base class '{1}' already: '{2}' {3}",
-        RuleDescriptor.Annotation,
-        DiagnosticSeverity.Warning,
-        "The base class tells the run time its targets by its own members. A member of the same name in a derived class is another one, and a second naming of the same member would adapt it twice.");
-
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
 

@@ -8,20 +8,10 @@ namespace Fossil.Analyzers.Attributes;
 
 /// <summary>FOSSIL021: a shard size that no fine-tuning needs. The bound is a matter of taste: <c>fossil_largest_shard_size</c> in an <c>.editorconfig</c>.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class ShardSizeAbsurd : ClassRule
+public sealed partial class ShardSizeAbsurd : ClassRule
 {
-    internal const string Id = "FOSSIL021";
-
     private const string Option = "fossil_largest_shard_size";
     private const int DefaultLargest = 2048;
-
-    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
-        Id,
-        "Shard size is larger than any fine-tuning needs",
-        "Shard size {0} is above {1}: the shard would be a large part of the layer itself; usual sizes are 8 to 512 (fossil_largest_shard_size in an .editorconfig moves the bound)",
-        RuleDescriptor.Annotation,
-        DiagnosticSeverity.Warning,
-        "The trained shard has ShardSize rows. A number that was meant as a width or a count of parameters is easily written in its place.");
 
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];

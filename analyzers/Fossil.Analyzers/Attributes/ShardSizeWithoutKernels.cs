@@ -9,18 +9,8 @@ namespace Fossil.Analyzers.Attributes;
 
 /// <summary>FOSSIL037: a size in <c>[assembly: FossilShardSizes]</c> that gets no kernels of its own. One that is not positive is FOSSIL004.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class ShardSizeWithoutKernels : DiagnosticAnalyzer
+public sealed partial class ShardSizeWithoutKernels : DiagnosticAnalyzer
 {
-    internal const string Id = "FOSSIL037";
-
-    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
-        Id,
-        "Named shard size adds no kernels",
-        "Shard size {0} adds no kernels: {1}",
-        RuleDescriptor.Annotation,
-        DiagnosticSeverity.Warning,
-        "[assembly: FossilShardSizes] asks for kernels of the shard sizes that it names, each once.");
-
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor, ShardSizeNotPositive.Descriptor];
 

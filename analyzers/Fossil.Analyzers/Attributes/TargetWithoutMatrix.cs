@@ -7,18 +7,8 @@ namespace Fossil.Analyzers.Attributes;
 
 /// <summary>FOSSIL036: a target whose type has no matrix that an adapter could change.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class TargetWithoutMatrix : ClassRule
+public sealed partial class TargetWithoutMatrix : ClassRule
 {
-    internal const string Id = "FOSSIL036";
-
-    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
-        Id,
-        "Target has no matrix to adapt",
-        "Target '{0}' of '{1}' is of type {2}, which has no weight of shape (out, in) applied to its input, so it gets no adapter: name the Linear layers instead",
-        RuleDescriptor.Annotation,
-        DiagnosticSeverity.Warning,
-        "An adapter changes the matrix of a linear map. Of TorchSharp's own layers, that is Linear, and for LoRA Embedding, which is named with OnRequest = true; activations, dropout, convolutions, norms and Sequential have none.");
-
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
 

@@ -3,18 +3,8 @@ using Microsoft.CodeAnalysis;
 namespace Fossil.Analyzers.Training;
 
 /// <summary>FOSSIL038: A model that is returned after its adapters were attached under <c>using</c>, which takes them off as the method ends.</summary>
-internal static class AdaptersGoneOnReturn
+internal static partial class AdaptersGoneOnReturn
 {
-    public const string Id = "FOSSIL038";
-
-    public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
-        Id,
-        "Adapters are gone when the model is returned",
-        "'{0}' is returned without its adapters: using disposes '{1}' first, which takes them off; declare '{1}' without using and return it, or merge before",
-        RuleDescriptor.Usage,
-        DiagnosticSeverity.Warning,
-        "Disposing of an adapted model removes its adapters. What was merged into the base, saved, or given to other code is not reported.");
-
     public static void Check(BlockEvents events, Action<Diagnostic> report)
     {
         foreach (var attach in events.Of(EventKind.Attach))

@@ -4,18 +4,8 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 namespace Fossil.Analyzers.Training;
 
 /// <summary>FOSSIL031: Adapters that are attached in a scope that ends before they are used.</summary>
-internal static class AttachInDisposeScope
+internal static partial class AttachInDisposeScope
 {
-    public const string Id = "FOSSIL031";
-
-    public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
-        Id,
-        "Adapters are attached inside a dispose scope that ends before they are used",
-        "AttachAdapters runs inside a dispose scope that ends before '{0}' is used: what is made in the scope is disposed with it, so attach outside it",
-        RuleDescriptor.Usage,
-        DiagnosticSeverity.Info,
-        "The adapters' parameters outlive the scope, but a model, optimizer or tensor that is made in the same scope does not.");
-
     public static void Check(BlockEvents events, Action<Diagnostic> report)
     {
         foreach (var attach in events.Of(EventKind.Attach))

@@ -24,6 +24,7 @@ internal sealed class BlockEvents(TrainingTypes types, ISymbol owner)
     private readonly HashSet<ISymbol> called = new(SymbolEqualityComparer.Default);
 
     private IReadOnlyList<BlockEvent> events = [];
+    private ILookup<EventKind, BlockEvent> byKind = Array.Empty<BlockEvent>().ToLookup(one => one.Kind);
 
     /// <summary>The method, accessor or member that the body is of.</summary>
     public ISymbol Owner => owner;
@@ -36,7 +37,7 @@ internal sealed class BlockEvents(TrainingTypes types, ISymbol owner)
 
     public IReadOnlyList<BlockEvent> InOrder => events;
 
-    public IEnumerable<BlockEvent> Of(EventKind kind) => events.Where(one => one.Kind == kind);
+    public IEnumerable<BlockEvent> Of(EventKind kind) => byKind[kind];
 
     /// <summary>The latest <c>AttachAdapters</c> whose adapters are on <paramref name="model"/> for certain when <paramref name="later"/> happens.</summary>
     public BlockEvent? AttachBefore(BlockEvent later, Subject model) => Of(EventKind.Attach).LastOrDefault(attach =>
@@ -46,6 +47,10 @@ internal sealed class BlockEvents(TrainingTypes types, ISymbol owner)
 
     /// <summary>A subject, and the read-only members that the body gives the same value.</summary>
     public IEnumerable<Subject> NamesOf(Subject? subject) => subject is null ? [] : aliases.NamesOf(subject).Where(name => name.IsReadOnly).Append(subject);
+
+    /// <summary>Whether an optimizer is made over parameters of a model: that of the variable, or the one that the other variable of an <c>AttachAdapters</c> holds.</summary>
+    public bool IsOver(BlockEvent optimizer, Subject model) => Equals(optimizer.Subject, model)
+        || Of(EventKind.Attach).Any(attach => (Equals(attach.Subject, model) && Equals(attach.Result, optimizer.Subject)) || (Equals(attach.Result, model) && Equals(attach.Subject, optimizer.Subject)));
 
     /// <summary>Whether the body calls <paramref name="method"/> on its own object.</summary>
     public bool Calls(ISymbol method) => called.Contains(method);
@@ -83,6 +88,7 @@ internal sealed class BlockEvents(TrainingTypes types, ISymbol owner)
     {
         var named = found.Select(one => one with { Subject = aliases.Resolve(one.Subject), Result = aliases.Resolve(one.Result) }).ToList();
         events = [.. named.SelectMany(one => AtCalls(one, MaxCalls)).OrderBy(one => one.At.SpanStart)];
+        byKind = events.ToLookup(one => one.Kind);
     }
 
     /// <summary>An event, and the same where the local function is called that it is in.</summary>

@@ -4,18 +4,8 @@ using Microsoft.CodeAnalysis;
 namespace Fossil.Analyzers.Training;
 
 /// <summary>FOSSIL028: An optimizer that is given the frozen base too.</summary>
-internal static class OptimizerOverAllParameters
+internal static partial class OptimizerOverAllParameters
 {
-    public const string Id = "FOSSIL028";
-
-    public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
-        Id,
-        "Optimizer is made over all parameters of an adapted model",
-        "The optimizer gets every parameter of '{0}', the frozen base among them: use {1}CreateOptimizer(…), or give it {1}TrainableParameters()",
-        RuleDescriptor.Usage,
-        DiagnosticSeverity.Warning,
-        "After AttachAdapters only the adapters train. An optimizer over all parameters walks over the whole base at each step, and trains what is unfrozen by accident.");
-
     public static void Check(BlockEvents events, Action<Diagnostic> report)
     {
         foreach (var optimizer in events.Of(EventKind.MakeOptimizer))

@@ -4,18 +4,8 @@ using Microsoft.CodeAnalysis.Operations;
 namespace Fossil.Analyzers.Training;
 
 /// <summary>FOSSIL032: Training whose adapters are folded into the base.</summary>
-internal static class TrainingWhileMerged
+internal static partial class TrainingWhileMerged
 {
-    public const string Id = "FOSSIL032";
-
-    public static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
-        Id,
-        "Training while the adapters are merged",
-        "Training goes on after '{0}.{1}': while adapters are merged into the base they do not learn; call Unmerge() first, or merge after training",
-        RuleDescriptor.Usage,
-        DiagnosticSeverity.Warning,
-        "Merge folds the adapters into the frozen weights for serving. Their own parameters are not part of the forward pass then and get no gradients.");
-
     public static void Check(BlockEvents events, Action<Diagnostic> report)
     {
         // Which of several models is trained is not told.
@@ -41,10 +31,7 @@ internal static class TrainingWhileMerged
     {
         var made = events.Of(EventKind.MakeOptimizer).Where(optimizer => Equals(optimizer.Result, step.Subject)).ToList();
         // An optimizer from elsewhere can only be of this model if the body makes none; a local one was made here, in a way that is not followed.
-        if (made.Count == 0) return step.Subject is { Symbol: not ILocalSymbol } && !events.Of(EventKind.MakeOptimizer).Any(optimizer => !IsOf(optimizer));
-        return made.All(IsOf);
-
-        bool IsOf(BlockEvent optimizer) => Equals(optimizer.Subject, adapted)
-            || events.Of(EventKind.Attach).Any(attach => Equals(attach.Result, adapted) && Equals(attach.Subject, optimizer.Subject));
+        if (made.Count == 0) return step.Subject is { Symbol: not ILocalSymbol } && events.Of(EventKind.MakeOptimizer).All(optimizer => events.IsOver(optimizer, adapted));
+        return made.All(optimizer => events.IsOver(optimizer, adapted));
     }
 }

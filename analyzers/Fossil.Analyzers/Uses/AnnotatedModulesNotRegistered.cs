@@ -8,18 +8,8 @@ namespace Fossil.Analyzers.Uses;
 
 /// <summary>FOSSIL039: a module that holds annotated ones and does not register them, so that none of their targets is found.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class AnnotatedModulesNotRegistered : DiagnosticAnalyzer
+public sealed partial class AnnotatedModulesNotRegistered : DiagnosticAnalyzer
 {
-    internal const string Id = "FOSSIL039";
-
-    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
-        Id,
-        "Annotated modules are held but never registered",
-        "'{0}' of '{1}' holds annotated modules ('{2}') but is not registered, so that none of them is part of the model: {3}",
-        RuleDescriptor.Usage,
-        DiagnosticSeverity.Warning,
-        "TorchSharp finds a module through RegisterComponents or register_module of the one that holds it, a Sequential calls neither on its elements. What is not registered is not moved, saved or trained, and AttachAdapters adapts nothing in it.");
-
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
 

@@ -7,20 +7,8 @@ namespace Fossil.Analyzers.Uses;
 
 /// <summary>FOSSIL008: a project whose settings keep the generated interceptors out.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class InterceptorsNotEnabled : DiagnosticAnalyzer
+public sealed partial class InterceptorsNotEnabled : DiagnosticAnalyzer
 {
-    internal const string Id = "FOSSIL008";
-
-    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
-        Id,
-        "Interceptors' namespace is not enabled",
-        "The project does not accept interceptors from the namespace '" + WellKnownNames.GeneratedNamespace + "', so no call of a target would be rewired: add "
-            + "<InterceptorsNamespaces>$(InterceptorsNamespaces);" + WellKnownNames.GeneratedNamespace + "</InterceptorsNamespaces> to the project file",
-        RuleDescriptor.Usage,
-        DiagnosticSeverity.Error,
-        "The package Fossil.Gen sets the property. A project that assigns InterceptorsNamespaces without keeping the value before it, or that excludes the package's build assets, switches it off.",
-        WellKnownDiagnosticTags.CompilationEnd);
-
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
 

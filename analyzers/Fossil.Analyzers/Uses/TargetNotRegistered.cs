@@ -7,18 +7,8 @@ namespace Fossil.Analyzers.Uses;
 
 /// <summary>FOSSIL006: a target that the class assigns but never registers with the model.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class TargetNotRegistered : DiagnosticAnalyzer
+public sealed partial class TargetNotRegistered : DiagnosticAnalyzer
 {
-    internal const string Id = "FOSSIL006";
-
-    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
-        Id,
-        "Target is assigned but never registered",
-        "Target '{0}' of '{1}' is assigned but not registered, so that its weight is not part of the model: {2}",
-        RuleDescriptor.Usage,
-        DiagnosticSeverity.Warning,
-        "TorchSharp finds a layer through RegisterComponents or register_module. One that is not registered is not moved, saved or trained, and AttachAdapters does not find it.");
-
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
 

@@ -9,18 +9,8 @@ namespace Fossil.Analyzers.Uses;
 
 /// <summary>FOSSIL024: a target that gets another layer after construction.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class TargetReplaced : DiagnosticAnalyzer
+public sealed partial class TargetReplaced : DiagnosticAnalyzer
 {
-    internal const string Id = "FOSSIL024";
-
-    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
-        Id,
-        "Target is replaced after construction",
-        "Target '{0}' gets another layer after its object was constructed: an adapter stays with the layer that was there when AttachAdapters ran, so assign targets in the constructor only",
-        RuleDescriptor.Usage,
-        DiagnosticSeverity.Warning,
-        "The run time finds an adapter by the identity of its layer. A layer that takes the place of another has none, and is not registered with the model either.");
-
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
 

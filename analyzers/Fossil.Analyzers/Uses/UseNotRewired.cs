@@ -8,18 +8,8 @@ namespace Fossil.Analyzers.Uses;
 
 /// <summary>FOSSIL007: a use of a target that runs it without its adapter.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class UseNotRewired : DiagnosticAnalyzer
+public sealed partial class UseNotRewired : DiagnosticAnalyzer
 {
-    internal const string Id = "FOSSIL007";
-
-    private static readonly DiagnosticDescriptor Descriptor = RuleDescriptor.Create(
-        Id,
-        "Use of a target cannot be rewired",
-        "'{0}' {1}: here it runs without its adapter; {2}",
-        RuleDescriptor.Usage,
-        DiagnosticSeverity.Warning,
-        "The generator rewires calls of forward and call that it can see, and a hook applies the adapters in every other call of call. What remains is forward in code that is compiled already, or in a delegate made from it.");
-
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
 

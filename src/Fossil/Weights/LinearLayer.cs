@@ -8,6 +8,7 @@ namespace Fossil;
 /// A linear layer y = x Wᵀ + b whose weight has any form: a floating-point parameter, as TorchSharp's <c>Linear</c> has it and with the same names, or one that reads a quantised format
 /// (<see cref="LinearWeight"/>). Adapters act on it as on <c>Linear</c>.
 /// </summary>
+[AdapterWidths("inFeatures", "outFeatures")]
 public sealed class LinearLayer : EncodableModule, ILinearLayer
 {
     // A field by this name: RegisterComponents and Module.to look for it.

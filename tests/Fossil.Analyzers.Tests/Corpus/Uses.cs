@@ -67,7 +67,7 @@ namespace Right
             };
             x = dict["a"].call(x);
             var par = Task.Run(() => up.forward(x));
-            x = functional.linear(x, up.weight!, up.bias);
+            x = functional.linear(x, up.weight!, up.bias); //! FOSSIL041
             return (x + par.Result).MoveToOuterDisposeScope();
         }
     }

@@ -131,6 +131,20 @@ internal static class FixedPrograms
                 public override Tensor forward(Tensor x) => layer.forward(x);
             }
             """),
+        ("FOSSIL041", "products", """
+            [FossilAdapt("up", "down")]
+            public partial class A : Module<Tensor, Tensor>
+            {
+                internal readonly Linear up = Linear(64, 64), @down = Linear(64, 64);
+                public A() : base("A") => RegisterComponents();
+                public override Tensor forward(Tensor x)
+                {
+                    var y = functional.linear(x /* in */, up.weight!, up.bias); // first
+                    y = nn.functional.linear(functional.linear(y, this.@down.weight, this.@down.bias), (y.requires_grad ? up : @down).weight!, (y.requires_grad ? up : @down).bias);
+                    return functional.linear(y + 1, /* w */ up.weight, up.bias! /* b */).relu();
+                }
+            }
+            """),
     ];
 
     private const string Wide = "private readonly Linear up = Linear(2050, 2050), down = Linear(2050, 2050);";

@@ -111,12 +111,26 @@ internal sealed class Sixth : Module<Tensor, Tensor>
     public override Tensor forward(Tensor x) => part.forward(x);
 }
 
+[FossilAdapt("plain", "inner", ShardSize = 32)]
+internal sealed partial class Seventh : Module<Tensor, Tensor>
+{
+    private readonly Linear plain = Linear(96, 96), inner = Linear(96, 96);
+
+    public Seventh() : base(nameof(Seventh)) => RegisterComponents();
+
+    public override Tensor forward(Tensor x)
+    {
+        x = functional.linear(x, plain.weight!, plain.bias);              //! FOSSIL041
+        return functional.linear(x, inner.weight!, inner.bias);           //! FOSSIL041
+    }
+}
+
 internal sealed class Network : Module<Tensor, Tensor>
 {
     private readonly First first = new();
     private readonly Around.Second second = new();
     private readonly Fourth fourth = new();
-    private readonly Sequential rest = Sequential(new Fifth(), new Sixth());
+    private readonly Sequential rest = Sequential(new Fifth(), new Sixth(), new Seventh());
 
     public Network() : base(nameof(Network)) => RegisterComponents();
 
