@@ -39,7 +39,7 @@ public sealed partial class TargetWeightMultiplied : DiagnosticAnalyzer
         if (layers.TrueForAll(layer => layer is not null)) return;
         foreach (var layer in layers)
         {
-            if (layer is null || !index.CouldHoldTarget(layer.Type) || WellKnownTypes.Same(layer.Type, index.Types.Embedding)) continue;
+            if (layer is null || !index.CouldHoldTarget(layer.Type) || IsEmbedding(layer.Type, index.Types)) continue;
             if ((ValueFlow.TargetMember(layer, index) ?? TargetOrigins.Find(layer, index, withNamed: true, context.CancellationToken)) is not { } target) continue;
             context.ReportDiagnostic(Diagnostic.Create(Descriptor, product.Syntax.GetLocation(), Properties(product), target.Name));
             return;
@@ -87,6 +87,9 @@ public sealed partial class TargetWeightMultiplied : DiagnosticAnalyzer
 
     /// <summary>A layer's own <c>forward</c> is what multiplies by its weight.</summary>
     private static IOperation? Named(IOperation layer) => ValueFlow.Receiver(layer) is var receiver and not IInstanceReferenceOperation ? receiver : null;
+
+    /// <summary>An embedding multiplies nothing; its weight does where the output layer shares it.</summary>
+    private static bool IsEmbedding(ITypeSymbol? type, WellKnownTypes types) => WellKnownTypes.Same(type, types.Embedding) || type?.AllInterfaces.Any(one => one.ToDisplayString() == "Fossil.IEmbedding") == true;
 
     private static bool IsTensor(ITypeSymbol? type, WellKnownTypes types)
     {
