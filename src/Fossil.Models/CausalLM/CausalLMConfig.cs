@@ -63,6 +63,8 @@ public abstract record CausalLMConfig
         BosTokenId = GgufTokenIds.Find(gguf.Metadata, "tokenizer.ggml.bos_token_id", VocabSize);
         EosTokenIds = GgufTokenIds.FindEnds(gguf.Metadata, VocabSize);
         PadTokenId = GgufTokenIds.Find(gguf.Metadata, "tokenizer.ggml.padding_token_id", VocabSize);
+        // transformers looks for ids in one file alone.
+        Generation = GgufSampling.Read(gguf.Metadata) is { } sampling ? sampling with { BosTokenId = BosTokenId, EosTokenIds = EosTokenIds, PadTokenId = PadTokenId } : null;
     }
 
     /// <summary>Hugging Face's <c>model_type</c>. It only matters for what is written to a file.</summary>
@@ -116,7 +118,7 @@ public abstract record CausalLMConfig
     /// <summary>Id of the padding token.</summary>
     public int? PadTokenId { get; init; }
 
-    /// <summary>What the checkpoint says of generation (<c>generation_config.json</c>); null where it says nothing.</summary>
+    /// <summary>What the checkpoint says of generation (<c>generation_config.json</c>, or <c>general.sampling.*</c> of a GGUF file); null where it says nothing.</summary>
     public GenerationConfig? Generation { get; init; }
 
     /// <summary>Ids at which generation stops: those of <see cref="Generation"/>, or where it names none <see cref="EosTokenIds"/>.</summary>

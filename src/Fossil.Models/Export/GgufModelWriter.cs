@@ -47,6 +47,7 @@ internal static class GgufModelWriter
         if (type.ToTorch() is null) metadata["general.quantization_version"] = GgufValue.Of(QuantizationVersion);
         if (tokenizer is not null) GgufTokenizerWriter.Write(tokenizer, config.VocabSize, metadata);
         GgufTokenIds.Write(config, metadata);
+        if (config.Generation is { } generation) GgufSampling.Write(generation, metadata);
         return metadata;
     }
 

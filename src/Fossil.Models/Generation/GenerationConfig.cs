@@ -23,7 +23,7 @@ public sealed record GenerationConfig
     /// <summary>Id of the padding token.</summary>
     public int? PadTokenId { get; init; }
 
-    /// <summary>Whether tokens are drawn; otherwise the likeliest is taken, and temperature, top-k and top-p do not count.</summary>
+    /// <summary>Whether tokens are drawn; otherwise the likeliest is taken, and temperature, top-k, top-p and min-p do not count.</summary>
     public bool DoSample { get; init; }
 
     /// <summary>Divides the logits; 1 where null.</summary>
@@ -34,6 +34,9 @@ public sealed record GenerationConfig
 
     /// <summary>Only the likeliest tokens that together reach this probability are drawn from; all where null.</summary>
     public double? TopP { get; init; }
+
+    /// <summary>Only tokens are drawn that have at least this share of the likeliest one's probability; all where null.</summary>
+    public double? MinP { get; init; }
 
     /// <summary>Divides the positive logits, and multiplies the negative ones, of tokens that stand in the text already; 1 where null.</summary>
     public double? RepetitionPenalty { get; init; }
@@ -55,6 +58,7 @@ public sealed record GenerationConfig
             Temperature = Checked("temperature", value => value >= 0, "at least 0"),
             TopK = (int?)Checked("top_k", value => value is >= 0 and <= int.MaxValue && value == Math.Floor(value), "a whole number of at least 0"),
             TopP = Checked("top_p", value => value is >= 0 and <= 1, "a probability"),
+            MinP = Checked("min_p", value => value is >= 0 and <= 1, "a probability"),
             RepetitionPenalty = Checked("repetition_penalty", value => value > 0, "above 0"),
         };
 
@@ -79,6 +83,7 @@ public sealed record GenerationConfig
         Set("temperature", Temperature);
         Set("top_k", TopK);
         Set("top_p", TopP);
+        Set("min_p", MinP);
         Set("repetition_penalty", RepetitionPenalty);
         return json;
 
@@ -102,6 +107,7 @@ public sealed record GenerationConfig
 
             // transformers keeps one token of the probability 0.
             TopP = TopP is { } p ? Math.Max(p, double.Epsilon) : null,
+            MinP = MinP,
         };
     }
 

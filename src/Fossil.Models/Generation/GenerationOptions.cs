@@ -15,6 +15,9 @@ public sealed record GenerationOptions
     /// <summary>Only the likeliest tokens that together reach this probability are drawn from; null: all.</summary>
     public double? TopP { get; init; }
 
+    /// <summary>Only tokens are drawn that have at least this share of the likeliest one's probability; null: all.</summary>
+    public double? MinP { get; init; }
+
     /// <summary>Divides the positive logits, and multiplies the negative ones, of tokens that stand in the text already; 1 for none.</summary>
     public double RepetitionPenalty { get; init; } = 1;
 
@@ -33,6 +36,7 @@ public sealed record GenerationOptions
         if (!(Temperature >= 0 && double.IsFinite(Temperature))) throw new ArgumentOutOfRangeException(nameof(Temperature), Temperature, "The temperature must be at least 0.");
         if (TopK is < 1) throw new ArgumentOutOfRangeException(nameof(TopK), TopK, "Top-k must leave at least one token.");
         if (TopP is { } p && !(p > 0 && p <= 1)) throw new ArgumentOutOfRangeException(nameof(TopP), TopP, "Top-p is a probability above 0.");
+        if (MinP is { } share && !(share >= 0 && share <= 1)) throw new ArgumentOutOfRangeException(nameof(MinP), MinP, "Min-p is a share from 0 to 1.");
         if (!(RepetitionPenalty > 0 && double.IsFinite(RepetitionPenalty))) throw new ArgumentOutOfRangeException(nameof(RepetitionPenalty), RepetitionPenalty, "The repetition penalty must be above 0.");
     }
 }

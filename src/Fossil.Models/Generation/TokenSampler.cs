@@ -1,6 +1,6 @@
 namespace Fossil.Models;
 
-/// <summary>Chooses the next token of one text from its logits, in the order of Hugging Face's processors: repetition penalty, temperature, top-k, top-p.</summary>
+/// <summary>Chooses the next token of one text from its logits, in the order of Hugging Face's processors: repetition penalty, temperature, top-k, top-p, min-p.</summary>
 internal sealed class TokenSampler
 {
     private readonly GenerationOptions options;
@@ -49,6 +49,8 @@ internal sealed class TokenSampler
         var weights = new double[candidates.Length];
         for (var i = 0; i < weights.Length; i++) weights[i] = Math.Exp((logits[candidates[i]] - largest) / options.Temperature);
         if (options.TopP is { } p && p < 1) (candidates, weights) = TopP(candidates, weights, p);
+        // The likeliest token has the weight 1.
+        if (options.MinP is { } share) weights = [.. weights.Select(weight => weight >= share ? weight : 0)];
 
         var point = random.NextDouble() * weights.Sum();
         for (var i = 0; i < weights.Length; i++)

@@ -36,6 +36,7 @@ public sealed class GenerationConfigTests : IDisposable
     [InlineData("""{"do_sample":1}""", "do_sample")]
     [InlineData("""{"top_k":2.5}""", "top_k")]
     [InlineData("""{"top_p":1.5}""", "top_p")]
+    [InlineData("""{"min_p":1.5}""", "min_p")]
     [InlineData("""{"temperature":-1}""", "temperature")]
     [InlineData("""{"eos_token_id":"2"}""", "eos_token_id")]
     [InlineData("{", "JSON")]
@@ -87,6 +88,71 @@ public sealed class GenerationConfigTests : IDisposable
         Assert.True(JsonNode.DeepEquals(json, JsonNode.Parse(File.ReadAllText(target[GenerationConfig.FileName]))));
         model.SavePretrained(target.Path);
         Assert.False(File.Exists(target[GenerationConfig.FileName]));
+    }
+
+    [Theory]
+    [InlineData("""{"do_sample":true}""", 1, 50, 1.0, 0.0, 1)]
+    [InlineData("""{"do_sample":true,"temperature":0.6,"top_k":20,"top_p":0.95,"min_p":0.1,"repetition_penalty":1.05}""", 0.6, 20, 0.95, 0.1, 1.05)]
+    [InlineData("""{"do_sample":true,"temperature":0.7,"top_k":0}""", 0.7, null, 1.0, 0.0, 1)]
+    [InlineData("""{"temperature":0.6,"repetition_penalty":1.1}""", 0, null, null, null, 1.1)]
+    public void Sampling_goes_through_a_gguf_file(string json, double temperature, int? topK, double? topP, double? minP, double penalty)
+    {
+        using var model = TinyModels.Create(TinyModels.Config with { EosTokenIds = [5, 6], Generation = Load(json) with { EosTokenIds = [5, 6] } });
+        model.SaveGguf(folder["a.gguf"]);
+        using var again = LlamaForCausalLM.FromGguf(folder["a.gguf"]);
+
+        Assert.Equal((temperature, topK, topP, minP, penalty), (again.GenerationDefaults.Temperature, again.GenerationDefaults.TopK, again.GenerationDefaults.TopP, again.GenerationDefaults.MinP, again.GenerationDefaults.RepetitionPenalty));
+        Assert.Equal([5, 6], again.Config.StopTokenIds);
+        Assert.Equal([5, 6], again.Config.Generation!.EosTokenIds);
+    }
+
+    [Fact]
+    public void A_checkpoint_that_says_nothing_of_generation_writes_nothing_of_it()
+    {
+        using var model = TinyModels.Create();
+        model.SaveGguf(folder["a.gguf"]);
+        using var again = LlamaForCausalLM.FromGguf(folder["a.gguf"]);
+        Assert.Null(again.Config.Generation);
+    }
+
+    [Theory]
+    [InlineData("top_k", -1, 1, null)]
+    [InlineData("top_k", 20, 1, 20)]
+    [InlineData("temp", 0.0f, 0, null)]
+    [InlineData("temp", 0.25, 0.25, null)]
+    public void Sampling_of_other_writers_is_read(string key, object value, double temperature, int? topK)
+    {
+        using var model = TinyModels.Create();
+        model.SaveGguf(folder["a.gguf"], metadata: new GgufMetadata { ["general.sampling." + key] = GgufValue.Of(value) });
+        using var again = LlamaForCausalLM.FromGguf(folder["a.gguf"]);
+        Assert.Equal((temperature, topK), (again.GenerationDefaults.Temperature, again.GenerationDefaults.TopK));
+    }
+
+    [Fact]
+    public void Penalties_of_no_tokens_are_none_and_wrong_values_are_named()
+    {
+        using var model = TinyModels.Create();
+        model.SaveGguf(folder["a.gguf"], metadata: new GgufMetadata { ["general.sampling.penalty_repeat"] = GgufValue.Of(1.5f), ["general.sampling.penalty_last_n"] = GgufValue.Of(0) });
+        using (var again = LlamaForCausalLM.FromGguf(folder["a.gguf"])) Assert.Equal((0, 1), (again.GenerationDefaults.Temperature, again.GenerationDefaults.RepetitionPenalty));
+        model.SaveGguf(folder["a.gguf"], metadata: new GgufMetadata { ["general.sampling.top_p"] = GgufValue.Of(1.5f) });
+        Assert.Contains("general.sampling.top_p", Assert.Throws<GgufException>(() => LlamaForCausalLM.FromGguf(folder["a.gguf"])).Message);
+    }
+
+    [Fact]
+    public void Min_p_leaves_out_what_is_far_less_likely_than_the_likeliest()
+    {
+        // Probabilities 0.5, 0.3, 0.15, 0.05.
+        float[] logits = [MathF.Log(0.5f), MathF.Log(0.3f), MathF.Log(0.15f), MathF.Log(0.05f)];
+        Assert.Equal([0, 1, 2, 3], Drawn(minP: 0.09));
+        Assert.Equal([0, 1, 2], Drawn(minP: 0.29));
+        Assert.Equal([0, 1], Drawn(minP: 0.5));
+        Assert.Equal([0], Drawn(minP: 1));
+
+        int[] Drawn(double minP)
+        {
+            var sampler = new TokenSampler(new GenerationOptions { Temperature = 1, MinP = minP, Seed = 1 }, []);
+            return [.. Enumerable.Range(0, 500).Select(_ => sampler.Next([.. logits])).Distinct().Order()];
+        }
     }
 
     [Fact]
