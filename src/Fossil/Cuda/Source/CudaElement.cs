@@ -1,0 +1,11 @@
+namespace Fossil.Cuda;
+
+/// <summary>An element type of the CUDA kernels.</summary>
+/// <param name="Name">The name in TorchSharp's <c>ScalarType</c>.</param>
+/// <param name="CudaType">The type in the CUDA source.</param>
+/// <param name="Size">Bytes of an element.</param>
+internal sealed record CudaElement(string Name, string CudaType, int Size)
+{
+    /// <summary>The types that kernels are made for.</summary>
+    public static readonly CudaElement[] All = [new("Float32", "float", 4), new("BFloat16", "bfloat16", 2), new("Float16", "float16", 2)];
+}

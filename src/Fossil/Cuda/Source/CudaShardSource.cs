@@ -1,0 +1,34 @@
+namespace Fossil.Cuda;
+
+/// <summary>
+/// The CUDA C of a shard size. The generator writes it into the file of the shard size, and the run time makes it for a shard size that no assembly brought: this file and the texts beside it are
+/// compiled into both.
+/// </summary>
+internal static class CudaShardSource
+{
+    private static readonly Lazy<string> BodyText = new(() => string.Concat(new[] { "device.cu", "shard.cu", "few_rows.cu" }.Select(CudaText.Read)));
+
+    /// <summary>The kernels, behind the constants of <see cref="Head"/>.</summary>
+    public static string Body => BodyText.Value;
+
+    /// <summary>The constants of a shard size and an element type.</summary>
+    public static string Head(int shardSize, CudaElement element)
+    {
+        var shape = new CudaShardShape(shardSize, element.Size);
+        return $"""
+            // Shard size {shardSize}, {element.CudaType}: y += S D with S[n, j] = sum of x[n, i * {shardSize} + j] over i, and its gradients.
+            #define Element {element.CudaType}
+
+            // Vectors of 16 bytes have {shape.Lanes} elements; after {shape.Period} of them the columns fall on the same shards again.
+            constexpr int ShardSize = {shardSize}, Lanes = {shape.Lanes}, Period = {shape.Period};
+
+            // Threads of a block; for few rows: rows of a block, and how many rows there are at most.
+            constexpr int Threads = {CudaShardShape.Threads}, RowTile = {shape.RowTile}, MostRows = {CudaShardShape.MostRows};
+
+
+            """.Replace("\r\n", "\n");
+    }
+
+    /// <summary>The whole source.</summary>
+    public static string Of(int shardSize, CudaElement element) => Head(shardSize, element) + Body;
+}

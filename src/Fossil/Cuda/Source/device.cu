@@ -1,0 +1,121 @@
+// What the kernels need of the device. No header is included, so that NVRTC without an include path, other compilers and an emulator read the same text. An emulator defines
+// FOSSIL_EMULATED and, before this text, the names that are defined here under the condition.
+#ifndef FOSSIL_EMULATED
+
+// Memory of the device, and memory of either kind; an emulator may check each access.
+#define GLOBAL(type) type *__restrict__
+#define POINTER(type) type *
+#define SHARED(type, name, count) __shared__ type name[count]
+
+// Several elements at once; the address is a multiple of their size.
+#define WORDS_AT(words, pointer) (*(words *)(pointer))
+#define CONST_WORDS_AT(words, pointer) (*(const words *)(pointer))
+
+// Whether an address is a multiple of a power of two.
+#define IS_ALIGNED(pointer, bytes) (((unsigned long long)(pointer) & ((bytes) - 1)) == 0)
+
+// The address that an atomic operation takes.
+#define ATOMIC(pointer) (pointer)
+
+// What another block wrote in this launch: not from the cache of this multiprocessor.
+#define LOAD_OF_OTHER_BLOCK(pointer) (*(const volatile float *)(pointer))
+
+#define FLOAT16_TO_FLOAT32(value, bits) asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits))
+#define FLOAT32_TO_FLOAT16(bits, value) asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value))
+#if __CUDA_ARCH__ >= 800
+#define FLOAT32_TO_BFLOAT16(bits, value) asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(value))
+#else
+// By bits, to nearest, ties to even; a NaN stays one.
+#define FLOAT32_TO_BFLOAT16(bits, value) \
+    do { \
+        const unsigned int word = __float_as_uint(value); \
+        bits = (word & 0x7fffffffu) > 0x7f800000u ? (unsigned short)0x7fc0 : (unsigned short)((word + 0x7fffu + ((word >> 16) & 1u)) >> 16); \
+    } while (0)
+#endif
+#endif
+
+struct bfloat16 { unsigned short bits; };
+struct float16 { unsigned short bits; };
+
+// Arithmetic is in float32 for every element type.
+__device__ inline float to_float(float value) { return value; }
+__device__ inline float to_float(bfloat16 value) { return __uint_as_float((unsigned int)value.bits << 16); }
+__device__ inline float to_float(float16 value) { float result; FLOAT16_TO_FLOAT32(result, value.bits); return result; }
+
+// Rounds to nearest, ties to even.
+__device__ inline void round_to(float &element, float value) { element = value; }
+__device__ inline void round_to(bfloat16 &element, float value) { FLOAT32_TO_BFLOAT16(element.bits, value); }
+__device__ inline void round_to(float16 &element, float value) { FLOAT32_TO_FLOAT16(element.bits, value); }
+
+template <typename T>
+__device__ inline float rounded(float value) { T element; round_to(element, value); return to_float(element); }
+
+// The elements of a word of 32 bits: one float32, or two of 16 bits.
+__device__ inline void unpack(unsigned int word, float *values, float) { values[0] = __uint_as_float(word); }
+__device__ inline void unpack(unsigned int word, float *values, bfloat16) { values[0] = __uint_as_float(word << 16); values[1] = __uint_as_float(word & 0xffff0000u); }
+__device__ inline void unpack(unsigned int word, float *values, float16) { values[0] = to_float(float16{(unsigned short)word}); values[1] = to_float(float16{(unsigned short)(word >> 16)}); }
+
+__device__ inline unsigned int pack(const float *values, float) { return __float_as_uint(values[0]); }
+template <typename T>
+__device__ inline unsigned int pack(const float *values, T)
+{
+    T low, high;
+    round_to(low, values[0]);
+    round_to(high, values[1]);
+    return (unsigned int)low.bits | ((unsigned int)high.bits << 16);
+}
+
+// Loads and stores of Count neighbours: as one access where their address is aligned, one by one otherwise.
+template <int Count, bool Aligned, typename T>
+struct Neighbours
+{
+    static constexpr int Bytes = Count * (int)sizeof(T), PerWord = 4 / (int)sizeof(T), WordCount = Bytes / 4;
+    static_assert(Bytes == 16 || Bytes == 8, "one access takes 8 or 16 bytes");
+
+    __device__ static void load(GLOBAL(const T) from, float (&values)[Count])
+    {
+        if constexpr (Aligned)
+        {
+            unsigned int words[WordCount];
+            if constexpr (Bytes == 16)
+            {
+                const uint4 all = CONST_WORDS_AT(uint4, from);
+                words[0] = all.x; words[1] = all.y; words[2] = all.z; words[3] = all.w;
+            }
+            else
+            {
+                const uint2 all = CONST_WORDS_AT(uint2, from);
+                words[0] = all.x; words[1] = all.y;
+            }
+#pragma unroll
+            for (int word = 0; word < WordCount; word++) unpack(words[word], values + word * PerWord, T());
+        }
+        else
+        {
+#pragma unroll
+            for (int i = 0; i < Count; i++) values[i] = to_float(from[i]);
+        }
+    }
+
+    __device__ static void store(GLOBAL(T) to, const float (&values)[Count])
+    {
+        if constexpr (Aligned)
+        {
+            unsigned int words[WordCount];
+#pragma unroll
+            for (int word = 0; word < WordCount; word++) words[word] = pack(values + word * PerWord, T());
+            if constexpr (Bytes == 16) WORDS_AT(uint4, to) = uint4{words[0], words[1], words[2], words[3]};
+            else WORDS_AT(uint2, to) = uint2{words[0], words[1]};
+        }
+        else
+        {
+#pragma unroll
+            for (int i = 0; i < Count; i++)
+            {
+                T element;
+                round_to(element, values[i]);
+                to[i] = element;
+            }
+        }
+    }
+};

@@ -1,0 +1,205 @@
+
+// A row's vectors of 16 bytes fall on the same shards again after Period of them, so a thread that goes on by a multiple of Period keeps its sums in registers. How many vectors a group of threads
+// takes side by side: whole periods, at least one.
+__host__ __device__ constexpr int side_by_side(int threads) { return threads < Period ? Period : threads / Period * Period; }
+// How many loads a thread has under way.
+constexpr int VectorsAtOnce = 4;
+
+__host__ __device__ constexpr int larger(int left, int right) { return left > right ? left : right; }
+__device__ inline int least(long long left, int right) { return left < right ? (int)left : right; }
+
+// sums += the vectors first, first + step, … of a row.
+template <bool Aligned>
+__device__ void add_up(GLOBAL(const Element) row, int first, int end, int step, float (&sums)[Lanes])
+{
+    constexpr int at_once = Aligned ? VectorsAtOnce : 1;
+#pragma unroll at_once
+    for (int vector = first; vector < end; vector += step)
+    {
+        float values[Lanes];
+        Neighbours<Lanes, Aligned, Element>::load(row + (long long)vector * Lanes, values);
+#pragma unroll
+        for (int lane = 0; lane < Lanes; lane++) sums[lane] += values[lane];
+    }
+}
+
+// The sums of the vectors first … end of a row by a group of threads; first is a multiple of Period. Every thread of the block comes here, those without a row with end = first. Behind it partial
+// has the sums of one period, that of a vector's lane at partial[lane * side_by_side(threads) + vector].
+__device__ inline void sum_vectors(GLOBAL(const Element) row, int first, int end, POINTER(float) partial, int threads, int thread)
+{
+    const int slots = side_by_side(threads);
+    const bool aligned = IS_ALIGNED(row, 16);
+    for (int slot = thread; slot < slots; slot += threads)
+    {
+        float sums[Lanes] = {};
+        if (aligned) add_up<true>(row, first + slot, end, slots, sums);
+        else add_up<false>(row, first + slot, end, slots, sums);
+#pragma unroll
+        for (int lane = 0; lane < Lanes; lane++) partial[lane * slots + slot] = sums[lane];
+    }
+
+    // Periods side by side are added up, half of them to the other half.
+    for (int periods = slots / Period; periods > 1;)
+    {
+        const int half = (periods + 1) / 2;
+        __syncthreads();
+        for (int slot = thread; slot < (periods - half) * Period; slot += threads)
+        {
+#pragma unroll
+            for (int lane = 0; lane < Lanes; lane++) partial[lane * slots + slot] += partial[lane * slots + slot + half * Period];
+        }
+        periods = half;
+    }
+    __syncthreads();
+}
+
+// S[shard] of a row, from the sums of one period and, for the last of the blocks that share a row, the columns behind its last whole vector.
+__device__ inline float sum_of_shard(GLOBAL(const Element) row, int columns, bool with_tail, POINTER(const float) partial, int threads, int shard)
+{
+    const int slots = side_by_side(threads);
+    float total = 0;
+#pragma unroll
+    for (int column = shard; column < Period * Lanes; column += ShardSize) total += partial[column % Lanes * slots + column / Lanes];
+    if (with_tail)
+    {
+        for (int column = columns / Lanes * Lanes; column < columns; column++)
+        {
+            if (column % ShardSize == shard) total += to_float(row[column]);
+        }
+    }
+    return total;
+}
+
+// The Count vectors from `vector` on, `step` apart: all are loaded before the first is stored.
+template <int Count, bool Aligned>
+__device__ void add_to_vectors(GLOBAL(Element) row, int vector, int step, const float (&addends)[Lanes])
+{
+    float values[Count][Lanes];
+#pragma unroll
+    for (int i = 0; i < Count; i++) Neighbours<Lanes, Aligned, Element>::load(row + (long long)(vector + i * step) * Lanes, values[i]);
+#pragma unroll
+    for (int i = 0; i < Count; i++)
+    {
+#pragma unroll
+        for (int lane = 0; lane < Lanes; lane++) values[i][lane] += addends[lane];
+        Neighbours<Lanes, Aligned, Element>::store(row + (long long)(vector + i * step) * Lanes, values[i]);
+    }
+}
+
+// row[c] += gradient[c mod ShardSize] for the vectors first … end of a row, each element rounded once; first is a multiple of Period.
+__device__ inline void add_tiled_vectors(GLOBAL(Element) row, int first, int end, POINTER(const float) gradient, int threads, int thread)
+{
+    const int slots = side_by_side(threads);
+    const bool aligned = IS_ALIGNED(row, 16);
+    for (int slot = thread; slot < slots; slot += threads)
+    {
+        float addends[Lanes];
+#pragma unroll
+        for (int lane = 0; lane < Lanes; lane++) addends[lane] = gradient[(slot * Lanes + lane) % ShardSize];
+        int vector = first + slot;
+        if (aligned)
+        {
+            for (; vector < end - (VectorsAtOnce - 1) * slots; vector += VectorsAtOnce * slots) add_to_vectors<VectorsAtOnce, true>(row, vector, slots, addends);
+            for (; vector < end; vector += slots) add_to_vectors<1, true>(row, vector, slots, addends);
+        }
+        else
+        {
+            for (; vector < end; vector += slots) add_to_vectors<1, false>(row, vector, slots, addends);
+        }
+    }
+}
+
+// The same for the columns behind the last whole vector.
+__device__ inline void add_tiled_tail(GLOBAL(Element) row, int columns, POINTER(const float) gradient, int threads, int thread)
+{
+    for (int column = columns / Lanes * Lanes + thread; column < columns; column += threads)
+    {
+        Element element;
+        round_to(element, to_float(row[column]) + gradient[column % ShardSize]);
+        row[column] = element;
+    }
+}
+
+// Whether this block is the last of `blocks` that come here; what the others wrote before is then visible to all its threads. The counter is zero again for the next launch.
+__device__ inline bool is_last_block(GLOBAL(unsigned int) counter, unsigned int blocks)
+{
+    SHARED(unsigned int, ticket, 1);
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0 && threadIdx.y == 0)
+    {
+        ticket[0] = atomicAdd(ATOMIC(counter), 1u);
+        if (ticket[0] == blocks - 1) counter[0] = 0;
+    }
+    __syncthreads();
+    __threadfence();
+    return ticket[0] == blocks - 1;
+}
+
+// sum[n, j] = Σ_i x[n, i * ShardSize + j]; a last, shorter chunk counts as zero-padded. A block has blockDim.y rows and blockDim.x threads for each, at
+// least Period where that is possible; the rows lie along the grid's x. Where rows are
+// few, gridDim.y blocks share them, vectors_of_block vectors each: their sums go to parts (gridDim.y, rows, ShardSize), and the last block adds them up in their order.
+template <typename Sum>
+__device__ void sum_rows(
+    GLOBAL(const Element) x, long long x_stride, GLOBAL(Sum) sum, long long sum_stride, long long rows, int columns, int vectors_of_block, GLOBAL(float) parts, GLOBAL(unsigned int) counters)
+{
+    SHARED(float, partial, Lanes * larger(Threads, Period));
+    const int threads = blockDim.x, thread = threadIdx.x;
+    const long long row = (long long)blockIdx.x * blockDim.y + threadIdx.y;
+    const bool has_row = row < rows, is_split = gridDim.y > 1;
+    const int vectors = has_row ? columns / Lanes : 0, first = least((long long)blockIdx.y * vectors_of_block, vectors), end = least((long long)first + vectors_of_block, vectors);
+    GLOBAL(const Element) from = x + row * x_stride;
+    POINTER(float) own = partial + threadIdx.y * Lanes * side_by_side(threads);
+
+    sum_vectors(from, first, end, own, threads, thread);
+    if (has_row)
+    {
+        for (int shard = thread; shard < ShardSize; shard += threads)
+        {
+            const float total = sum_of_shard(from, columns, blockIdx.y == gridDim.y - 1, own, threads, shard);
+            if (is_split)
+            {
+                parts[(blockIdx.y * rows + row) * ShardSize + shard] = total;
+                continue;
+            }
+            Sum element;
+            round_to(element, total);
+            sum[row * sum_stride + shard] = element;
+        }
+    }
+
+    if (!is_split || !is_last_block(counters + blockIdx.x, gridDim.y) || !has_row) return;
+    for (int shard = thread; shard < ShardSize; shard += threads)
+    {
+        float total = 0;
+        for (unsigned int part = 0; part < gridDim.y; part++) total += LOAD_OF_OTHER_BLOCK(parts + ((part * rows + row) * ShardSize + shard));
+        Sum element;
+        round_to(element, total);
+        sum[row * sum_stride + shard] = element;
+    }
+}
+
+// S in float32.
+extern "C" __global__ void __launch_bounds__(Threads, 4) shard_sum(
+    GLOBAL(const Element) x, long long x_stride, GLOBAL(float) sum, long long sum_stride, long long rows, int columns, int vectors_of_block, GLOBAL(float) parts, GLOBAL(unsigned int) counters)
+{
+    sum_rows<float>(x, x_stride, sum, sum_stride, rows, columns, vectors_of_block, parts, counters);
+}
+
+// S rounded to the element type, for a product of elements of that type.
+extern "C" __global__ void __launch_bounds__(Threads, 4) shard_sum_rounded(
+    GLOBAL(const Element) x, long long x_stride, GLOBAL(Element) sum, long long sum_stride, long long rows, int columns, int vectors_of_block, GLOBAL(float) parts, GLOBAL(unsigned int) counters)
+{
+    sum_rows<Element>(x, x_stride, sum, sum_stride, rows, columns, vectors_of_block, parts, counters);
+}
+
+// x[n, c] += gradient[n, c mod ShardSize], rounded once. Rows and threads as above; gridDim.y blocks share a row, vectors_of_block vectors each.
+extern "C" __global__ void __launch_bounds__(Threads, 4) add_tiled(
+    GLOBAL(const float) gradient, long long gradient_stride, GLOBAL(Element) x, long long x_stride, long long rows, int columns, int vectors_of_block)
+{
+    const long long row = (long long)blockIdx.x * blockDim.y + threadIdx.y;
+    if (row >= rows) return;
+    const int vectors = columns / Lanes, first = least((long long)blockIdx.y * vectors_of_block, vectors), end = least((long long)first + vectors_of_block, vectors);
+    add_tiled_vectors(x + row * x_stride, first, end, gradient + row * gradient_stride, blockDim.x, threadIdx.x);
+    if (blockIdx.y == gridDim.y - 1) add_tiled_tail(x + row * x_stride, columns, gradient + row * gradient_stride, blockDim.x, threadIdx.x);
+}

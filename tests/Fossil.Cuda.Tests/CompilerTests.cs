@@ -1,0 +1,117 @@
+using System.Text.RegularExpressions;
+
+namespace Fossil.Cuda.Tests;
+
+/// <summary>Emitted sources compiled to machine code by NVIDIA's compiler, and by clang.</summary>
+public sealed partial class CompilerTests
+{
+    /// <summary>Turing, Ampere, Hopper, and both Blackwells.</summary>
+    private static readonly int[] Architectures = [75, 80, 90, 100, 120];
+
+    /// <summary>Registers of a multiprocessor.</summary>
+    private const int Registers = 65536;
+
+    public static TheoryData<int, string> Sources()
+    {
+        var data = new TheoryData<int, string>();
+        foreach (var source in KernelSource.Sample) data.Add(source.ShardSize, source.Element.CudaType);
+        return data;
+    }
+
+    [SkippableTheory]
+    [MemberData(nameof(Sources))]
+    public void NvrtcMakesMachineCodeWithoutSpills(int shardSize, string type)
+    {
+        var nvrtc = Tools.RequireNvrtc();
+        var source = new KernelSource(shardSize, CudaElement.All.Single(element => element.CudaType == type));
+        // Each source for one architecture, all architectures over the sources: the whole matrix is tools/cuda-check/matrix.sh's.
+        var architecture = Architectures[(shardSize + source.Element.CudaType.Length) % Architectures.Length];
+
+        var binary = nvrtc.Compile(source.Text, source.ToString(), architecture, "--ptxas-options=-v");
+
+        Assert.NotEmpty(binary.Image);
+        var kernels = CompiledKernel.Of(binary.Log);
+        Assert.Equal(KernelSource.KernelsOf(source.Text).Order(), kernels.Select(kernel => kernel.Name).Order());
+        Assert.All(kernels, kernel =>
+        {
+            Assert.Equal((0, 0, 0), (kernel.Stack, kernel.SpillStores, kernel.SpillLoads));
+            // __launch_bounds__ says how many blocks are to fit.
+            var blocks = BlocksOf(source.Text, kernel.Name);
+            Assert.True(kernel.Registers * CudaShardShape.Threads * blocks <= Registers, $"{kernel} leaves no room for {blocks} blocks.");
+            Assert.InRange(kernel.Shared, 0, 48 * 1024);
+        });
+    }
+
+    [SkippableTheory]
+    [InlineData("float", 90)]
+    [InlineData("bfloat16", 90)]
+    [InlineData("float16", 75)]
+    [InlineData("bfloat16", 75)]
+    public void RowsAreReadAndWrittenSixteenBytesAtATime(string type, int architecture)
+    {
+        var nvrtc = Tools.RequireNvrtc();
+        var source = new KernelSource(64, CudaElement.All.Single(element => element.CudaType == type));
+        var ptx = nvrtc.Compile(source.Text, source.ToString(), architecture).Ptx;
+
+        Assert.Matches(VectorLoad(), PtxOf(ptx, "shard_sum"));
+        Assert.Matches(VectorLoad(), PtxOf(ptx, "add_tiled"));
+        Assert.Matches(VectorStore(), PtxOf(ptx, "add_tiled"));
+        Assert.Matches(VectorLoad(), PtxOf(ptx, "forward_few_rows"));
+        Assert.Matches(VectorLoad(), PtxOf(ptx, "backward_few_rows"));
+        Assert.DoesNotContain(".local", ptx, StringComparison.Ordinal);
+        Assert.DoesNotContain(".f64", ptx, StringComparison.Ordinal);
+        Assert.Equal(type == "bfloat16" && architecture >= 80, ptx.Contains("cvt.rn.bf16.f32", StringComparison.Ordinal));
+    }
+
+    [SkippableTheory]
+    [InlineData(16, "float", 75)]
+    [InlineData(100, "bfloat16", 80)]
+    [InlineData(64, "float16", 90)]
+    public void ClangReadsTheSameSource(int shardSize, string type, int architecture)
+    {
+        Tools.Require("clang-19");
+        var folder = Directory.CreateTempSubdirectory("fossil-clang-");
+        var file = Path.Combine(folder.FullName, "kernels.cu");
+        File.WriteAllText(file, new KernelSource(shardSize, CudaElement.All.Single(element => element.CudaType == type)).Text);
+        Tools.Run(
+            "clang-19", "-x", "cuda", "--cuda-device-only", "-nocudainc", "-nocudalib", $"--cuda-gpu-arch=sm_{architecture}", "--cuda-feature=+ptx80", "-std=c++17", "-O2", "-S", "-Wall", "-Werror", "-Wno-unknown-cuda-version",
+            "-Wno-pass-failed", "-include", Path.Combine(AppContext.BaseDirectory, "Native", "clang.h"), file, "-o", Path.ChangeExtension(file, "ptx"));
+        var ptx = File.ReadAllText(Path.ChangeExtension(file, "ptx"));
+        Assert.All(KernelSource.KernelsOf(File.ReadAllText(file)), kernel => Assert.Contains($".entry {kernel}(", ptx, StringComparison.Ordinal));
+        Assert.Matches(VectorLoad(), PtxOf(ptx, "shard_sum"));
+    }
+
+    [SkippableFact]
+    public void WhatDoesNotCompileIsNamedWithTheCompilersLog()
+    {
+        var nvrtc = Tools.RequireNvrtc();
+        var exception = Assert.Throws<CudaException>(() => nvrtc.Compile("extern \"C\" __global__ void broken() { undeclared = 1; }", "a broken kernel", 90));
+        Assert.Contains("a broken kernel", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("undeclared", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("NVRTC_ERROR_COMPILATION", exception.Message, StringComparison.Ordinal);
+    }
+
+    [SkippableFact]
+    public void ADeviceThatNvrtcDoesNotKnowGetsPtxAndATooOldOneAnError()
+    {
+        var nvrtc = Tools.RequireNvrtc();
+        const string Source = "extern \"C\" __global__ void nothing() { }";
+        Assert.StartsWith("//", System.Text.Encoding.UTF8.GetString(nvrtc.Compile(Source, "nothing", 999).Image), StringComparison.Ordinal);
+        Assert.Contains("3.0", Assert.Throws<CudaException>(() => nvrtc.Compile(Source, "nothing", 30)).Message, StringComparison.Ordinal);
+    }
+
+    private static int BlocksOf(string source, string kernel) => int.Parse(Regex.Match(source, $@"__launch_bounds__\(Threads, (\d+)\) {kernel}\(").Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture);
+
+    private static string PtxOf(string ptx, string kernel)
+    {
+        var start = ptx.IndexOf($".entry {kernel}(", StringComparison.Ordinal);
+        var end = ptx.IndexOf(".entry ", start + 1, StringComparison.Ordinal);
+        return end < 0 ? ptx[start..] : ptx[start..end];
+    }
+
+    [GeneratedRegex(@"ld\.global(\.nc)?\.(L\w+::\w+\.)*v4\.[bufs]32|ld\.global(\.nc)?\.v2\.[bufs]64")]
+    private static partial Regex VectorLoad();
+
+    [GeneratedRegex(@"st\.global\.v4\.[bufs]32|st\.global\.v2\.[bufs]64")]
+    private static partial Regex VectorStore();
+}
