@@ -82,6 +82,12 @@ public sealed class WellKnownTypes
     /// <summary>Whether <paramref name="type"/> is a TorchSharp module of any kind (for a type parameter: by its constraints).</summary>
     public bool IsModule(ITypeSymbol? type) => DerivesFrom(type, Module);
 
+    /// <summary>Whether a value of <paramref name="type"/> is a tensor.</summary>
+    public bool IsTensor(ITypeSymbol? type) => DerivesFrom(type, Tensor);
+
+    /// <summary>Whether a value of <paramref name="type"/> is a <c>Sequential</c>.</summary>
+    public bool IsSequential(ITypeSymbol? type) => DerivesFrom(type, Sequential);
+
     /// <summary>Whether a value of <paramref name="type"/> is a <c>Module&lt;Tensor, Tensor&gt;</c> (for a type parameter: by its constraints).</summary>
     public bool IsTensorModule(ITypeSymbol? type) => DerivesFrom(type, TensorModule);
 
@@ -138,7 +144,8 @@ public sealed class WellKnownTypes
     /// <summary>Symbol identity, nullability aside.</summary>
     public static bool Same(ISymbol? left, ISymbol? right) => left is not null && SymbolEqualityComparer.Default.Equals(left, right);
 
-    private static bool DerivesFrom(ITypeSymbol? type, INamedTypeSymbol ancestor)
+    /// <summary>Whether <paramref name="type"/> is a class or derives from it (for a type parameter: by its constraints).</summary>
+    public static bool DerivesFrom(ITypeSymbol? type, INamedTypeSymbol? ancestor)
     {
         if (type is ITypeParameterSymbol parameter) return parameter.ConstraintTypes.Any(constraint => !ReferenceEquals(constraint, type) && DerivesFrom(constraint, ancestor));
         for (var current = type; current is not null; current = current.BaseType)

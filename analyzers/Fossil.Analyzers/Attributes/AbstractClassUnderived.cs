@@ -8,28 +8,21 @@ namespace Fossil.Analyzers.Attributes;
 
 /// <summary>FOSSIL023: an abstract annotated class that nothing derives from.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed partial class AbstractClassUnderived : DiagnosticAnalyzer
+public sealed partial class AbstractClassUnderived : ProjectRule
 {
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
 
-    /// <inheritdoc/>
-    public override void Initialize(AnalysisContext context)
+    private protected override void Start(CompilationStartAnalysisContext context, WellKnownTypes types)
     {
-        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
-        context.EnableConcurrentExecution();
-        context.RegisterCompilationStartAction(start =>
-        {
-            if (WellKnownTypes.From(start.Compilation) is not { } types) return;
-            var derived = new DerivedClasses(start.Compilation);
-            start.RegisterSymbolAction(
-                symbol =>
-                {
-                    var type = (INamedTypeSymbol)symbol.Symbol;
-                    if (!type.IsAbstract || type.IsStatic || !AdaptedClassParser.IsAnnotated(type, types) || derived.Has(type, symbol.CancellationToken)) return;
-                    symbol.ReportDiagnostic(Diagnostic.Create(Descriptor, type.Locations.FirstOrDefault(), type.Name));
-                },
-                SymbolKind.NamedType);
-        });
+        var derived = new DerivedClasses(context.Compilation);
+        context.RegisterSymbolAction(
+            symbol =>
+            {
+                var type = (INamedTypeSymbol)symbol.Symbol;
+                if (!type.IsAbstract || type.IsStatic || !AdaptedClassParser.IsAnnotated(type, types) || derived.Has(type, symbol.CancellationToken)) return;
+                symbol.ReportDiagnostic(Diagnostic.Create(Descriptor, type.Locations.FirstOrDefault(), type.Name));
+            },
+            SymbolKind.NamedType);
     }
 }

@@ -7,23 +7,17 @@ namespace Fossil.Analyzers.Attributes;
 
 /// <summary>FOSSIL027: an <c>[AdapterWidths]</c> that names nothing.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed partial class AdapterWidthsUnknown : DiagnosticAnalyzer
+public sealed partial class AdapterWidthsUnknown : ProjectRule
 {
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
 
-    /// <inheritdoc/>
-    public override void Initialize(AnalysisContext context)
+    private protected override void Start(CompilationStartAnalysisContext context, WellKnownTypes types)
     {
-        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
-        context.EnableConcurrentExecution();
-        context.RegisterCompilationStartAction(start =>
+        if (context.Compilation.GetTypeByMetadataName(WellKnownNames.AdapterWidthsAttribute) is { } widths)
         {
-            if (start.Compilation.GetTypeByMetadataName(WellKnownNames.AdapterWidthsAttribute) is { } widths)
-            {
-                start.RegisterSymbolAction(symbol => Analyze(symbol, widths), SymbolKind.NamedType);
-            }
-        });
+            context.RegisterSymbolAction(symbol => Analyze(symbol, widths), SymbolKind.NamedType);
+        }
     }
 
     private static void Analyze(SymbolAnalysisContext context, INamedTypeSymbol widths)

@@ -9,25 +9,19 @@ namespace Fossil.Analyzers.Attributes;
 
 /// <summary>The rules on settings, for <c>new FossilConfig { … }</c> and the configurations of the other methods, and for <c>with { … }</c>.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class ConfigurationSettings : DiagnosticAnalyzer
+public sealed class ConfigurationSettings : ProjectRule
 {
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [SettingUnused.Descriptor, .. AttributeRules.OfSettings];
 
-    /// <inheritdoc/>
-    public override void Initialize(AnalysisContext context)
+    private protected override void Start(CompilationStartAnalysisContext context, WellKnownTypes types)
     {
-        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
-        context.EnableConcurrentExecution();
-        context.RegisterCompilationStartAction(start =>
+        var tables = new Dictionary<ISymbol, SettingTable>(SymbolEqualityComparer.Default);
+        foreach (var table in ConfigurationTables.All)
         {
-            var tables = new Dictionary<ISymbol, SettingTable>(SymbolEqualityComparer.Default);
-            foreach (var table in ConfigurationTables.All)
-            {
-                if (start.Compilation.GetTypeByMetadataName(table.Type) is { } type) tables.Add(type, table);
-            }
-            if (tables.Count > 0) start.RegisterOperationAction(operation => Analyze(operation, tables), OperationKind.ObjectCreation, OperationKind.With);
-        });
+            if (context.Compilation.GetTypeByMetadataName(table.Type) is { } type) tables.Add(type, table);
+        }
+        if (tables.Count > 0) context.RegisterOperationAction(operation => Analyze(operation, tables), OperationKind.ObjectCreation, OperationKind.With);
     }
 
     private static void Analyze(OperationAnalysisContext context, Dictionary<ISymbol, SettingTable> tables)

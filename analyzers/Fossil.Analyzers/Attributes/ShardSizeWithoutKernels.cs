@@ -9,20 +9,14 @@ namespace Fossil.Analyzers.Attributes;
 
 /// <summary>FOSSIL037: a size in <c>[assembly: FossilShardSizes]</c> that gets no kernels of its own. One that is not positive is FOSSIL004.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed partial class ShardSizeWithoutKernels : DiagnosticAnalyzer
+public sealed partial class ShardSizeWithoutKernels : ProjectRule
 {
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor, ShardSizeNotPositive.Descriptor];
 
-    /// <inheritdoc/>
-    public override void Initialize(AnalysisContext context)
+    private protected override void Start(CompilationStartAnalysisContext context, WellKnownTypes types)
     {
-        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
-        context.EnableConcurrentExecution();
-        context.RegisterCompilationStartAction(start =>
-        {
-            if (WellKnownTypes.From(start.Compilation) is { } types) start.RegisterSyntaxNodeAction(node => Analyze(node, types), SyntaxKind.AttributeList);
-        });
+        context.RegisterSyntaxNodeAction(node => Analyze(node, types), SyntaxKind.AttributeList);
     }
 
     private static void Analyze(SyntaxNodeAnalysisContext context, WellKnownTypes types)

@@ -12,7 +12,7 @@ namespace Fossil.Analyzers.Shapes;
 /// itself; what a constructor or helper does whatever its arguments are is reported there.
 /// </summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class TargetWidthAnalyzer : DiagnosticAnalyzer
+public sealed class TargetWidthAnalyzer : ProjectRule
 {
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } =
@@ -21,19 +21,12 @@ public sealed class TargetWidthAnalyzer : DiagnosticAnalyzer
         LayerSharedByTargets.Descriptor,
     ];
 
-    /// <inheritdoc/>
-    public override void Initialize(AnalysisContext context)
+    private protected override void Start(CompilationStartAnalysisContext context, WellKnownTypes types)
     {
-        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
-        context.EnableConcurrentExecution();
-        context.RegisterCompilationStartAction(start =>
-        {
-            if (WellKnownTypes.From(start.Compilation) is not { } types) return;
-            var reach = ConstructionReach.Of(start.Compilation, start.CancellationToken);
-            var widths = WidthAnalysis.Of(start.Compilation, types);
-            start.RegisterSymbolAction(symbol => AnalyzeConstructors(symbol, widths, types, reach), SymbolKind.NamedType);
-            start.RegisterOperationBlockAction(block => AnalyzeBody(block, widths, types, reach));
-        });
+        var reach = ConstructionReach.Of(context.Compilation, context.CancellationToken);
+        var widths = WidthAnalysis.Of(context.Compilation, types);
+        context.RegisterSymbolAction(symbol => AnalyzeConstructors(symbol, widths, types, reach), SymbolKind.NamedType);
+        context.RegisterOperationBlockAction(block => AnalyzeBody(block, widths, types, reach));
     }
 
     private static void AnalyzeConstructors(SymbolAnalysisContext context, WidthAnalysis widths, WellKnownTypes types, ConstructionReach reach)

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Fossil.CodeModel;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.Diagnostics;
 
@@ -6,7 +7,7 @@ namespace Fossil.Analyzers.Training;
 
 /// <summary>Follows an adapted model through one body and reports steps that come in the wrong order.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class AdaptedModelUseAnalyzer : DiagnosticAnalyzer
+public sealed class AdaptedModelUseAnalyzer : ProjectRule
 {
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } =
@@ -21,17 +22,11 @@ public sealed class AdaptedModelUseAnalyzer : DiagnosticAnalyzer
         OperationKind.MethodReference, OperationKind.SimpleAssignment, OperationKind.VariableDeclarator,
     ];
 
-    /// <inheritdoc/>
-    public override void Initialize(AnalysisContext context)
+    private protected override void Start(CompilationStartAnalysisContext context, WellKnownTypes wellKnown)
     {
-        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
-        context.EnableConcurrentExecution();
-        context.RegisterCompilationStartAction(start =>
-        {
-            if (TrainingTypes.From(start.Compilation) is not { } types) return;
-            start.RegisterOperationBlockStartAction(block => Collect(block, new BlockEvents(types, block.OwningSymbol)));
-            start.RegisterSymbolStartAction(symbol => CollectClass(symbol, types), SymbolKind.NamedType);
-        });
+        if (TrainingTypes.From(context.Compilation, wellKnown) is not { } types) return;
+        context.RegisterOperationBlockStartAction(block => Collect(block, new BlockEvents(types, block.OwningSymbol)));
+        context.RegisterSymbolStartAction(symbol => CollectClass(symbol, types), SymbolKind.NamedType);
     }
 
     private static void Collect(OperationBlockStartAnalysisContext block, BlockEvents events)

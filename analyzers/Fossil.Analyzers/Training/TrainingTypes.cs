@@ -19,9 +19,8 @@ internal sealed class TrainingTypes
     }
 
     /// <summary>The types, or null where a compilation has not all of them.</summary>
-    public static TrainingTypes? From(Compilation compilation) =>
-        WellKnownTypes.From(compilation) is { } known
-        && compilation.GetTypeByMetadataName("Fossil.AdaptedModel") is { } adapted
+    public static TrainingTypes? From(Compilation compilation, WellKnownTypes known) =>
+        compilation.GetTypeByMetadataName("Fossil.AdaptedModel") is { } adapted
         && compilation.GetTypeByMetadataName("TorchSharp.torch+optim+Optimizer") is { } optimizer
             ? new TrainingTypes(known, adapted, optimizer)
             : null;
@@ -35,17 +34,10 @@ internal sealed class TrainingTypes
 
     public bool IsModule(ITypeSymbol? type) => types.IsModule(type);
 
-    public bool IsTensor(ITypeSymbol? type) => WellKnownTypes.Same(type, types.Tensor);
+    public bool IsTensor(ITypeSymbol? type) => types.IsTensor(type);
 
     public bool IsAdapted(ITypeSymbol? type) => WellKnownTypes.Same(type, adapted);
 
     /// <summary>Whether a value of <paramref name="type"/> is a TorchSharp optimizer.</summary>
-    public bool IsOptimizer(ITypeSymbol? type)
-    {
-        for (var level = type; level is not null; level = level.BaseType)
-        {
-            if (WellKnownTypes.Same(level, optimizer)) return true;
-        }
-        return false;
-    }
+    public bool IsOptimizer(ITypeSymbol? type) => WellKnownTypes.DerivesFrom(type, optimizer);
 }

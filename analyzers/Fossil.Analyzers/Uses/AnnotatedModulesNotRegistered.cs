@@ -8,22 +8,15 @@ namespace Fossil.Analyzers.Uses;
 
 /// <summary>FOSSIL039: a module that holds annotated ones and does not register them, so that none of their targets is found.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed partial class AnnotatedModulesNotRegistered : DiagnosticAnalyzer
+public sealed partial class AnnotatedModulesNotRegistered : ProjectRule
 {
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
 
-    /// <inheritdoc/>
-    public override void Initialize(AnalysisContext context)
+    private protected override void Start(CompilationStartAnalysisContext context, WellKnownTypes types)
     {
-        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
-        context.EnableConcurrentExecution();
-        context.RegisterCompilationStartAction(start =>
-        {
-            if (WellKnownTypes.From(start.Compilation) is not { } types) return;
-            var registrations = new Registrations(start.Compilation, types);
-            start.RegisterSymbolStartAction(symbol => AnalyzeClass(symbol, types, registrations), SymbolKind.NamedType);
-        });
+        var registrations = new Registrations(context.Compilation, types);
+        context.RegisterSymbolStartAction(symbol => AnalyzeClass(symbol, types, registrations), SymbolKind.NamedType);
     }
 
     private static void AnalyzeClass(SymbolStartAnalysisContext context, WellKnownTypes types, Registrations registrations)

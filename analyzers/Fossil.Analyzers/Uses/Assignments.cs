@@ -1,3 +1,4 @@
+using Fossil.CodeModel;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.Operations;
 
@@ -16,7 +17,7 @@ internal static class Assignments
 
     private static IEnumerable<(IOperation Target, IOperation Value)> Parts(IOperation target, IOperation value)
     {
-        while (value is IConversionOperation conversion) value = conversion.Operand;
+        value = ValueFlow.Unconverted(value);
         if (target is not ITupleOperation targets) return [(target, value)];
         var values = value as ITupleOperation;
         return targets.Elements.SelectMany((part, index) => Parts(part, values is not null && index < values.Elements.Length ? values.Elements[index] : value));

@@ -52,7 +52,7 @@ internal sealed class Registration(INamedTypeSymbol type, WellKnownTypes types, 
         }
         else if (method.Name is "register_module" or "add_module" && invocation.Arguments.Length == 2)
         {
-            var arguments = invocation.Arguments.OrderBy(argument => argument.Parameter?.Ordinal ?? 0).Select(argument => Unwrap(argument.Value)).ToList();
+            var arguments = invocation.Arguments.OrderBy(argument => argument.Parameter?.Ordinal ?? 0).Select(argument => ValueFlow.Unconverted(argument.Value)).ToList();
             if (arguments[0].ConstantValue is { HasValue: true, Value: string name }) registered.Add(name);
             if (arguments[1] is IMemberReferenceOperation { Instance: IInstanceReferenceOperation } member) registered.Add(member.Member.Name);
             else mayRegisterMore = true;
@@ -72,9 +72,7 @@ internal sealed class Registration(INamedTypeSymbol type, WellKnownTypes types, 
     }
 
     private static bool PassesThis(ImmutableArray<IArgumentOperation> arguments) =>
-        arguments.Any(argument => Unwrap(argument.Value) is IInstanceReferenceOperation { ReferenceKind: InstanceReferenceKind.ContainingTypeInstance });
-
-    private static IOperation Unwrap(IOperation value) => value is IConversionOperation conversion ? Unwrap(conversion.Operand) : value;
+        arguments.Any(argument => ValueFlow.Unconverted(argument.Value) is IInstanceReferenceOperation { ReferenceKind: InstanceReferenceKind.ContainingTypeInstance });
 
     /// <summary>The values that the class assigns to a member.</summary>
     public IEnumerable<IOperation> ValuesOf(string member) => assignments.Where(assignment => IsOwn(assignment.Member, member)).Select(assignment => assignment.Value);

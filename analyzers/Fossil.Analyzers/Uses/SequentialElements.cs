@@ -52,11 +52,11 @@ internal sealed class SequentialElements(Compilation compilation, WellKnownTypes
 
         private Goal OfArgument(IArgumentOperation argument)
         {
-            if (argument.Parent is IObjectCreationOperation creation) return IsSequential(creation.Type) ? Goal.Sequential : types.IsModule(creation.Type) ? Goal.Elsewhere : GoalOf(creation);
+            if (argument.Parent is IObjectCreationOperation creation) return types.IsSequential(creation.Type) ? Goal.Sequential : types.IsModule(creation.Type) ? Goal.Elsewhere : GoalOf(creation);
             if (argument.Parent is not IInvocationOperation call) return Goal.Elsewhere;
             var method = call.TargetMethod;
             // Sequential(…), sequential.append(…), and base(…) of a class that derives from it.
-            if (method.ContainingAssembly?.Name == WellKnownNames.TorchSharpAssembly) return IsSequential(method.ReturnType) || IsSequential(call.Instance?.Type) || (method.MethodKind == MethodKind.Constructor && IsSequential(method.ContainingType)) ? Goal.Sequential : Goal.Elsewhere;
+            if (method.ContainingAssembly?.Name == WellKnownNames.TorchSharpAssembly) return types.IsSequential(method.ReturnType) || types.IsSequential(call.Instance?.Type) || (method.MethodKind == MethodKind.Constructor && types.IsSequential(method.ContainingType)) ? Goal.Sequential : Goal.Elsewhere;
             if (!method.DeclaringSyntaxReferences.IsEmpty) return argument.Parameter is { } parameter && visited.Add(parameter) ? Together(references.To(parameter.OriginalDefinition).Select(GoalOf)) : Goal.Elsewhere;
             return call.Instance switch
             {
@@ -84,14 +84,5 @@ internal sealed class SequentialElements(Compilation compilation, WellKnownTypes
 
         /// <summary>What is registered anywhere is registered.</summary>
         private static Goal Together(IEnumerable<Goal> goals) => goals.DefaultIfEmpty(Goal.Nowhere).Max();
-
-        private bool IsSequential(ITypeSymbol? type)
-        {
-            for (var level = type; level is not null; level = level.BaseType)
-            {
-                if (WellKnownTypes.Same(level, types.Sequential)) return true;
-            }
-            return false;
-        }
     }
 }

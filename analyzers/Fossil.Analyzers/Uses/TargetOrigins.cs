@@ -99,12 +99,12 @@ internal sealed class TargetOrigins
     };
 
     /// <summary>Whether what is made out of modules is a module itself, which calls them.</summary>
-    private bool IsAnotherModule(ITypeSymbol? type) => index.Types.IsModule(type) && index.Types.ModuleElementType(type) is null && !(isTakenOut && IsSequential(type as INamedTypeSymbol));
+    private bool IsAnotherModule(ITypeSymbol? type) => index.Types.IsModule(type) && index.Types.ModuleElementType(type) is null && !(isTakenOut && index.Types.IsSequential(type));
 
     private ISymbol? OfElements(IOperation? container, bool withNamed = true)
     {
         var before = isTakenOut;
-        isTakenOut |= IsSequential(container?.Type as INamedTypeSymbol);
+        isTakenOut |= index.Types.IsSequential(container?.Type);
         var found = Of(container, withNamed);
         isTakenOut = before;
         return found;
@@ -300,9 +300,7 @@ internal sealed class TargetOrigins
         ITypeParameterSymbol parameter => parameter.ConstraintTypes.IsEmpty || parameter.ConstraintTypes.Any(constraint => MayCarry(constraint, depth + 1)),
         INamedTypeSymbol { IsTupleType: true } tuple => tuple.TupleElements.Any(element => MayCarry(element.Type, depth + 1)),
         INamedTypeSymbol { IsAnonymousType: true } anonymous => anonymous.GetMembers().OfType<IPropertySymbol>().Any(member => MayCarry(member.Type, depth + 1)),
-        INamedTypeSymbol named => index.CouldHoldTarget(named) || index.Types.ModuleElementType(named) is not null || IsSequential(named) || named.TypeArguments.Any(argument => MayCarry(argument, depth + 1)),
+        INamedTypeSymbol named => index.CouldHoldTarget(named) || index.Types.ModuleElementType(named) is not null || index.Types.IsSequential(named) || named.TypeArguments.Any(argument => MayCarry(argument, depth + 1)),
         _ => false,
     };
-
-    private bool IsSequential(INamedTypeSymbol? type) => type is not null && (WellKnownTypes.Same(type, index.Types.Sequential) || IsSequential(type.BaseType));
 }

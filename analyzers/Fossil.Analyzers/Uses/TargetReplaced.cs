@@ -9,22 +9,15 @@ namespace Fossil.Analyzers.Uses;
 
 /// <summary>FOSSIL024: a target that gets another layer after construction.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed partial class TargetReplaced : DiagnosticAnalyzer
+public sealed partial class TargetReplaced : ProjectRule
 {
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
 
-    /// <inheritdoc/>
-    public override void Initialize(AnalysisContext context)
+    private protected override void Start(CompilationStartAnalysisContext context, WellKnownTypes types)
     {
-        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
-        context.EnableConcurrentExecution();
-        context.RegisterCompilationStartAction(start =>
-        {
-            if (WellKnownTypes.From(start.Compilation) is not { } types) return;
-            start.RegisterOperationAction(operation => AnalyzeOther(operation, types), OperationKind.SimpleAssignment, OperationKind.DeconstructionAssignment);
-            start.RegisterSymbolStartAction(symbol => AnalyzeOwn(symbol, types), SymbolKind.NamedType);
-        });
+        context.RegisterOperationAction(operation => AnalyzeOther(operation, types), OperationKind.SimpleAssignment, OperationKind.DeconstructionAssignment);
+        context.RegisterSymbolStartAction(symbol => AnalyzeOwn(symbol, types), SymbolKind.NamedType);
     }
 
     /// <summary><c>model.q_proj = …</c> from outside, other than in an object initialiser.</summary>

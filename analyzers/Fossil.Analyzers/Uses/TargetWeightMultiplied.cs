@@ -9,7 +9,7 @@ namespace Fossil.Analyzers.Uses;
 
 /// <summary>FOSSIL041: a product with the weight of a target, which leaves its adapter out.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed partial class TargetWeightMultiplied : DiagnosticAnalyzer
+public sealed partial class TargetWeightMultiplied : ProjectRule
 {
     private const int MaximumDepth = 16;
 
@@ -19,16 +19,10 @@ public sealed partial class TargetWeightMultiplied : DiagnosticAnalyzer
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
 
-    /// <inheritdoc/>
-    public override void Initialize(AnalysisContext context)
+    private protected override void Start(CompilationStartAnalysisContext context, WellKnownTypes types)
     {
-        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
-        context.EnableConcurrentExecution();
-        context.RegisterCompilationStartAction(start =>
-        {
-            if (TargetIndex.Of(start.Compilation, start.CancellationToken) is not { IsEmpty: false } index) return;
-            start.RegisterOperationAction(operation => Analyze(operation, (IInvocationOperation)operation.Operation, index), OperationKind.Invocation);
-        });
+        if (TargetIndex.Of(context.Compilation, context.CancellationToken) is not { IsEmpty: false } index) return;
+        context.RegisterOperationAction(operation => Analyze(operation, (IInvocationOperation)operation.Operation, index), OperationKind.Invocation);
     }
 
     private static void Analyze(OperationAnalysisContext context, IInvocationOperation product, TargetIndex index)
@@ -65,7 +59,7 @@ public sealed partial class TargetWeightMultiplied : DiagnosticAnalyzer
                 _ => [value],
             });
         return (product.Instance is { } instance ? arguments.Prepend(instance) : arguments)
-            .Where(value => IsTensor(value.Type, types) || WellKnownNames.RuntimeAssembly == value.Type?.ContainingAssembly?.Name);
+            .Where(value => types.IsTensor(value.Type) || WellKnownNames.RuntimeAssembly == value.Type?.ContainingAssembly?.Name);
     }
 
     /// <summary>The layer whose weight a tensor is a form of; null where it is of none, or where <c>detach</c> says that the base alone is meant.</summary>
@@ -78,9 +72,9 @@ public sealed partial class TargetWeightMultiplied : DiagnosticAnalyzer
         IBinaryOperation sum => LayerOf(sum.LeftOperand, types, depth + 1) ?? LayerOf(sum.RightOperand, types, depth + 1),
         IMemberReferenceOperation { Member.Name: "weight" or "Weight", Instance: { } layer } when types.IsModule(ValueFlow.Receiver(layer).Type) => Named(layer),
         IInvocationOperation { TargetMethod.Name: "get_parameter" or "get_buffer", Instance: { } layer, Arguments: [{ Value.ConstantValue: { HasValue: true, Value: "weight" } }] } => Named(layer),
-        IPropertyReferenceOperation { Instance: { } tensor } when IsTensor(tensor.Type, types) => LayerOf(tensor, types, depth + 1),
+        IPropertyReferenceOperation { Instance: { } tensor } when types.IsTensor(tensor.Type) => LayerOf(tensor, types, depth + 1),
         IInvocationOperation { TargetMethod.Name: "detach" } => null,
-        IInvocationOperation view when IsTensor(view.Type, types) && !IsProduct(view.TargetMethod) && view.TargetMethod.ContainingAssembly?.Name == WellKnownNames.TorchSharpAssembly =>
+        IInvocationOperation view when types.IsTensor(view.Type) && !IsProduct(view.TargetMethod) && view.TargetMethod.ContainingAssembly?.Name == WellKnownNames.TorchSharpAssembly =>
             LayerOf(view.Instance ?? view.Arguments.FirstOrDefault()?.Value, types, depth + 1),
         _ => null,
     };
@@ -90,15 +84,6 @@ public sealed partial class TargetWeightMultiplied : DiagnosticAnalyzer
 
     /// <summary>An embedding multiplies nothing; its weight does where the output layer shares it.</summary>
     private static bool IsEmbedding(ITypeSymbol? type, WellKnownTypes types) => WellKnownTypes.Same(type, types.Embedding) || type?.AllInterfaces.Any(one => one.ToDisplayString() == "Fossil.IEmbedding") == true;
-
-    private static bool IsTensor(ITypeSymbol? type, WellKnownTypes types)
-    {
-        for (var level = type; level is not null; level = level.BaseType)
-        {
-            if (WellKnownTypes.Same(level, types.Tensor)) return true;
-        }
-        return false;
-    }
 
     private static ImmutableDictionary<string, string?>? Properties(IInvocationOperation product) =>
         product is { TargetMethod.Name: "linear", Syntax: InvocationExpressionSyntax syntax } && WholeForward(syntax) is not null

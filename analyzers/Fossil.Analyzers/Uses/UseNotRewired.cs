@@ -8,23 +8,17 @@ namespace Fossil.Analyzers.Uses;
 
 /// <summary>FOSSIL007: a use of a target that runs it without its adapter.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed partial class UseNotRewired : DiagnosticAnalyzer
+public sealed partial class UseNotRewired : ProjectRule
 {
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = [Descriptor];
 
-    /// <inheritdoc/>
-    public override void Initialize(AnalysisContext context)
+    private protected override void Start(CompilationStartAnalysisContext context, WellKnownTypes types)
     {
-        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
-        context.EnableConcurrentExecution();
-        context.RegisterCompilationStartAction(start =>
-        {
-            if (TargetIndex.Of(start.Compilation, start.CancellationToken) is not { IsEmpty: false } index) return;
-            start.RegisterOperationAction(
-                operation => Analyze(operation, index),
-                OperationKind.Invocation, OperationKind.MethodReference, OperationKind.FieldReference, OperationKind.PropertyReference, OperationKind.Argument, OperationKind.Conversion, OperationKind.SimpleAssignment, OperationKind.Return, OperationKind.YieldReturn);
-        });
+        if (TargetIndex.Of(context.Compilation, context.CancellationToken) is not { IsEmpty: false } index) return;
+        context.RegisterOperationAction(
+            operation => Analyze(operation, index),
+            OperationKind.Invocation, OperationKind.MethodReference, OperationKind.FieldReference, OperationKind.PropertyReference, OperationKind.Argument, OperationKind.Conversion, OperationKind.SimpleAssignment, OperationKind.Return, OperationKind.YieldReturn);
     }
 
     private static void Analyze(OperationAnalysisContext context, TargetIndex index)

@@ -168,52 +168,16 @@ public sealed class FileDeclarations
             isGlobal = false;
         }
 
-        public override void VisitNamespaceDeclaration(NamespaceDeclarationSyntax node)
+        public override void Visit(SyntaxNode? node)
         {
-            Namespaces.Add(Fingerprint.Of(node.Name.ToString()));
-            base.VisitNamespaceDeclaration(node);
-        }
-
-        public override void VisitFileScopedNamespaceDeclaration(FileScopedNamespaceDeclarationSyntax node)
-        {
-            Namespaces.Add(Fingerprint.Of(node.Name.ToString()));
-            base.VisitFileScopedNamespaceDeclaration(node);
-        }
-
-        public override void VisitDelegateDeclaration(DelegateDeclarationSyntax node)
-        {
-            Declare(node.Identifier);
-            base.VisitDelegateDeclaration(node);
-        }
-
-        public override void VisitEnumDeclaration(EnumDeclarationSyntax node)
-        {
-            Declare(node.Identifier);
-            base.VisitEnumDeclaration(node);
-        }
-
-        public override void VisitInterfaceDeclaration(InterfaceDeclarationSyntax node)
-        {
-            AddType(node);
-            base.VisitInterfaceDeclaration(node);
-        }
-
-        public override void VisitStructDeclaration(StructDeclarationSyntax node)
-        {
-            AddType(node);
-            base.VisitStructDeclaration(node);
-        }
-
-        public override void VisitClassDeclaration(ClassDeclarationSyntax node)
-        {
-            AddType(node);
-            base.VisitClassDeclaration(node);
-        }
-
-        public override void VisitRecordDeclaration(RecordDeclarationSyntax node)
-        {
-            AddType(node);
-            base.VisitRecordDeclaration(node);
+            switch (node)
+            {
+                case BaseNamespaceDeclarationSyntax space: Namespaces.Add(Fingerprint.Of(space.Name.ToString())); break;
+                case DelegateDeclarationSyntax made: Declare(made.Identifier); break;
+                case EnumDeclarationSyntax made: Declare(made.Identifier); break;
+                case TypeDeclarationSyntax type and not ExtensionBlockDeclarationSyntax: AddType(type); break;
+            }
+            base.Visit(node);
         }
 
         private void Declare(SyntaxToken name) => Declared.Add(Fingerprint.Of(name.ValueText));

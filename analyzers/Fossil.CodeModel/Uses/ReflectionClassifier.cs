@@ -34,7 +34,7 @@ internal static class ReflectionClassifier
         if (invocation.TargetMethod is not { Name: "Invoke" or "CreateDelegate", ContainingType: { Name: "MethodBase" or "MethodInfo" or "Delegate" } type }) return null;
         if (type.ContainingNamespace is not { Name: "System" or "Reflection" }) return null;
         if (!NamesForward(invocation.Instance) && !invocation.Arguments.Any(argument => IsForward(argument.Value))) return null;
-        return invocation.Arguments.Select(argument => argument.Value).FirstOrDefault(value => index.CouldHoldTarget(Unconverted(value).Type));
+        return invocation.Arguments.Select(argument => argument.Value).FirstOrDefault(value => index.CouldHoldTarget(ValueFlow.Unconverted(value).Type));
     }
 
     private static bool NamesForward(IOperation? method) => method switch
@@ -45,8 +45,6 @@ internal static class ReflectionClassifier
         IInvocationOperation { TargetMethod.Name: "GetMethod" } lookUp => IsType(lookUp.TargetMethod.ContainingType) && lookUp.Arguments.Any(argument => IsForward(argument.Value)),
         _ => false,
     };
-
-    private static IOperation Unconverted(IOperation value) => value is IConversionOperation conversion ? Unconverted(conversion.Operand) : value;
 
     private static bool IsForward(IOperation value) => value.ConstantValue is { HasValue: true, Value: WellKnownNames.ForwardMethod };
 

@@ -31,6 +31,9 @@ public static class ValueFlow
         }
     }
 
+    /// <summary>The expression behind conversions.</summary>
+    public static IOperation Unconverted(IOperation value) => value is IConversionOperation conversion ? Unconverted(conversion.Operand) : value;
+
     /// <summary>The target member whose value (or an element of whose value) <paramref name="value"/> is for certain; null where it may be another.</summary>
     public static ISymbol? TargetMember(IOperation? value, TargetIndex index, int depth = 0)
     {

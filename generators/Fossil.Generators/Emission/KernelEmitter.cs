@@ -54,27 +54,21 @@ internal static class KernelEmitter
         }
     }
 
-    private static void EmitSumStub(IndentedWriter writer)
-    {
-        writer.Line();
-        writer.Line("/// <summary>Launch stub of the shard sum: sum[n, j] = Σ_i input[n, i·ShardSize + j]; false where no kernel of this set fits.</summary>");
-        using (writer.Block($"bool {GeneratedFile.Kernels}.IShardKernels.TryShardSum({GeneratedFile.Tensor} input, {GeneratedFile.Tensor} sum)"))
-        {
-            EmitOpen(writer, "input", "sum");
-            writer.Line("if (x.Rows != s.Rows || s.Columns != ShardSize || s.ElementType != global::TorchSharp.torch.ScalarType.Float32 || s.RowsOverlap) return false;");
-            EmitLaunch(writer, "ShardSumOf", "input", "sum");
-        }
-    }
+    private static void EmitSumStub(IndentedWriter writer) => EmitStub(
+        writer, "Launch stub of the shard sum: sum[n, j] = Σ_i input[n, i·ShardSize + j]", "TryShardSum", ["input", "sum"], wide: "input", narrow: "sum", written: "s", kernel: "ShardSumOf");
 
-    private static void EmitAddStub(IndentedWriter writer)
+    private static void EmitAddStub(IndentedWriter writer) => EmitStub(
+        writer, "Launch stub of the tiled gradient: inputGradient[n, c] += shardGradient[n, c mod ShardSize]", "TryAddTiled", ["shardGradient", "inputGradient"], wide: "inputGradient", narrow: "shardGradient", written: "x", kernel: "AddTiledTo");
+
+    private static void EmitStub(IndentedWriter writer, string summary, string method, string[] parameters, string wide, string narrow, string written, string kernel)
     {
         writer.Line();
-        writer.Line("/// <summary>Launch stub of the tiled gradient: inputGradient[n, c] += shardGradient[n, c mod ShardSize]; false where no kernel of this set fits.</summary>");
-        using (writer.Block($"bool {GeneratedFile.Kernels}.IShardKernels.TryAddTiled({GeneratedFile.Tensor} shardGradient, {GeneratedFile.Tensor} inputGradient)"))
+        writer.Line($"/// <summary>{summary}; false where no kernel of this set fits.</summary>");
+        using (writer.Block($"bool {GeneratedFile.Kernels}.IShardKernels.{method}({string.Join(", ", parameters.Select(parameter => $"{GeneratedFile.Tensor} {parameter}"))})"))
         {
-            EmitOpen(writer, "inputGradient", "shardGradient");
-            writer.Line("if (x.Rows != s.Rows || s.Columns != ShardSize || s.ElementType != global::TorchSharp.torch.ScalarType.Float32 || x.RowsOverlap) return false;");
-            EmitLaunch(writer, "AddTiledTo", "inputGradient", "shardGradient");
+            EmitOpen(writer, wide, narrow);
+            writer.Line($"if (x.Rows != s.Rows || s.Columns != ShardSize || s.ElementType != global::TorchSharp.torch.ScalarType.Float32 || {written}.RowsOverlap) return false;");
+            EmitLaunch(writer, kernel, wide, narrow);
         }
     }
 
