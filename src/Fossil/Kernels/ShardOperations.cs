@@ -83,6 +83,12 @@ internal static class ShardOperations
 
         using var scope = NewDisposeScope();
         var accumulator = products[0].Sum.dtype;
+        if (products is [var narrow] && narrow.Shard.shape[1] < output.shape[1] && accumulator == Accumulator(output.dtype))
+        {
+            AddTiled(output, narrow.Sum.mm(narrow.Shard), (int)narrow.Shard.shape[1]);
+            return;
+        }
+
         foreach (var (start, count) in Blocks(output, accumulator))
         {
             var target = output.narrow(0, start, count);
@@ -113,28 +119,48 @@ internal static class ShardOperations
     /// <param name="shard">D (r, out) or (r, m), in the dtype of S.</param>
     /// <param name="needsSum">Whether dS is wanted.</param>
     /// <param name="needsShard">Whether dD is wanted.</param>
-    /// <param name="scale">What the term was multiplied with; other than 1 only in 16 bits.</param>
-    public static (Tensor? Sum, Tensor? Shard) ProductGradients(Tensor gradOutput, Tensor sum, Tensor shard, bool needsSum, bool needsShard, double scale = 1)
+    public static (Tensor? Sum, Tensor? Shard) ProductGradients(Tensor gradOutput, Tensor sum, Tensor shard, bool needsSum, bool needsShard)
     {
         using var scope = NewDisposeScope();
-        var tiles = gradOutput.shape[1] / shard.shape[1];
-        var sumGradient = needsSum ? empty_like(sum) : null;
-        var shardGradient = needsShard ? empty_like(shard) : null;
-        var shardSize = shard.shape[0];
-        if ((sumGradient is null || KernelRegistry.TryRun<ISumGradient>(shardSize, [gradOutput, sumGradient, shard], static (kernel, m) => kernel.TrySumGradient(m[0], m[1], m[2])))
-            && (shardGradient is null || KernelRegistry.TryRun<IShardGradient>(shardSize, [gradOutput, sum, shardGradient], static (kernel, m) => kernel.TryShardGradient(m[0], m[1], m[2]))))
-            return (sumGradient?.MoveToOuterDisposeScope(), shardGradient?.MoveToOuterDisposeScope());
-
-        shardGradient?.zero_();
-        var (transposedSum, transposedShard) = (sum.t(), shard.t());
-        foreach (var (start, count) in Blocks(gradOutput, sum.dtype))
-        {
-            var block = gradOutput.narrow(0, start, count).to(sum.dtype);
-            if (tiles > 1) block = block.view(count, tiles, shard.shape[1]).sum(1);
-            sumGradient?.narrow(0, start, count).addmm_(block, transposedShard, beta: 0, alpha: (float)scale);
-            shardGradient?.addmm_(transposedSum.narrow(1, start, count), block, alpha: (float)scale);
-        }
+        var tiled = gradOutput.shape[1] == shard.shape[1] ? gradOutput : SumOfTiles(gradOutput, shard.shape[1], sum.dtype);
+        var (sumGradient, shardGradient) = (needsSum ? TimesTransposed(tiled, shard) : null, needsShard ? TransposedTimes(sum, tiled) : null);
         return (sumGradient?.MoveToOuterDisposeScope(), shardGradient?.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>s·X Fᵀ (rows, r), in the dtype of F.</summary>
+    /// <param name="matrix">X (rows, columns), contiguous.</param>
+    /// <param name="factor">F (r, columns).</param>
+    /// <param name="scale">s; other than 1 only in 16 bits.</param>
+    public static Tensor TimesTransposed(Tensor matrix, Tensor factor, double scale = 1)
+    {
+        var product = empty(matrix.shape[0], factor.shape[0], dtype: factor.dtype, device: matrix.device);
+        if (KernelRegistry.TryRun<ISumGradient>(factor.shape[0], [matrix, product, factor], static (kernel, m) => kernel.TrySumGradient(m[0], m[1], m[2]))) return product;
+        using var scope = NewDisposeScope();
+        var transposed = factor.t();
+        foreach (var (start, count) in Blocks(matrix, factor.dtype)) product.narrow(0, start, count).addmm_(matrix.narrow(0, start, count).to(factor.dtype), transposed, beta: 0, alpha: (float)scale);
+        return product;
+    }
+
+    /// <summary>Lᵀ X (r, columns), in the dtype of L.</summary>
+    /// <param name="left">L (rows, r).</param>
+    /// <param name="matrix">X (rows, columns), contiguous.</param>
+    public static Tensor TransposedTimes(Tensor left, Tensor matrix)
+    {
+        var product = empty(left.shape[1], matrix.shape[1], dtype: left.dtype, device: matrix.device);
+        if (KernelRegistry.TryRun<IShardGradient>(left.shape[1], [matrix, left, product], static (kernel, m) => kernel.TryShardGradient(m[0], m[1], m[2]))) return product;
+        using var scope = NewDisposeScope();
+        var transposed = left.t();
+        foreach (var (start, count) in Blocks(matrix, left.dtype)) product.addmm_(transposed.narrow(1, start, count), matrix.narrow(0, start, count).to(left.dtype), beta: start == 0 ? 0 : 1);
+        if (matrix.shape[0] == 0) product.zero_();
+        return product;
+    }
+
+    /// <summary>Σ_t y[n, t·m + c] (rows, m).</summary>
+    private static Tensor SumOfTiles(Tensor matrix, long width, ScalarType dtype)
+    {
+        using var scope = NewDisposeScope();
+        var sum = ShardSum(matrix, (int)width);
+        return sum.to(dtype).MoveToOuterDisposeScope();
     }
 
     /// <summary>The chunks of r columns as (rows, n, r), and what is left over; both views.</summary>

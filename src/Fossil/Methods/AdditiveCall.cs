@@ -17,6 +17,7 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     private readonly CallInput bias;
     private readonly CallInput given;
     private bool addsBaseLast;
+    private bool isUnset;
 
     /// <summary>Declares the input and what the base has.</summary>
     /// <param name="target">The target.</param>
@@ -31,6 +32,9 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
         given = Input(start.Given);
         Terms = terms;
     }
+
+    /// <summary>Whether the base's product is part of the call.</summary>
+    protected bool HasBase => weight is not null;
 
     /// <summary>The terms.</summary>
     protected IReadOnlyList<TTerm> Terms { get; }
@@ -47,7 +51,9 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
         if (addsBaseLast)
         {
             // The base's product, the larger one, is added to what the terms give, and rounded once. A bias is rounded together with the base's product, as in PEFT.
-            var sum = zeros(Rows, weight!.Value.OutFeatures, dtype: OutputDtype, device: flatInput.device);
+            isUnset = Terms is [var first, ..] && first.Rows == new RowRange(0, Rows);
+            long[] size = [Rows, weight!.Value.OutFeatures];
+            var sum = isUnset ? empty(size, dtype: OutputDtype, device: flatInput.device) : zeros(size, dtype: OutputDtype, device: flatInput.device);
             AddTerms(sum, flatInput);
             weight.Value.AddProduct(sum, flatInput.to(OutputDtype));
             Save(weight);
@@ -71,6 +77,7 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
         var isAccumulator = weight is not null && AddsBaseLast;
         var inputGradient = !X.NeedsGradient ? null
             : weight is not null && !isAccumulator ? weight.Value.InputGradient(grad).to(InputDtype)
+            : isAccumulator && SetsInputGradient ? empty(Rows, InputShape[^1], dtype: InputDtype, device: grad.device)
             : zeros(Rows, InputShape[^1], dtype: InputDtype, device: grad.device);
         AddGradients(grad, inputGradient);
         if (isAccumulator && inputGradient is not null) weight!.Value.AddInputGradient(inputGradient, grad);
@@ -78,6 +85,9 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
         if (bias.NeedsGradient) bias.Gradient = grad.sum(dim: 0);
         if (given.NeedsGradient) given.Gradient = gradOutput.alias();
     }
+
+    /// <summary>Whether <see cref="AddGradients"/> writes all of dx where the base's part is added afterwards, so that it need not be zeroed.</summary>
+    protected virtual bool SetsInputGradient => false;
 
     /// <summary>Adds the terms to u, and saves what <see cref="AddGradients"/> reads.</summary>
     /// <param name="output">u (rows, out), or zeros where u comes last, contiguous; changed in place.</param>
@@ -95,9 +105,13 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
         var (width, tiles) = (right.shape[1], output.shape[1] / right.shape[1]);
         if (addsBaseLast && tiles == 1)
         {
-            output.addmm_(left, right, alpha: (float)scale);
+            output.addmm_(left, right, beta: isUnset ? 0 : 1, alpha: (float)scale);
+            isUnset = false;
             return;
         }
+
+        if (isUnset) output.zero_();
+        isUnset = false;
 
         var product = left.mm(right);
         if (scale != 1) product.mul_(Scalars.Of(scale));

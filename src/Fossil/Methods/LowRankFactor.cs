@@ -5,8 +5,7 @@ using static TorchSharp.torch;
 namespace Fossil.Methods;
 
 /// <summary>
-/// The first factor of an adapter, for some rows: H = s·drop(x) Aᵀ, and its gradients. A 16-bit x is not converted as a whole: it goes through float32 a block of rows
-/// at a time, once for all adapters of the rows.
+/// The first factor of an adapter, for some rows: H = s·drop(x) Aᵀ, and its gradients. A 16-bit x is not converted as a whole: kernels read it where it lies, libtorch's operations a block of rows at a time.
 /// </summary>
 /// <param name="A">A (r, in), in the accumulator's dtype.</param>
 /// <param name="Scale">s.</param>
@@ -22,62 +21,64 @@ internal readonly record struct LowRankFactor(Tensor A, double Scale, DropoutMas
     private Tensor Scaled => Factor == 1 ? A.to(Dtype) : A.mul(Scalars.Of(Factor)).to(Dtype);
 
     /// <summary>H (rows, r) of each factor, in <see cref="Dtype"/>.</summary>
-    /// <param name="input">x (rows, in).</param>
+    /// <param name="input">x (rows, in), contiguous.</param>
     /// <param name="factors">At least one.</param>
-    public static Tensor[] Hidden(Tensor input, IReadOnlyList<LowRankFactor> factors)
-    {
-        var dtype = factors[0].Dtype;
-        Tensor[] hidden = [.. factors.Select(factor => empty(input.shape[0], factor.A.shape[0], dtype: dtype, device: input.device))];
-        using var scope = NewDisposeScope();
-        Tensor[] transposed = [.. factors.Select(factor => factor.Scaled.t())];
-        var masks = Masks(input, factors);
-        foreach (var (start, count) in ShardOperations.Blocks(input, dtype))
-        {
-            using var block = NewDisposeScope();
-            var rows = input.narrow(0, start, count).to(dtype);
-            for (var i = 0; i < factors.Count; i++) hidden[i].narrow(0, start, count).addmm_(Kept(rows, masks[i], start), transposed[i], beta: 0);
-        }
-        return hidden;
-    }
+    public static Tensor[] Hidden(Tensor input, IReadOnlyList<LowRankFactor> factors) => [.. factors.Select(factor => factor.HiddenOf(input))];
 
     /// <summary>The gradient of each A; that of x is added to <paramref name="inputGradient"/>.</summary>
-    /// <param name="input">x (rows, in); null where no gradient of an A is wanted.</param>
+    /// <param name="input">x (rows, in), contiguous; null where no gradient of an A is wanted.</param>
     /// <param name="factors">As in <see cref="Hidden"/>.</param>
     /// <param name="hiddenGradients">The gradient of each H, in <see cref="Dtype"/>.</param>
     /// <param name="inputGradient">(rows, in), contiguous, in x's dtype; null where none is wanted.</param>
     /// <param name="needsA">Whether the gradient of each A is wanted.</param>
     public static Tensor?[] Gradients(Tensor? input, IReadOnlyList<LowRankFactor> factors, IReadOnlyList<Tensor> hiddenGradients, Tensor? inputGradient, IReadOnlyList<bool> needsA)
     {
-        var dtype = factors[0].Dtype;
-        Tensor?[] gradients = [.. factors.Select((factor, i) => needsA[i] ? zeros_like(factor.A) : null)];
+        Tensor?[] gradients = [.. factors.Select((factor, i) => needsA[i] ? factor.GradientOfA(input!, hiddenGradients[i]) : null)];
+        if (inputGradient is null) return gradients;
         using var scope = NewDisposeScope();
-        if ((input ?? inputGradient) is not { } like) return gradients;
 
         // dx = s·dH A, with s on what is not rounded: dH, or A before it is.
-        Tensor[] scaled = [.. factors.Select((factor, i) => factor.IsRounded ? hiddenGradients[i] : hiddenGradients[i].mul(Scalars.Of(factor.Factor)))];
-        Tensor[] matrices = [.. factors.Select(factor => factor.IsRounded ? factor.Scaled : factor.A)];
-        var masks = Masks(like, factors);
-        foreach (var (start, count) in ShardOperations.Blocks(like, dtype))
+        (Tensor Gradient, Tensor A)[] products = [.. factors.Select((factor, i) => factor.IsRounded ? (hiddenGradients[i], factor.Scaled) : (hiddenGradients[i].mul(Scalars.Of(factor.Factor)), factor.A))];
+        if (factors.All(factor => factor.Dropout.IsNone))
+        {
+            ShardOperations.AddProducts(inputGradient, products);
+            return gradients;
+        }
+
+        Tensor?[] masks = [.. factors.Select(factor => factor.Dropout.IsNone ? null : factor.Dropout.For(inputGradient))];
+        foreach (var (start, count) in ShardOperations.Blocks(inputGradient, factors[0].Dtype))
         {
             using var block = NewDisposeScope();
-            var rows = input?.narrow(0, start, count).to(dtype);
-            var target = inputGradient?.narrow(0, start, count);
-            var total = target is null || target.dtype == dtype ? target : zeros(target.shape, dtype: dtype, device: target.device);
-            for (var i = 0; i < factors.Count; i++)
+            var target = inputGradient.narrow(0, start, count);
+            Tensor? total = null;
+            foreach (var ((gradient, a), mask) in products.Zip(masks))
             {
-                var gradient = scaled[i].narrow(0, start, count);
-                if (factors[i].IsRounded) gradients[i]?.add_(gradient.t().mm(Kept(rows!, masks[i], start)), Scalars.Of(factors[i].Factor));
-                else gradients[i]?.addmm_(gradient.t(), Kept(rows!, masks[i], start));
-                if (masks[i] is { } mask) total?.add_(gradient.mm(matrices[i]).mul_(mask.narrow(0, start, count)), Scalars.One);
-                else total?.addmm_(gradient, matrices[i]);
+                var part = gradient.narrow(0, start, count).mm(a);
+                if (mask is not null) part.mul_(mask.narrow(0, start, count));
+                total = total?.add_(part, Scalars.One) ?? part;
             }
 
-            if (target is not null && total!.dtype != target.dtype) ShardOperations.AddRounded(target, total);
+            ShardOperations.AddRounded(target, total!);
         }
         return gradients;
     }
 
-    private static Tensor?[] Masks(Tensor input, IReadOnlyList<LowRankFactor> factors) => [.. factors.Select(factor => factor.Dropout.IsNone ? null : factor.Dropout.For(input))];
+    private Tensor HiddenOf(Tensor input)
+    {
+        using var scope = NewDisposeScope();
+        return ShardOperations.TimesTransposed(Kept(input), Scaled).MoveToOuterDisposeScope();
+    }
 
-    private static Tensor Kept(Tensor rows, Tensor? mask, long start) => mask is null ? rows : rows * mask.narrow(0, start, rows.shape[0]);
+    private Tensor GradientOfA(Tensor input, Tensor hiddenGradient)
+    {
+        using var scope = NewDisposeScope();
+        var gradient = ShardOperations.TransposedTimes(IsRounded ? hiddenGradient : hiddenGradient.mul(Scalars.Of(Factor)), Kept(input));
+        return (IsRounded ? gradient.to(A.dtype).mul_(Scalars.Of(Factor)) : gradient).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Kept(Tensor input)
+    {
+        var kept = Dropout.IsNone ? input : input * Dropout.For(input);
+        return IsRounded ? kept.to(Dtype) : kept;
+    }
 }

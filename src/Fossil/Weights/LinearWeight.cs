@@ -168,8 +168,8 @@ public abstract class LinearWeight
         using var scope = NewDisposeScope();
         var accumulator = ShardOperations.Accumulator(Dtype);
         var (factorA, factorB) = (a.to(accumulator), b.to(accumulator));
-        var transposed = factorA.t();
-        var squares = factorB.mm(factorA.mm(transposed)).mul_(factorB).sum(1).mul_(Scalars.Of(scale * scale));
+        var isZero = scale == 0 || !factorB.any().item<bool>();
+        var squares = isZero ? zeros(OutFeatures, dtype: accumulator, device: Device) : factorB.mm(factorA.mm(factorA.t())).mul_(factorB).sum(1).mul_(Scalars.Of(scale * scale));
         foreach (var tile in Tiles())
         {
             using var part = NewDisposeScope();
@@ -178,9 +178,10 @@ public abstract class LinearWeight
             {
                 using var block = NewDisposeScope();
                 var rows = weight.narrow(0, start, count).to(accumulator);
-                var own = rows.norm(1).pow(Scalars.Two);
-                var cross = rows.mm(transposed).mul_(tileB.narrow(0, start, count)).sum(1).mul_(Scalars.Of(2 * scale));
-                tileSquares.narrow(0, start, count).add_(own, Scalars.One).add_(cross, Scalars.One);
+                var total = tileSquares.narrow(0, start, count).add_(rows.norm(1).pow(Scalars.Two), Scalars.One);
+                if (isZero) continue;
+                var cross = ShardOperations.TimesTransposed(weight.narrow(0, start, count), factorA).mul_(tileB.narrow(0, start, count)).sum(1).mul_(Scalars.Of(2 * scale));
+                total.add_(cross, Scalars.One);
             }
         }
 

@@ -39,8 +39,8 @@ internal sealed class LoraCall : AdditiveCall<LoraTerm>
             var results = LowRankFactor.Hidden(group.Key.Of(input), [.. group.Select(FactorOf)]);
 
             // Side by side the factors are one product, but for their scale where that is not in H.
-            if (!HasRoundedProducts) ShardOperations.AddProducts(group.Key.Of(output), [(Joined(results), Joined([.. group.Select(BOf)]).t())]);
-            else foreach (var (term, result) in group.Zip(results)) AddRoundedProduct(group.Key.Of(output), result, BOf(term).t(), term.Scale);
+            if (!HasRoundedProducts) ShardOperations.AddProducts(group.Key.Of(output), [(Joined(results, 1), Joined([.. group.Select(TransposedB)], 0))]);
+            else foreach (var (term, result) in group.Zip(results)) AddRoundedProduct(group.Key.Of(output), result, TransposedB(term), term.Scale);
             foreach (var (term, result) in group.Zip(results))
             {
                 if (factors[term.Product].B.NeedsGradient) hidden.Add(term, SaveOwned(result));
@@ -65,14 +65,11 @@ internal sealed class LoraCall : AdditiveCall<LoraTerm>
             var hiddenGradients = new Tensor[terms.Length];
             for (var i = 0; i < terms.Length; i++)
             {
-                var b = BOf(terms[i]);
-
-                // The values of H matter for the gradient of B alone.
-                var sum = hidden.TryGetValue(terms[i], out var kept) ? kept.Value : empty(part.shape[0], b.shape[1], dtype: ProductDtype, device: part.device);
                 var (gradient, scale) = Scaled(part, terms[i]);
-                var (hiddenGradient, gradB) = ShardOperations.ProductGradients(gradient, sum, b.t(), true, factors[terms[i].Product].B.NeedsGradient, scale);
-                hiddenGradients[i] = hiddenGradient!;
-                factors[terms[i].Product].B.AddGradient(gradB?.t());
+                hiddenGradients[i] = ShardOperations.TimesTransposed(gradient, TransposedB(terms[i]), scale);
+                if (!hidden.TryGetValue(terms[i], out var kept)) continue;
+                var gradB = ShardOperations.TransposedTimes(kept.Value, gradient).t();
+                factors[terms[i].Product].B.AddGradient(HasRoundedProducts ? gradB.to(Accumulator).mul_(Scalars.Of(scale)) : gradB);
             }
 
             bool[] needsA = [.. terms.Select(term => factors[term.Product].A.NeedsGradient)];
@@ -82,7 +79,7 @@ internal sealed class LoraCall : AdditiveCall<LoraTerm>
         }
     }
 
-    private static Tensor Joined(IReadOnlyList<Tensor> columns) => columns is [var only] ? only : cat([.. columns], 1);
+    private static Tensor Joined(IReadOnlyList<Tensor> parts, int dimension) => parts is [var only] ? only : cat([.. parts], dimension);
 
     /// <summary>dy of a term, with what is left to multiply its products with. As in PEFT s·dy is rounded, which of a power of two rounds nothing.</summary>
     private (Tensor Gradient, double Scale) Scaled(Tensor gradOutput, LoraTerm term) =>
@@ -91,5 +88,6 @@ internal sealed class LoraCall : AdditiveCall<LoraTerm>
     // Rounded H has no scale in it, as in PEFT: that is an exact factor of the product with B then.
     private LowRankFactor FactorOf(LoraTerm term) => new(factors[term.Product].A.Value.to(Accumulator), HasRoundedProducts ? 1 : term.Scale, term.Dropout, ProductDtype);
 
-    private Tensor BOf(LoraTerm term) => factors[term.Product].B.Value.to(ProductDtype);
+    /// <summary>Bᵀ (r, out), as products read it: kernels by rows, libtorch's as it lies.</summary>
+    private Tensor TransposedB(LoraTerm term) => HasRoundedProducts ? factors[term.Product].B.Value.to(ProductDtype).t() : factors[term.Product].B.Value.to(Accumulator).t().contiguous();
 }

@@ -29,6 +29,8 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
         return AdapterFunction.Run(new ShardCall(pass, start, terms));
     }
 
+    protected override bool SetsInputGradient => sums.Count == 1 && sums.GetAt(0).Key is { Dropout.IsNone: true } only && InputShape[^1] % only.ShardSize == 0;
+
     protected override void AddTerms(Tensor output, Tensor input)
     {
         foreach (var terms in Terms.GroupBy(KeyOf)) sums.Add(terms.Key, SaveOwned(terms.Key.Compute(input).to(terms.All(term => GradientDtype(term) == ProductDtype) ? ProductDtype : Accumulator)));
@@ -59,6 +61,14 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
     /// <summary>Adds the tiled gradients of the shard sums; as in PEFT their sum is rounded to the input's dtype before it is added to that of the base.</summary>
     private void AddSumGradients(Tensor inputGradient, Tensor[] sumGradients)
     {
+        if (AddsBaseLast && HasBase && SetsInputGradient)
+        {
+            // What is tiled is rounded already; the base's part is added to it.
+            var size = sumGradients[0].shape[1];
+            inputGradient.view(Rows, -1, size).copy_(sumGradients[0].unsqueeze(1));
+            return;
+        }
+
         ShardSumKey[] keys = [.. sums.Keys];
         if (keys is [{ Dropout.IsNone: true } only])
         {
