@@ -21,21 +21,21 @@ public static class AutoModelForCausalLM
 
     /// <summary>Loads a decoder from a Hugging Face folder: <c>config.json</c> and <c>model.safetensors</c>, or several files with their index.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="dtype">dtype of the parameters whatever the file holds; float32 where null.</param>
+    /// <param name="dtype">dtype of the parameters whatever the file holds: <c>bfloat16</c>, <c>"bfloat16"</c>, or <c>"auto"</c> for the checkpoint's own; float32 where null.</param>
     /// <param name="device">Device of the parameters; the CPU where null.</param>
     /// <exception cref="CheckpointException">A file is missing, the configuration is of no known family, or tensors are missing, surplus or wrongly shaped.</exception>
     /// <exception cref="SafetensorsException">A tensor file is malformed.</exception>
-    public static CausalLM FromPretrained(string folder, ScalarType? dtype = null, Device? device = null) => CausalLMLoader.FromPretrained(folder, Families, dtype, device);
+    public static CausalLM FromPretrained(string folder, LoadDtype? dtype = null, Device? device = null) => CausalLMLoader.FromPretrained(folder, Families, dtype, device);
 
     /// <summary>Loads a decoder from a GGUF file.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="dtype">dtype of the parameters whatever the file holds; float32 where null.</param>
+    /// <param name="dtype">dtype of the parameters whatever the file holds: <c>bfloat16</c>, <c>"bfloat16"</c>, or <c>"auto"</c> for the checkpoint's own; float32 where null.</param>
     /// <param name="device">Device of the parameters; the CPU where null.</param>
     /// <param name="keepQuantized">Whether matrices stay the blocks that they are in the file, of which products are computed: the adapter is then trained over exactly what is served, in a quarter of the memory. Otherwise they are dequantised.</param>
     /// <param name="mapped">With <paramref name="keepQuantized"/>, whether these blocks are the file's own memory, which processes share; the file must then stay as it is while the model lives. Otherwise they are a copy.</param>
     /// <exception cref="GgufException">The file is malformed, or holds a model or tensor types that are not supported.</exception>
     /// <exception cref="CheckpointException">Tensors are missing, surplus or wrongly shaped.</exception>
-    public static CausalLM FromGguf(string path, ScalarType? dtype = null, Device? device = null, bool keepQuantized = false, bool mapped = true) =>
+    public static CausalLM FromGguf(string path, LoadDtype? dtype = null, Device? device = null, bool keepQuantized = false, bool mapped = true) =>
         CausalLMLoader.FromGguf(path, Families, dtype, device, KeptBlocks.Of(keepQuantized, mapped));
 
     /// <summary>Loads a decoder from the hub, by way of the cache that huggingface_hub uses too.</summary>
@@ -43,7 +43,7 @@ public static class AutoModelForCausalLM
     /// <exception cref="HubException">Something could not be fetched.</exception>
     /// <exception cref="CheckpointException">What was fetched is no decoder of a known family.</exception>
     /// <exception cref="GgufException">The GGUF file is malformed, or holds a model that is not supported.</exception>
-    public static Task<CausalLM> FromHubAsync(string modelId, ScalarType? dtype = null, Device? device = null, string revision = "main", HubOptions? options = null, IProgress<HubProgress>? progress = null, string? fileName = null, CancellationToken cancellationToken = default, bool keepQuantized = false) =>
+    public static Task<CausalLM> FromHubAsync(string modelId, LoadDtype? dtype = null, Device? device = null, string revision = "main", HubOptions? options = null, IProgress<HubProgress>? progress = null, string? fileName = null, CancellationToken cancellationToken = default, bool keepQuantized = false) =>
         CausalLMLoader.FromHubAsync(modelId, Families, dtype, device, revision, options, progress, fileName, keepQuantized, cancellationToken);
 
     /// <summary>The family of a decoder's class.</summary>

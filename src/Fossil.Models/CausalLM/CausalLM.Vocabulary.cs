@@ -7,7 +7,7 @@ using static TorchSharp.torch.nn;
 namespace Fossil.Models;
 
 /// <content>The number of tokens, and how it is changed.</content>
-public abstract partial class CausalLM : IVocabulary
+public abstract partial class CausalLM : IPretrainedModel
 {
     // How far new rows lie from the mean of the old ones: transformers draws them with the old rows' covariance times this.
     private const double NewRowsVariance = 1e-9;
@@ -17,9 +17,9 @@ public abstract partial class CausalLM : IVocabulary
 
     private int checkpointVocabSize;
 
-    bool IVocabulary.IsResized => CommonConfig.VocabSize != checkpointVocabSize;
+    bool IPretrainedModel.IsVocabularyResized => CommonConfig.VocabSize != checkpointVocabSize;
 
-    string IVocabulary.ResizeCall(long size) => $"model.{nameof(ResizeTokenEmbeddings)}({size})";
+    string IPretrainedModel.ResizeCall(long size) => $"model.{nameof(ResizeTokenEmbeddings)}({size})";
 
     /// <summary>
     /// Changes the number of tokens: the embedding and the output layer get new rows at their end, or lose rows there, and <c>vocab_size</c> of the configuration follows (transformers:

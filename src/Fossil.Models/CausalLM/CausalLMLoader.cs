@@ -9,23 +9,25 @@ namespace Fossil.Models;
 internal static class CausalLMLoader
 {
     /// <summary>From a Hugging Face folder.</summary>
-    public static CausalLM FromPretrained(string folder, IReadOnlyList<CausalLMFamily> families, ScalarType? dtype, Device? device)
+    public static CausalLM FromPretrained(string folder, IReadOnlyList<CausalLMFamily> families, LoadDtype? dtype, Device? device)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         QuantisationConfig? quantisation = null;
+        Func<ScalarType?>? stated = null;
         using var files = HuggingFaceFolder.Open(
             folder,
             json =>
             {
                 quantisation = QuantisationConfig.Read(json);
+                stated = () => TorchDtypes.Stated(json);
                 return CausalLMFamily.Read(json, families);
             },
             out var config);
-        return Load(config, new QuantisedTensors(files, quantisation!), dtype, device);
+        return Load(config, new QuantisedTensors(files, quantisation!), Resolve(dtype, () => stated!() ?? files.FirstDtype()), device, folder);
     }
 
     /// <summary>From a GGUF file.</summary>
-    public static CausalLM FromGguf(string path, IReadOnlyList<CausalLMFamily> families, ScalarType? dtype, Device? device, KeptBlocks kept)
+    public static CausalLM FromGguf(string path, IReadOnlyList<CausalLMFamily> families, LoadDtype? dtype, Device? device, KeptBlocks kept)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         using var file = GgufFile.Open(path);
@@ -33,28 +35,34 @@ internal static class CausalLMLoader
     }
 
     /// <summary>From an open GGUF file, which stays the caller's.</summary>
-    public static CausalLM FromGguf(GgufFile file, IReadOnlyList<CausalLMFamily> families, ScalarType? dtype, Device? device, KeptBlocks kept)
+    public static CausalLM FromGguf(GgufFile file, IReadOnlyList<CausalLMFamily> families, LoadDtype? dtype, Device? device, KeptBlocks kept)
     {
         ArgumentNullException.ThrowIfNull(file);
         var config = CausalLMFamily.Read(file, families);
-        return Load(config, new GgufTensors(file, config, kept), dtype, device);
+        return Load(config, new GgufTensors(file, config, kept), Resolve(dtype, () => float32), device, file.Path);
     }
 
     /// <summary>From the hub: its files, or one GGUF file, are fetched into the cache and loaded from there.</summary>
-    public static async Task<CausalLM> FromHubAsync(string modelId, IReadOnlyList<CausalLMFamily> families, ScalarType? dtype, Device? device, string revision, HubOptions? options, IProgress<HubProgress>? progress, string? fileName, bool keepQuantized, CancellationToken cancellationToken)
+    public static async Task<CausalLM> FromHubAsync(string modelId, IReadOnlyList<CausalLMFamily> families, LoadDtype? dtype, Device? device, string revision, HubOptions? options, IProgress<HubProgress>? progress, string? fileName, bool keepQuantized, CancellationToken cancellationToken)
     {
         using var client = new HubClient(options);
-        if (fileName is not null) return FromGguf(await client.DownloadGgufAsync(modelId, fileName, revision, progress, cancellationToken).ConfigureAwait(false), families, dtype, device, KeptBlocks.Of(keepQuantized, mapped: true));
-        return FromPretrained(await client.DownloadModelAsync(modelId, revision, progress, cancellationToken).ConfigureAwait(false), families, dtype, device);
+        var model = fileName is null
+            ? FromPretrained(await client.DownloadModelAsync(modelId, revision, progress, cancellationToken).ConfigureAwait(false), families, dtype, device)
+            : FromGguf(await client.DownloadGgufAsync(modelId, fileName, revision, progress, cancellationToken).ConfigureAwait(false), families, dtype, device, KeptBlocks.Of(keepQuantized, mapped: true));
+        model.NameOrPath = modelId;
+        return model;
     }
 
-    private static CausalLM Load(CausalLMConfig config, ITensorSource tensors, ScalarType? dtype, Device? device)
+    private static ScalarType Resolve(LoadDtype? dtype, Func<ScalarType> own) => (dtype ?? float32).Resolve(own);
+
+    private static CausalLM Load(CausalLMConfig config, ITensorSource tensors, ScalarType dtype, Device? device, string path)
     {
-        var model = config.Allocate(dtype ?? float32, device);
+        var model = config.Allocate(dtype, device);
         try
         {
             CheckpointReader.Fill(model, tensors);
             model.eval();
+            model.NameOrPath = path;
             return model;
         }
         catch

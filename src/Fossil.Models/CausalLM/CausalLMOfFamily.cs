@@ -40,11 +40,11 @@ public abstract class CausalLM<TModel, TConfig> : CausalLM
     /// <summary>Loads a decoder from a Hugging Face folder: <c>config.json</c> and <c>model.safetensors</c>, or several files with their index.</summary>
     /// <remarks>The files are mapped into memory and each tensor is converted straight into its parameter, so the peak is the model and one tensor.</remarks>
     /// <param name="folder">The folder.</param>
-    /// <param name="dtype">dtype of the parameters whatever the file holds; float32 where null.</param>
+    /// <param name="dtype">dtype of the parameters whatever the file holds: <c>bfloat16</c>, <c>"bfloat16"</c>, or <c>"auto"</c> for the checkpoint's own; float32 where null.</param>
     /// <param name="device">Device of the parameters; the CPU where null.</param>
     /// <exception cref="CheckpointException">A file is missing, the configuration is not of this family, or tensors are missing, surplus or wrongly shaped.</exception>
     /// <exception cref="SafetensorsException">A tensor file is malformed.</exception>
-    public static TModel FromPretrained(string folder, ScalarType? dtype = null, Device? device = null) => (TModel)CausalLMLoader.FromPretrained(folder, Family, dtype, device);
+    public static TModel FromPretrained(string folder, LoadDtype? dtype = null, Device? device = null) => (TModel)CausalLMLoader.FromPretrained(folder, Family, dtype, device);
 
     /// <summary>Loads a decoder from a GGUF file.</summary>
     /// <remarks>
@@ -52,39 +52,39 @@ public abstract class CausalLM<TModel, TConfig> : CausalLM
     /// The rows of q and k, which llama.cpp interleaves for some architectures, are put back into Hugging Face's order.
     /// </remarks>
     /// <param name="path">The file.</param>
-    /// <param name="dtype">dtype of the parameters whatever the file holds; float32 where null.</param>
+    /// <param name="dtype">dtype of the parameters whatever the file holds: <c>bfloat16</c>, <c>"bfloat16"</c>, or <c>"auto"</c> for the checkpoint's own; float32 where null.</param>
     /// <param name="device">Device of the parameters; the CPU where null.</param>
     /// <param name="keepQuantized">Whether matrices stay the blocks that they are in the file, of which products are computed: the adapter is then trained over exactly what is served, in a quarter of the memory. Otherwise they are dequantised.</param>
     /// <param name="mapped">With <paramref name="keepQuantized"/>, whether these blocks are the file's own memory, which processes share; the file must then stay as it is while the model lives. Otherwise they are a copy.</param>
     /// <exception cref="GgufException">The file is malformed, or holds a model or tensor types that are not supported.</exception>
     /// <exception cref="CheckpointException">Tensors are missing, surplus or wrongly shaped.</exception>
-    public static TModel FromGguf(string path, ScalarType? dtype = null, Device? device = null, bool keepQuantized = false, bool mapped = true) =>
+    public static TModel FromGguf(string path, LoadDtype? dtype = null, Device? device = null, bool keepQuantized = false, bool mapped = true) =>
         (TModel)CausalLMLoader.FromGguf(path, Family, dtype, device, KeptBlocks.Of(keepQuantized, mapped));
 
     /// <summary>Loads a decoder from an open GGUF file.</summary>
     /// <param name="file">The file, which may be disposed afterwards.</param>
-    /// <param name="dtype">dtype of the parameters whatever the file holds; float32 where null.</param>
+    /// <param name="dtype">dtype of the parameters whatever the file holds: <c>bfloat16</c>, <c>"bfloat16"</c>, or <c>"auto"</c> for the checkpoint's own; float32 where null.</param>
     /// <param name="device">Device of the parameters; the CPU where null.</param>
     /// <param name="keepQuantized">Whether matrices stay the blocks that they are in the file, of which products are computed: the adapter is then trained over exactly what is served, in a quarter of the memory. Otherwise they are dequantised.</param>
     /// <param name="mapped">With <paramref name="keepQuantized"/>, whether these blocks are the file's own memory, which processes share; the file must then stay as it is while the model lives. Otherwise they are a copy.</param>
     /// <exception cref="GgufException">The file holds a model or tensor types that are not supported.</exception>
     /// <exception cref="CheckpointException">Tensors are missing, surplus or wrongly shaped.</exception>
-    public static TModel FromGguf(GgufFile file, ScalarType? dtype = null, Device? device = null, bool keepQuantized = false, bool mapped = true) =>
+    public static TModel FromGguf(GgufFile file, LoadDtype? dtype = null, Device? device = null, bool keepQuantized = false, bool mapped = true) =>
         (TModel)CausalLMLoader.FromGguf(file, Family, dtype, device, KeptBlocks.Of(keepQuantized, mapped));
 
     /// <summary>Loads a decoder from the hub, by way of the cache that huggingface_hub uses too.</summary>
     /// <param name="modelId">E.g. <c>HuggingFaceTB/SmolLM2-135M-Instruct</c>.</param>
-    /// <param name="dtype">dtype of the parameters whatever the files hold; float32 where null.</param>
+    /// <param name="dtype">dtype of the parameters whatever the files hold: <c>bfloat16</c>, <c>"bfloat16"</c>, or <c>"auto"</c> for the checkpoint's own; float32 where null.</param>
     /// <param name="device">Device of the parameters; the CPU where null.</param>
     /// <param name="revision">A branch, a tag, or the hash of a commit.</param>
     /// <param name="options">Where the hub and the cache are; what the environment asks for where null.</param>
     /// <param name="progress">Is told how far each file is.</param>
     /// <param name="fileName">A GGUF file of the model, e.g. <c>model.Q8_0.gguf</c>, which is loaded instead of the safetensors files; null for these.</param>
     /// <param name="cancellationToken">Ends the fetching; what has arrived is kept.</param>
-    /// <param name="keepQuantized">Whether the matrices of a GGUF file stay the blocks that they are, as in <see cref="FromGguf(string, ScalarType?, Device?, bool, bool)"/>.</param>
+    /// <param name="keepQuantized">Whether the matrices of a GGUF file stay the blocks that they are, as in <see cref="FromGguf(string, LoadDtype?, Device?, bool, bool)"/>.</param>
     /// <exception cref="HubException">Something could not be fetched.</exception>
     /// <exception cref="CheckpointException">What was fetched is no decoder of this family.</exception>
     /// <exception cref="GgufException">The GGUF file is malformed, or holds a model that is not supported.</exception>
-    public static async Task<TModel> FromHubAsync(string modelId, ScalarType? dtype = null, Device? device = null, string revision = "main", HubOptions? options = null, IProgress<HubProgress>? progress = null, string? fileName = null, CancellationToken cancellationToken = default, bool keepQuantized = false) =>
+    public static async Task<TModel> FromHubAsync(string modelId, LoadDtype? dtype = null, Device? device = null, string revision = "main", HubOptions? options = null, IProgress<HubProgress>? progress = null, string? fileName = null, CancellationToken cancellationToken = default, bool keepQuantized = false) =>
         (TModel)await CausalLMLoader.FromHubAsync(modelId, Family, dtype, device, revision, options, progress, fileName, keepQuantized, cancellationToken).ConfigureAwait(false);
 }

@@ -48,6 +48,7 @@ internal sealed class HuggingFaceFolder : ITensorSource, IDisposable
         {
             (config, var tensors) = AtomicFolder.Read(folder, pathOf =>
             {
+                if (!File.Exists(pathOf(CausalLMConfig.FileName)) && File.Exists(pathOf(AdapterConfig.FileName))) throw new CheckpointException($"{folder} holds an adapter, not a model. Load the model that its {AdapterConfig.FileName} names, and then the adapter into it: model.{nameof(AdapterExtensions.LoadPretrained)}(folder).");
                 var read = readConfig(ModelConfigReader.Open(pathOf(CausalLMConfig.FileName)));
                 var generation = pathOf(GenerationConfig.FileName);
                 if (File.Exists(generation)) read = read with { Generation = GenerationConfig.Load(generation, read.VocabSize) };
@@ -66,6 +67,9 @@ internal sealed class HuggingFaceFolder : ITensorSource, IDisposable
 
     /// <summary>What the file's header says about a tensor that is there.</summary>
     public SafetensorInfo InfoOf(string name) => fileOf[name].GetInfo(name);
+
+    /// <summary>The dtype of the first tensor that has one in which models compute; float32 where none has.</summary>
+    public ScalarType FirstDtype() => files.SelectMany(file => file.Names.Select(name => file.GetInfo(name).Dtype.ToTorch())).FirstOrDefault(dtype => dtype is { } found && TorchDtypes.NameOf(found) is not null) ?? ScalarType.Float32;
 
     /// <summary>Loads a tensor that is there, which the caller (or the surrounding dispose scope) owns.</summary>
     public Tensor Load(string name, ScalarType dtype) => fileOf[name].Load(name, dtype);

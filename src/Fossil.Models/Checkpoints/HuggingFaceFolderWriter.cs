@@ -18,12 +18,12 @@ internal static partial class HuggingFaceFolderWriter
     /// <param name="dtype">dtype of the tensors in the file; that of the first one where null.</param>
     /// <param name="tokenizer">The tokenizer to write beside them; none where null.</param>
     /// <param name="maxShardBytes">Bytes of tensors in one file, from which on several are written.</param>
-    /// <exception cref="ExportException">safetensors cannot hold the dtype.</exception>
+    /// <exception cref="ExportException">No model computes in the dtype.</exception>
     /// <exception cref="AtomicWriteException">The files could not be written.</exception>
     public static void Save(string folder, IReadOnlyDictionary<string, Parameter> parameters, CausalLMConfig config, ScalarType? dtype, TokenizerDefinition? tokenizer, long maxShardBytes)
     {
         var stored = dtype ?? parameters.Values.First().dtype;
-        var format = SafetensorsDtypes.FromTorch(stored) ?? throw new ExportException($"safetensors cannot hold {stored}. Choose float32, bfloat16 or float16.");
+        if (TorchDtypes.NameOf(stored) is not { } dtypeName || SafetensorsDtypes.FromTorch(stored) is not { } format) throw new ExportException($"No model is stored as {stored}. Choose one of {TorchDtypes.Names}.");
         var shards = new List<List<SafetensorsEntry>> { new() };
         long size = 0, total = 0;
         foreach (var (name, parameter) in parameters)
@@ -55,7 +55,7 @@ internal static partial class HuggingFaceFolderWriter
             files.Add((HuggingFaceFolder.IndexFile, stream => JsonFile.Write(stream, index)));
         }
 
-        files.Add((CausalLMConfig.FileName, stream => JsonFile.Write(stream, config.ToJson(NameOf(stored)))));
+        files.Add((CausalLMConfig.FileName, stream => JsonFile.Write(stream, config.ToJson(dtypeName))));
         if (config.Generation is { } generation) files.Add((GenerationConfig.FileName, stream => JsonFile.Write(stream, generation.ToJson())));
         if (tokenizer is not null) files.AddRange(HuggingFaceTokenizerWriter.Files(tokenizer));
 
@@ -93,12 +93,4 @@ internal static partial class HuggingFaceFolderWriter
         using var converted = detached.to(stored);
         SafetensorsWriter.WriteTensor(stream, converted);
     }
-
-    private static string NameOf(ScalarType dtype) => dtype switch
-    {
-        ScalarType.BFloat16 => "bfloat16",
-        ScalarType.Float16 => "float16",
-        ScalarType.Float64 => "float64",
-        _ => "float32",
-    };
 }

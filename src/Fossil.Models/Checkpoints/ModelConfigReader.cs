@@ -114,6 +114,9 @@ internal sealed class ModelConfigReader
         return value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Error($"has {name} {value}, which is neither true nor false");
     }
 
+    /// <summary>A name; null where it is missing. A model of several parts has an object of names, of which that without a part's name counts (and float32 where there is none), as in transformers.</summary>
+    public string? Name(string name) => root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Object ? Text(value, string.Empty) ?? "float32" : Text(root, name);
+
     public string? Text(JsonElement section, string name)
     {
         if (!section.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return null;

@@ -20,15 +20,17 @@ internal sealed partial class HubCache
     /// <exception cref="HubException">It is no possible model id.</exception>
     public HubCache(string cacheFolder, string modelId)
     {
-        if (!ModelIdPattern().IsMatch(modelId) || modelId.Contains("--", StringComparison.Ordinal) || modelId.Contains("..", StringComparison.Ordinal))
-        {
-            throw new HubException(HubError.InvalidName, $"'{modelId}' is no model id. One looks like HuggingFaceTB/SmolLM2-135M-Instruct.");
-        }
-
-        var name = "models--" + modelId.Replace("/", "--", StringComparison.Ordinal);
+        var name = "models--" + CheckModelId(modelId).Replace("/", "--", StringComparison.Ordinal);
         root = Path.Combine(cacheFolder, name);
         locks = Path.Combine(cacheFolder, ".locks", name);
     }
+
+    /// <summary>Whether it may be a model's id, with or without its owner.</summary>
+    public static bool IsModelId(string modelId) => ModelIdPattern().IsMatch(modelId) && !modelId.Contains("--", StringComparison.Ordinal) && !modelId.Contains("..", StringComparison.Ordinal);
+
+    /// <summary>A possible model id.</summary>
+    /// <exception cref="HubException">It is none.</exception>
+    public static string CheckModelId(string modelId) => IsModelId(modelId) ? modelId : throw new HubException(HubError.InvalidName, $"'{modelId}' is no model id. One looks like HuggingFaceTB/SmolLM2-135M-Instruct.");
 
     /// <summary>Whether it is the full hash of a commit, rather than the name of a branch or tag.</summary>
     public static bool IsCommit(string revision) => CommitPattern().IsMatch(revision);

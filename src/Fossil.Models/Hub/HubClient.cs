@@ -1,7 +1,5 @@
 using System.Net;
-using System.Text.Json;
 using Fossil.Models.Gguf;
-using Fossil.Models.Tokenizers;
 using Fossil.Serialization;
 
 namespace Fossil.Models.Hub;
@@ -13,7 +11,7 @@ namespace Fossil.Models.Hub;
 public readonly record struct HubProgress(string FileName, long BytesDone, long BytesTotal);
 
 /// <summary>
-/// Fetches models from the Hugging Face hub into the cache that huggingface_hub uses too. What is there already is not fetched again, what
+/// Fetches models and adapters from the Hugging Face hub into the cache that huggingface_hub uses too. What is there already is not fetched again, what
 /// broke off is resumed, and everything is compared with the hub's hash before it gets its name.
 /// </summary>
 public sealed class HubClient : IDisposable
@@ -38,33 +36,21 @@ public sealed class HubClient : IDisposable
     /// <exception cref="HubException">Something could not be fetched, or there are no such weights; <see cref="HubException.Error"/> says why.</exception>
     public async Task<string> DownloadModelAsync(string modelId, string revision = "main", IProgress<HubProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        var cache = new HubCache(options.CacheFolder, modelId);
-        HubCache.CheckRevision(revision);
-        if (options.IsOffline) return CompleteSnapshot(cache, modelId, revision);
-        string commit;
-        IReadOnlyList<(string Name, long? Size)> files;
-        try
-        {
-            (commit, files) = await connection.ListAsync(modelId, revision, cancellationToken).ConfigureAwait(false);
-        }
-        catch (HubException exception) when (exception.Error is HubError.ConnectionFailed && FindCompleteSnapshot(cache, revision) is { } snapshot)
-        {
-            // As huggingface_hub does: without the hub, the last known state is better than none.
-            return snapshot;
-        }
+        return await DownloadAsync(modelId, HubModelFiles.Instance, revision, progress, cancellationToken).ConfigureAwait(false);
+    }
 
-        var names = files.Select(file => file.Name).ToArray();
-        CheckWeights(modelId, names);
-        foreach (var file in Needed(names)) await DownloadListedAsync(cache, modelId, commit, file, files.First(listed => listed.Name == file).Size, progress, cancellationToken).ConfigureAwait(false);
-        try
-        {
-            cache.SetCommit(revision, commit);
-            return cache.Snapshot(commit);
-        }
-        catch (Exception exception) when (IsDiskError(exception))
-        {
-            throw NotWritable(exception);
-        }
+    /// <summary>Fetches an adapter that PEFT or <see cref="AdaptedModel.SavePretrained"/> wrote: its configuration, its weights, and what its method keeps beside them.</summary>
+    /// <param name="adapterId">E.g. <c>owner/adapter</c>.</param>
+    /// <param name="revision">A branch, a tag, or the hash of a commit.</param>
+    /// <param name="subfolder">The folder in the repository, with slashes; null for its root.</param>
+    /// <param name="progress">Is told how far each file is.</param>
+    /// <param name="cancellationToken">Ends the fetching; what has arrived is kept.</param>
+    /// <returns>The folder with the files.</returns>
+    /// <exception cref="HubException">Something could not be fetched, or there is no adapter; <see cref="HubException.Error"/> says why.</exception>
+    public async Task<string> DownloadAdapterAsync(string adapterId, string revision = "main", string? subfolder = null, IProgress<HubProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        var files = new HubAdapterFiles(subfolder);
+        return Path.Combine(await DownloadAsync(adapterId, files, revision, progress, cancellationToken).ConfigureAwait(false), files.Folder);
     }
 
     /// <summary>Fetches one file of a model.</summary>
@@ -120,8 +106,97 @@ public sealed class HubClient : IDisposable
         return path;
     }
 
+    /// <summary>
+    /// Uploads a folder with its folders as one commit: whatever fails, the branch is as it was. Files that are there already are not sent again, and nothing is deleted. The repository and the branch are
+    /// made where they are missing. Large files go where the hub says (git LFS, whole or in parts), without the token.
+    /// </summary>
+    /// <param name="modelId">The repository, e.g. <c>owner/model</c>; without an owner it is the token's.</param>
+    /// <param name="folder">The folder. Hidden folders of git and of caches, and this library's own hidden files, are left out.</param>
+    /// <param name="upload">Message, branch, privacy and more.</param>
+    /// <param name="progress">Is told how far each large file is.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <returns>The commit; the branch's last one where nothing has changed.</returns>
+    /// <exception cref="HubException">It could not be uploaded; <see cref="HubException.Error"/> says why.</exception>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    public async Task<HubCommit> UploadFolderAsync(string modelId, string folder, HubUpload? upload = null, IProgress<HubProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        upload ??= new HubUpload();
+        CheckUpload(modelId, upload);
+        return await UploadAsync(modelId, folder, upload, _ => Task.CompletedTask, progress, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>As <see cref="UploadFolderAsync"/>, with a folder that is completed once the repository's full id is known.</summary>
+    internal async Task<HubCommit> UploadAsync(string modelId, string folder, HubUpload upload, Func<string, Task> complete, IProgress<HubProgress>? progress, CancellationToken cancellationToken)
+    {
+        var uploader = new HubUploader(connection, upload, progress, cancellationToken);
+        var id = await uploader.CreateRepositoryAsync(modelId).ConfigureAwait(false);
+        await complete(id).ConfigureAwait(false);
+        var files = HubUploadFile.Of(folder, upload.Folder?.TrimEnd('/') ?? string.Empty);
+        foreach (var file in files) HubCache.CheckFileName(file.Name);
+        return files.Count > 0 ? await uploader.RunAsync(id, files).ConfigureAwait(false) : throw new HubException(HubError.FileNotFound, $"The folder '{folder}' holds no files to upload.");
+    }
+
+    /// <summary>Refuses what cannot be uploaded, before anything is done for it.</summary>
+    /// <exception cref="HubException">It cannot.</exception>
+    internal void CheckUpload(string modelId, HubUpload upload)
+    {
+        HubCache.CheckModelId(modelId);
+        HubCache.CheckRevision(upload.Revision);
+        if (upload.Folder is not null) HubCache.CheckFileName(upload.Folder.TrimEnd('/'));
+        if (string.IsNullOrWhiteSpace(upload.CommitMessage)) throw new HubException(HubError.InvalidName, "A commit needs a message (CommitMessage).");
+        if (options.IsOffline) throw new HubException(HubError.Offline, $"HF_HUB_OFFLINE is set, so nothing is uploaded to {modelId}.");
+        if (options.Token is null) throw new HubException(HubError.Unauthorized, $"Uploading to {modelId} needs a token that may write. Set HF_TOKEN, or HubOptions.Token, to one of {options.Endpoint.WithoutSecrets()}settings/tokens.");
+    }
+
+    /// <summary>The text of a small file; null where the repository, the branch or the file does not exist.</summary>
+    internal async Task<string?> FindTextAsync(string modelId, string fileName, string revision, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await File.ReadAllTextAsync(await DownloadFileAsync(modelId, fileName, revision, null, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+        }
+        catch (HubException exception) when (exception.Error is HubError.FileNotFound or HubError.RepositoryNotFound or HubError.RevisionNotFound)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Closes the connections.</summary>
     public void Dispose() => connection.Dispose();
+
+    /// <summary>Fetches what belongs together of a repository.</summary>
+    /// <returns>The commit's folder in the cache.</returns>
+    private async Task<string> DownloadAsync(string id, HubFileSet set, string revision, IProgress<HubProgress>? progress, CancellationToken cancellationToken)
+    {
+        var cache = new HubCache(options.CacheFolder, id);
+        HubCache.CheckRevision(revision);
+        string? Known() => cache.FindCommit(revision) is { } last && set.IsComplete(cache, last) ? cache.Snapshot(last) : null;
+        if (options.IsOffline) return Known() ?? throw OfflineError($"all files of {set.Describe(id)}, revision '{revision}'");
+        string commit;
+        IReadOnlyList<(string Name, long? Size)> files;
+        try
+        {
+            (commit, files) = await connection.ListAsync(id, revision, cancellationToken).ConfigureAwait(false);
+        }
+        catch (HubException exception) when (exception.Error is HubError.ConnectionFailed && Known() is { } known)
+        {
+            // As huggingface_hub does: without the hub, the last known state is better than none.
+            return known;
+        }
+
+        string[] names = [.. files.Select(file => file.Name)];
+        foreach (var name in names) HubCache.CheckFileName(name);
+        foreach (var file in set.Needed(id, names)) await DownloadListedAsync(cache, id, commit, file, files.First(listed => listed.Name == file).Size, progress, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            cache.SetCommit(revision, commit);
+            return cache.Snapshot(commit);
+        }
+        catch (Exception exception) when (IsDiskError(exception))
+        {
+            throw NotWritable(exception);
+        }
+    }
 
     /// <summary>A file of a list: what is there with the size that the list says is not asked for again.</summary>
     private async Task DownloadListedAsync(HubCache cache, string modelId, string commit, string fileName, long? size, IProgress<HubProgress>? progress, CancellationToken cancellationToken)
@@ -144,48 +219,6 @@ public sealed class HubClient : IDisposable
         }
 
         return cache.Link(file.Commit, fileName, await FetchAsync(cache, file, fileName, progress, cancellationToken).ConfigureAwait(false));
-    }
-
-    private static IEnumerable<string> Needed(IReadOnlyList<string> files)
-    {
-        foreach (var file in files) HubCache.CheckFileName(file);
-        var isWhole = files.Contains(HuggingFaceFolder.SingleFile);
-        bool IsNeeded(string file) => Path.GetDirectoryName(file) is "" or ChatTemplateFiles.AdditionalFolder
-            && (isWhole && file == HuggingFaceFolder.SingleFile
-                || !isWhole && (file == HuggingFaceFolder.IndexFile || (file.StartsWith("model-", StringComparison.Ordinal) && file.EndsWith(".safetensors", StringComparison.Ordinal)))
-                || (file.EndsWith(".json", StringComparison.Ordinal) && !file.EndsWith(".index.json", StringComparison.Ordinal))
-                || file.EndsWith(".jinja", StringComparison.Ordinal)
-                || (file == SentencePieceModel.FileName && !files.Contains(HuggingFaceTokenizer.FileName)));
-        return files.Where(IsNeeded);
-    }
-
-    private static void CheckWeights(string modelId, IReadOnlyList<string> files)
-    {
-        if (files.Contains(HuggingFaceFolder.SingleFile) || files.Contains(HuggingFaceFolder.IndexFile)) return;
-        var gguf = files.Where(file => file.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)).ToList();
-        throw new HubException(HubError.FileNotFound, $"{modelId} has no weights as safetensors. " + (gguf.Count > 0
-            ? $"It has GGUF files, of which one can be named (fileName): {string.Join(", ", gguf.Take(20))}{(gguf.Count > 20 ? ", …" : "")}."
-            : "Other forms (pytorch_model.bin) are not read: choose a model that has them, or have transformers convert it."));
-    }
-
-    private string CompleteSnapshot(HubCache cache, string modelId, string revision) =>
-        FindCompleteSnapshot(cache, revision) ?? throw OfflineError($"all files of {modelId}, revision '{revision}'");
-
-    private static string? FindCompleteSnapshot(HubCache cache, string revision)
-    {
-        if (cache.FindCommit(revision) is not { } commit || cache.FindFile(commit, CausalLMConfig.FileName) is null) return null;
-        if (cache.FindFile(commit, HuggingFaceFolder.SingleFile) is not null) return cache.Snapshot(commit);
-        if (cache.FindFile(commit, HuggingFaceFolder.IndexFile) is not { } index) return null;
-        try
-        {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(index));
-            var parts = document.RootElement.GetProperty("weight_map").EnumerateObject().Select(entry => entry.Value.GetString()).Distinct();
-            return parts.All(part => part is not null && cache.FindFile(commit, HubCache.CheckFileName(part)) is not null) ? cache.Snapshot(commit) : null;
-        }
-        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException)
-        {
-            throw new HubException(HubError.InvalidResponse, $"'{index}' in the cache is no index of weights. Delete it and fetch the model again.", exception);
-        }
     }
 
     /// <summary>Fetches a content.</summary>

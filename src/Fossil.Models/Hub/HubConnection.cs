@@ -5,7 +5,7 @@ using System.Text.Json;
 namespace Fossil.Models.Hub;
 
 /// <summary>Requests to the hub: redirects, tokens, retries and errors.</summary>
-internal sealed class HubConnection : IDisposable
+internal sealed partial class HubConnection : IDisposable
 {
     private const int MostRedirects = 5;
     private const int MostListBytes = 64 << 20;
@@ -139,7 +139,10 @@ internal sealed class HubConnection : IDisposable
     }
 
     /// <summary>Tries again where the connection broke or the server had an error, which may pass.</summary>
-    public async Task<T> RetryAsync<T>(Func<Task<T>> action, CancellationToken cancellationToken)
+    /// <param name="action">What is tried.</param>
+    /// <param name="cancellationToken">Ends the trying.</param>
+    /// <param name="mayTryAgain">Whether another try does no harm; it never does where null.</param>
+    public async Task<T> RetryAsync<T>(Func<Task<T>> action, CancellationToken cancellationToken, Func<bool>? mayTryAgain = null)
     {
         var delay = options.RetryDelay;
         for (var tries = 0; ; tries++)
@@ -150,7 +153,7 @@ internal sealed class HubConnection : IDisposable
             }
             catch (Exception exception) when (IsPassing(exception, cancellationToken))
             {
-                if (tries >= options.Retries)
+                if (tries >= options.Retries || mayTryAgain?.Invoke() == false)
                 {
                     throw exception as HubException ?? new HubException(HubError.ConnectionFailed, $"{options.Endpoint.WithoutSecrets()} cannot be reached, or the connection breaks again and again: {exception.Message} Try again later; what has arrived is kept.", exception);
                 }
@@ -205,9 +208,9 @@ internal sealed class HubConnection : IDisposable
         return memory;
     }
 
-    private static HubException Senseless(string problem, Exception? exception = null) => new(HubError.InvalidResponse, $"The hub's answer makes no sense: {problem}. Is HF_ENDPOINT a hub?", exception);
+    public static HubException Senseless(string problem, Exception? exception = null) => new(HubError.InvalidResponse, $"The hub's answer makes no sense: {problem}. Is HF_ENDPOINT a hub?", exception);
 
-    private Uri Address(string path) => new($"{options.Endpoint.ToString().TrimEnd('/')}/{path}");
+    public Uri Address(string path) => new($"{options.Endpoint.ToString().TrimEnd('/')}/{path}");
 
     private bool IsSameHost(Uri address) => address.Host == options.Endpoint.Host && address.Port == options.Endpoint.Port && address.Scheme == options.Endpoint.Scheme;
 
@@ -217,7 +220,7 @@ internal sealed class HubConnection : IDisposable
         {
             using var request = new HttpRequestMessage(method, address);
             request.Headers.Range = range;
-            if (options.Token is not null && IsSameHost(address)) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", options.Token);
+            Authorize(request);
             using var timeout = TimeoutOf(cancellationToken);
             var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, timeout.Token).ConfigureAwait(false);
             if (!follow || Redirect(response, address) is not { } location) return response;
@@ -225,6 +228,11 @@ internal sealed class HubConnection : IDisposable
             if (redirects >= MostRedirects) throw Senseless($"it redirects more than {MostRedirects} times");
             address = location;
         }
+    }
+
+    private void Authorize(HttpRequestMessage request)
+    {
+        if (options.Token is not null && IsSameHost(request.RequestUri!)) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", options.Token);
     }
 
     /// <summary>Where a redirect leads; null where the answer is none.</summary>

@@ -1,6 +1,6 @@
 namespace Fossil.Models.Hub;
 
-/// <summary>Why something could not be fetched from the hub.</summary>
+/// <summary>Why something could not be fetched from the hub, or uploaded to it.</summary>
 public enum HubError
 {
     /// <summary>A model id, revision or file name is not a possible one.</summary>
@@ -38,9 +38,21 @@ public enum HubError
 
     /// <summary>The cache could not be written.</summary>
     CacheNotWritable,
+
+    /// <summary>The token does not allow this: it may not write, or not to this owner, or the owner's plan does not include it.</summary>
+    Forbidden,
+
+    /// <summary>The repository changed meanwhile, or something of that name is there already.</summary>
+    Conflict,
+
+    /// <summary>A file, or all of them, are larger than the hub takes.</summary>
+    TooLarge,
+
+    /// <summary>The hub refuses what was sent, and says why.</summary>
+    Rejected,
 }
 
-/// <summary>A file could not be fetched from the hub.</summary>
+/// <summary>Something could not be fetched from the hub, or uploaded to it.</summary>
 public sealed class HubException : FossilException
 {
     /// <summary>Creates the exception.</summary>

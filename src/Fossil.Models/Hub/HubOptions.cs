@@ -5,8 +5,11 @@ namespace Fossil.Models.Hub;
 /// <summary>Where the hub and its cache are. The environment variables are those of the Python package huggingface_hub, so that both share one cache.</summary>
 public sealed record HubOptions
 {
+    /// <summary>The hub itself, as it is known without a mirror.</summary>
+    internal static readonly Uri DefaultEndpoint = new("https://huggingface.co");
+
     /// <summary>The hub.</summary>
-    public Uri Endpoint { get; init; } = new("https://huggingface.co");
+    public Uri Endpoint { get; init; } = DefaultEndpoint;
 
     /// <summary>The access token; null for none. It is sent to the host of <see cref="Endpoint"/> only, and never printed.</summary>
     public string? Token { get; init; }

@@ -1,6 +1,7 @@
 using Fossil.Adapters;
 using Fossil.Concurrency;
 using Fossil.Serialization;
+using Fossil.Weights;
 using static TorchSharp.torch;
 
 namespace Fossil;
@@ -37,8 +38,9 @@ public sealed partial class AdaptedModel
 
         using var scope = NewDisposeScope();
 
-        // As PEFT: what is saved is for use, until somebody loads it to train on.
-        AdapterFile.SaveFolder(folder, adapter.Config with { InferenceMode = true }, tensors.ToWrite(adapter, saveEmbeddingLayers), adapter.Method.Files(adapter.Layers));
+        // As PEFT: what is saved is for use, until somebody loads it to train on, and names its base.
+        var config = adapter.Config with { InferenceMode = true, BaseModelNameOrPath = adapter.Config.BaseModelNameOrPath ?? (Model as IPretrainedModel)?.NameOrPath };
+        AdapterFile.SaveFolder(folder, config, tensors.ToWrite(adapter, saveEmbeddingLayers), adapter.Method.Files(adapter.Layers));
     }
 
     /// <summary>Adds an adapter from a folder that PEFT or <see cref="SavePretrained"/> wrote. It is inactive until <see cref="SetAdapter"/> names it.</summary>

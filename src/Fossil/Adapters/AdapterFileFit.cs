@@ -73,13 +73,13 @@ internal sealed class AdapterFileFit(ModelTargets modelTargets, IEnumerable<Weig
     private long? VocabularyOf(AdapterTensorName name)
     {
         if (!modules.TryGetValue(name.Module, out var entry) || BaseWeight.Of(entry.Module)?.Shape is not [var rows, _]) return null;
-        return modelTargets.Modules.Any(other => BaseWeight.IsEmbedding(other.Module) && BaseWeight.Find(other.Module)?.shape[0] == rows) ? rows : null;
+        return modelTargets.Modules.Any(other => BaseWeight.IsEmbedding(other.Module) && BaseWeight.Of(other.Module)?.OutFeatures == rows) ? rows : null;
     }
 
     private VocabularySizeException OtherVocabulary(AdapterFile file, AdapterTensorName name, long fileSize, long modelSize)
     {
-        var advice = modelTargets.Modules.Select(entry => entry.Module).OfType<IVocabulary>().FirstOrDefault() is { } vocabulary
-            ? $"Resize the model before the adapter is loaded: {vocabulary.ResizeCall(fileSize)}."
+        var advice = modelTargets.Modules.Select(entry => entry.Module).OfType<IPretrainedModel>().FirstOrDefault() is { } resizable
+            ? $"Resize the model before the adapter is loaded: {resizable.ResizeCall(fileSize)}."
             : $"Give the model {fileSize} tokens before the adapter is loaded.";
         return new VocabularySizeException(file.Path, $"'{file.KeyOf(name)}' is for a vocabulary of {fileSize} tokens, but the model has {modelSize}: the adapter was trained on a model that was resized. {advice}", fileSize, modelSize);
     }

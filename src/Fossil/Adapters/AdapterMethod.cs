@@ -106,6 +106,9 @@ public abstract class AdapterMethod
     /// <summary>The files that go with the configuration and the tensors in the folder of an adapter.</summary>
     internal virtual IEnumerable<(string Name, Action<Stream> Write)> Files(IReadOnlyList<AdapterLayer> layers) => [];
 
+    /// <summary>The names that <see cref="Files"/> may have.</summary>
+    internal virtual IReadOnlyList<string> FileNames => [];
+
     /// <summary>Opens those of <see cref="Files"/> in a folder that is read; null where there are none.</summary>
     /// <exception cref="SafetensorsException">A file is damaged.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>

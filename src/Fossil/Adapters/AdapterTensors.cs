@@ -92,7 +92,7 @@ internal sealed class AdapterTensors(ModelTargets modelTargets, TrainedBase trai
         trainedBase.Add(adapter.Name, place, new TrainedBaseUse(brought.Tensors, brought.IsTogether, IsFrozen: true), ties()).SetValues(adapter.Name, values);
 
         // After a resize nothing else is to be expected.
-        if (!modelTargets.Modules.Any(entry => entry.Module is IVocabulary { IsResized: true }))
+        if (!modelTargets.Modules.Any(entry => entry.Module is IPretrainedModel { IsVocabularyResized: true }))
             FossilWarnings.Report($"{file.Path} brings another '{place.FullName}' than the model has: the adapter was trained on another base, or on a resized one. It is used while '{adapter.Name}' is active.");
         return true;
     }

@@ -20,7 +20,7 @@ internal static class SavedEmbeddings
     public static IEnumerable<(AdapterTensorName Name, WeightPlace Place, AdapterLayer? Layer)> Of(AttachedAdapter adapter, IReadOnlyList<NamedModule> modules, bool? isAsked)
     {
         var isNamed = IsNamed(adapter);
-        if (!(isAsked ?? (isNamed || modules.Any(entry => entry.Module is IVocabulary { IsResized: true })))) return [];
+        if (!(isAsked ?? (isNamed || modules.Any(entry => entry.Module is IPretrainedModel { IsVocabularyResized: true })))) return [];
         return from entry in modules
                where IsEmbeddingLayer(entry.Path) && BaseWeight.Find(entry.Module) is not null
                let layer = adapter.Layers.Find(layer => layer.Target.Module == entry.Module)

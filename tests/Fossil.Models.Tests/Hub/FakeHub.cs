@@ -9,9 +9,9 @@ namespace Fossil.Models.Tests.Hub;
 
 /// <summary>
 /// A server on this machine that answers as the Hugging Face hub does: the list of a model's files, HEAD requests with the headers that say what a
-/// file is, redirects of large files to a second server without the hub's headers, ranges, and the hub's error codes.
+/// file is, redirects of large files to a second server without the hub's headers, ranges, and the hub's error codes; and it takes uploads.
 /// </summary>
-internal sealed class FakeHub : IDisposable
+internal sealed partial class FakeHub : IDisposable
 {
     public const string Model = "owner/model";
     public const string Commit = "0123456789abcdef0123456789abcdef01234567";
@@ -151,6 +151,10 @@ internal sealed class FakeHub : IDisposable
         {
             Answer(context, 401, ("X-Error-Code", context.Request.Headers["Authorization"] is null ? "GatedRepo" : "Unauthorized"), ("X-Error-Message", "Access is restricted."));
         }
+        else if (context.Request.HttpMethod == "POST")
+        {
+            if (!AnswerUpload(context, path)) Answer(context, 404, ("X-Error-Code", "RepoNotFound"));
+        }
         else if (path.StartsWith($"api/models/{Model}/revision/", StringComparison.Ordinal))
         {
             if (!IsRevision(path[(path.LastIndexOf('/') + 1)..])) Answer(context, 404, ("X-Error-Code", "RevisionNotFound"));
@@ -185,7 +189,8 @@ internal sealed class FakeHub : IDisposable
     private void AnswerCdn(HttpListenerContext context)
     {
         Note("cdn", context);
-        if (!Fault("cdn", context)) Send(context, Files[context.Request.Url!.AbsolutePath.TrimStart('/')]);
+        if (Fault("cdn", context) || (context.Request.HttpMethod == "PUT" && AnswerPut(context))) return;
+        Send(context, Files[context.Request.Url!.AbsolutePath.TrimStart('/')]);
     }
 
     private static bool IsRevision(string revision) => revision is "main" or Commit;

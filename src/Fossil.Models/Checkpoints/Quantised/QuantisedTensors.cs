@@ -10,6 +10,7 @@ namespace Fossil.Models.Checkpoints.Quantised;
 internal sealed class QuantisedTensors : ITensorSource
 {
     private const string WeightSuffix = ".weight";
+    private const int CodeBits = 8;
 
     private readonly HuggingFaceFolder folder;
     private readonly Dictionary<string, QuantisedWeight> weights = new(StringComparer.Ordinal);
@@ -30,7 +31,11 @@ internal sealed class QuantisedTensors : ITensorSource
         if (Names.FirstOrDefault(IsPacked) is { } packed) throw new CheckpointException($"{folder.Path} holds '{packed}': its weights are quantised by GPTQ, AWQ or a method like them, which is not read here. Take a form that is (bitsandbytes, FP8 with weight_scale_inv, GGUF), or the model that it was made of.");
         foreach (var name in Names.Where(name => !weights.ContainsKey(name) && IsParameter(name)))
         {
-            if (!IsFloat(folder.InfoOf(name).Dtype)) throw new CheckpointException($"{folder.Path}: '{name}' is stored in {folder.InfoOf(name).Dtype}, and nothing beside it says which numbers these codes stand for. bitsandbytes' scales ('{name}.absmax' with its quant_state, or SCB) are missing, or it is quantised by a method that is not read here.");
+            var dtype = folder.InfoOf(name).Dtype;
+            if (IsFloat(dtype)) continue;
+            throw new CheckpointException($"{folder.Path}: '{name}' is stored in {dtype}, " + (dtype.BitSize() <= CodeBits && dtype != SafetensorsDtype.BOOL
+                ? $"and nothing beside it says which numbers these codes stand for. bitsandbytes' scales ('{name}.absmax' with its quant_state, or SCB) are missing, or it is quantised by a method that is not read here."
+                : "which holds no weights. Save the model again in one of " + TorchDtypes.Names + "."));
         }
     }
 

@@ -70,5 +70,7 @@ internal sealed class LoraMethod : AdapterMethod
 
     internal override IEnumerable<(string Name, Action<Stream> Write)> Files(IReadOnlyList<AdapterLayer> layers) => PissaStart.Files(layers);
 
+    internal override IReadOnlyList<string> FileNames => [PissaStart.FileName];
+
     internal override AdapterStart? OpenStart(string folder, AdapterConfig config) => PissaStart.Open(folder, (LoraConfig)config);
 }
