@@ -14,6 +14,7 @@ internal abstract class FuzzTarget
         ["gguf"] = new GgufTarget(),
         ["tokenizer"] = new TokenizerTarget(),
         ["config"] = new ModelConfigTarget(),
+        ["jsonl"] = new JsonlTarget(),
     };
 
     /// <summary>Names of the files that are taken as seeds where there are golden data.</summary>

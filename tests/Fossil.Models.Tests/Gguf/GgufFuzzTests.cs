@@ -10,6 +10,7 @@ public sealed class GgufFuzzTests
     [InlineData("gguf", 1500)]
     [InlineData("tokenizer", 500)]
     [InlineData("config", 1500)]
+    [InlineData("jsonl", 500)]
     public void Damaged_files_are_read_or_refused_by_name(string name, int files)
     {
         using var folder = new TemporaryFolder();
