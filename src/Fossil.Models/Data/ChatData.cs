@@ -48,7 +48,7 @@ public static class ChatData
         ArgumentNullException.ThrowIfNull(rows);
         ArgumentNullException.ThrowIfNull(tokenizer);
         var encoder = new ExampleEncoder(tokenizer, template);
-        return TokenData.FromExamples(rows.Select(row => encoder.Encode(DataExamples.Parse(row))), maxLength, tokenizer.PadTokenId ?? tokenizer.EosTokenId ?? 0, description, pack, encoder.IgnoredFields);
+        return TokenData.FromExamples(rows.Select(row => encoder.Encode(DataExamples.Parse(row))), maxLength, tokenizer.PadTokenId ?? tokenizer.EosTokenId ?? 0, description, pack, encoder.Counts);
     }
 
     /// <summary>A text in consecutive windows, every token of which is learned.</summary>

@@ -25,6 +25,9 @@ public enum DataForm
 /// <param name="IsLearned">For each message, whether it is to be learned.</param>
 public sealed record DataExample(DataRow Row, DataForm Form, JsonArray Messages, IReadOnlyList<bool> IsLearned)
 {
+    /// <summary>The fields that tell the form, such as <c>messages</c> or <c>prompt, completion</c>.</summary>
+    public string Fields { get; init; } = string.Empty;
+
     /// <summary>The text of <see cref="DataForm.Text"/>.</summary>
     public string? Text { get; init; }
 

@@ -12,20 +12,27 @@ public static class DataExamples
 {
     private const string Assistant = "assistant";
 
+    /// <summary>The fields that tell a form, the likelier to be meant first, and how it is read.</summary>
+    private static readonly (string[] Fields, Func<RowReader, string, DataExample> Read)[] Forms =
+    [
+        (["messages"], Conversation),
+        (["conversations"], Conversation),
+        (["conversation"], Conversation),
+        (["chosen", "rejected"], (reader, _) => Preference(reader)),
+        (["prompt", "completion"], (reader, _) => PromptCompletion(reader)),
+        (["instruction", "output"], (reader, _) => Instruction(reader)),
+        (["text"], (reader, field) => new DataExample(null!, DataForm.Text, [], []) { Text = NotEmpty(reader, reader.Text(field), field) }),
+    ];
+
     /// <summary>Understands a row.</summary>
     /// <exception cref="TrainingDataException">It has none of these forms, or a field says something else than its form wants; it names file, line and field.</exception>
     public static DataExample Parse(DataRow row)
     {
         ArgumentNullException.ThrowIfNull(row);
         var fields = new RowReader(row);
-        var example = fields.Has("messages") ? Conversation(fields, "messages")
-            : fields.Has("conversations") ? Conversation(fields, "conversations")
-            : fields.Has("conversation") ? Conversation(fields, "conversation")
-            : fields.Has("chosen", "rejected") ? Preference(fields)
-            : fields.Has("prompt", "completion") ? PromptCompletion(fields)
-            : fields.Has("instruction", "output") ? Instruction(fields)
-            : fields.Has("text") ? new DataExample(row, DataForm.Text, [], []) { Text = NotEmpty(fields, fields.Text("text"), "text") }
-            : throw Unknown(fields, row);
+        var (form, read) = Forms.FirstOrDefault(form => fields.Has(form.Fields));
+        if (form is null) throw Unknown(fields, row);
+        var example = read(fields, form[0]) with { Row = row, Fields = string.Join(", ", form) };
         if (example.Form == DataForm.Text) return example with { Row = row, IgnoredFields = fields.Unread };
         return example with
         {
@@ -35,41 +42,41 @@ public static class DataExamples
             Variables = fields.OptionalObject("chat_template_kwargs"),
             IgnoredFields = fields.Unread,
         };
+    }
 
-        DataExample Conversation(RowReader reader, string field)
+    private static DataExample Conversation(RowReader reader, string field)
+    {
+        var (messages, mayLearn) = new MessageReader(reader).Read(reader.Take(field), field);
+        if (messages.Count > 0 && (string?)messages[0]["role"] != "system") AddSystem(reader, messages, mayLearn);
+        if (!messages.Exists(IsAnswer)) throw reader.Error($"\"{field}\" has no message of the role \"{Assistant}\", so there is nothing to learn.");
+        return new(null!, DataForm.Conversation, [.. messages], mayLearn);
+    }
+
+    private static DataExample PromptCompletion(RowReader reader)
+    {
+        var (prompt, completion) = (reader.Take("prompt"), reader.Take("completion"));
+        if (completion is not JsonArray && prompt is not JsonArray)
         {
-            var (messages, mayLearn) = new MessageReader(reader).Read(reader.Take(field), field);
-            if (messages.Count > 0 && (string?)messages[0]["role"] != "system") AddSystem(reader, messages, mayLearn);
-            if (!messages.Exists(IsAnswer)) throw reader.Error($"\"{field}\" has no message of the role \"{Assistant}\", so there is nothing to learn.");
-            return new(row, DataForm.Conversation, [.. messages], mayLearn);
+            return new(null!, DataForm.PromptCompletion, Turns(reader.Text("prompt"), NotEmpty(reader, reader.Text("completion"), "completion")), [false, true]);
         }
 
-        DataExample PromptCompletion(RowReader reader)
-        {
-            var (prompt, completion) = (reader.Take("prompt"), reader.Take("completion"));
-            if (completion is not JsonArray && prompt is not JsonArray)
-            {
-                return new(row, DataForm.PromptCompletion, Turns(reader.Text("prompt"), NotEmpty(reader, reader.Text("completion"), "completion")), [false, true]);
-            }
+        return Continued(reader, prompt, "prompt", completion, "completion");
+    }
 
-            return Continued(reader, prompt, "prompt", completion, "completion");
+    private static DataExample Preference(RowReader reader)
+    {
+        var (chosen, rejected) = (reader.Take("chosen"), reader.Take("rejected"));
+        if (chosen is not JsonArray)
+        {
+            var prompt = reader.Text("prompt");
+            return new(null!, DataForm.PromptCompletion, Turns(prompt, NotEmpty(reader, reader.Text("chosen"), "chosen")), [false, true]) { Rejected = [Message(Assistant, reader.Text("rejected"))] };
         }
 
-        DataExample Preference(RowReader reader)
-        {
-            var (chosen, rejected) = (reader.Take("chosen"), reader.Take("rejected"));
-            if (chosen is not JsonArray)
-            {
-                var prompt = reader.Text("prompt");
-                return new(row, DataForm.PromptCompletion, Turns(prompt, NotEmpty(reader, reader.Text("chosen"), "chosen")), [false, true]) { Rejected = [Message(Assistant, reader.Text("rejected"))] };
-            }
-
-            // Without a prompt, what both conversations begin with is it.
-            var (other, _) = new MessageReader(reader).Read(rejected, "rejected");
-            var example = reader.Has("prompt") ? Continued(reader, reader.Take("prompt"), "prompt", chosen, "chosen") : Continued(reader, new JsonArray(), "prompt", chosen, "chosen");
-            var shared = reader.Has("prompt") ? 0 : example.Messages.Zip(other).TakeWhile(pair => JsonNode.DeepEquals(pair.First, pair.Second)).Count();
-            return example with { IsLearned = [.. example.IsLearned.Select((learned, index) => learned && index >= shared)], Rejected = [.. other.Skip(shared)] };
-        }
+        // Without a prompt, what both conversations begin with is it.
+        var (other, _) = new MessageReader(reader).Read(rejected, "rejected");
+        var example = reader.Has("prompt") ? Continued(reader, reader.Take("prompt"), "prompt", chosen, "chosen") : Continued(reader, new JsonArray(), "prompt", chosen, "chosen");
+        var shared = reader.Has("prompt") ? 0 : example.Messages.Zip(other).TakeWhile(pair => JsonNode.DeepEquals(pair.First, pair.Second)).Count();
+        return example with { IsLearned = [.. example.IsLearned.Select((learned, index) => learned && index >= shared)], Rejected = [.. other.Skip(shared)] };
     }
 
     /// <summary>Messages of a prompt, which are not learned, and those that follow.</summary>

@@ -13,13 +13,21 @@ internal sealed class ExampleEncoder(PretrainedTokenizer tokenizer, ChatTemplate
     private const string Developer = "developer";
 
     private readonly Lazy<ChatTemplate?> chosen = new(() => template ?? (tokenizer.ChatTemplates.Count > 0 ? ChatTemplate.Of(tokenizer) : null));
-    private readonly SortedDictionary<string, long> ignored = new(StringComparer.Ordinal);
 
-    /// <summary>Fields of which nothing is in the text, and in how many examples.</summary>
-    public IReadOnlyDictionary<string, long> IgnoredFields => ignored;
+    /// <summary>What the examples are, and the fields of which nothing is in the text.</summary>
+    public DataCounts Counts { get; } = new();
 
     /// <exception cref="TrainingDataException">The template does not fit the example; it names file and line.</exception>
     public TokenExample Encode(DataExample example)
+    {
+        Counts.AddRow(example.Row.Path, example.Fields);
+        if (example.Form == DataForm.Conversation) foreach (var message in example.Messages) Counts.AddRole((string)message!["role"]!);
+        var encoded = Write(example);
+        Counts.AddExample(encoded.InputIds.Length);
+        return encoded;
+    }
+
+    private TokenExample Write(DataExample example)
     {
         foreach (var field in example.IgnoredFields) Ignore(field);
         if (example.Rejected is not null) Ignore("rejected");
@@ -102,5 +110,5 @@ internal sealed class ExampleEncoder(PretrainedTokenizer tokenizer, ChatTemplate
         if (example.Variables is not null) Ignore("chat_template_kwargs");
     }
 
-    private void Ignore(string field) => ignored[field] = ignored.GetValueOrDefault(field) + 1;
+    private void Ignore(string field) => Counts.AddIgnored(field);
 }

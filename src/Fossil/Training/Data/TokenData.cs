@@ -69,6 +69,9 @@ public sealed class TokenData : ITrainingData<TokenBatch>
     /// <summary>What became of the examples.</summary>
     public TokenDataReport Report { get; }
 
+    /// <summary>What the reader of the data files found; of all of them also after <see cref="Split"/>. Null where the examples come from elsewhere.</summary>
+    public DataCounts? Counts { get; private init; }
+
     /// <summary>Consecutive windows of a text's tokens; what does not fill the last window is left out.</summary>
     /// <param name="tokens">The tokens of the text.</param>
     /// <param name="length">Tokens of a window, 2 or more.</param>
@@ -94,7 +97,7 @@ public sealed class TokenData : ITrainingData<TokenBatch>
     /// </param>
     /// <exception cref="TrainingDataException">No example has a token to learn.</exception>
     public static TokenData FromExamples(IEnumerable<TokenExample> examples, int maxLength, int paddingId, string description, bool pack = false) =>
-        FromExamples(examples, maxLength, paddingId, description, pack, new Dictionary<string, long>());
+        FromExamples(examples, maxLength, paddingId, description, pack, counts: null);
 
     /// <inheritdoc cref="FromExamples(IEnumerable{TokenExample}, int, int, string, bool)"/>
     /// <param name="examples">The examples; they are read once, one at a time.</param>
@@ -102,8 +105,8 @@ public sealed class TokenData : ITrainingData<TokenBatch>
     /// <param name="paddingId">The token that fills up batches.</param>
     /// <param name="description">Where the examples come from, for messages.</param>
     /// <param name="pack">Whether short examples share sequences.</param>
-    /// <param name="ignoredFields">Fields of which nothing is learned or given to the model, with the number of their examples, as the reader of <paramref name="examples"/> counts them.</param>
-    internal static TokenData FromExamples(IEnumerable<TokenExample> examples, int maxLength, int paddingId, string description, bool pack, IReadOnlyDictionary<string, long> ignoredFields)
+    /// <param name="counts">What the reader of <paramref name="examples"/> counts as they are read; null where there is none.</param>
+    internal static TokenData FromExamples(IEnumerable<TokenExample> examples, int maxLength, int paddingId, string description, bool pack, DataCounts? counts)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maxLength, 2);
         int given = 0, cut = 0, dropped = 0;
@@ -125,8 +128,8 @@ public sealed class TokenData : ITrainingData<TokenBatch>
         var packing = pack ? Packing.BestFit([.. Enumerable.Range(0, kept.Count).Select(kept.Length)], maxLength) : Packing.Single(kept.Count);
         return new(kept, packing, 0, packing.Ends.Length, paddingId, description, new(given, cut, dropped, 0, 0, 0, 0, droppedTokens)
         {
-            IgnoredFields = string.Join(", ", ignoredFields.Select(field => $"{field.Key} ({field.Value})")),
-        });
+            IgnoredFields = string.Join(", ", counts?.IgnoredFields.Select(field => $"{field.Key} ({field.Value})") ?? []),
+        }) { Counts = counts };
     }
 
     /// <summary>The sequences but the last ones, to learn from, and the last ones, to evaluate on.</summary>
@@ -135,7 +138,7 @@ public sealed class TokenData : ITrainingData<TokenBatch>
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(heldOut, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(heldOut, Count);
-        TokenData Part(int start, int count, string which) => new(store, packing, first + start, count, paddingId, $"{Description} ({which} {heldOut})", Report);
+        TokenData Part(int start, int count, string which) => new(store, packing, first + start, count, paddingId, $"{Description} ({which} {heldOut})", Report) { Counts = Counts };
         return (Part(0, Count - heldOut, "without the last"), Part(Count - heldOut, heldOut, "the last"));
     }
 
