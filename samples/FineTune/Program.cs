@@ -19,7 +19,7 @@ var chat = ChatTemplate.Of(tokenizer);
 var data = dataPath.EndsWith(".jsonl", StringComparison.Ordinal)
     ? ChatData.FromJsonl(dataPath, tokenizer, maxLength: 256, chat)
     : ChatData.FromText(dataPath, tokenizer, length: 256);
-Console.WriteLine(data.Report);
+data.PrintSummary(tokenizer);
 var (training, heldOut) = data.Split(Math.Clamp(data.Count / 20, 1, 16));
 
 using var adapted = model.AttachAdapters(new FossilConfig { TargetModules = "all-linear", ShardSize = 64 });

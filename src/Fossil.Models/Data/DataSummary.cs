@@ -28,13 +28,13 @@ public static class DataSummary
         var report = data.Report;
         if (data.Counts is { } counts)
         {
-            var files = counts.Files.Select(file => $"{Shorten(file.Key)} ({Rows(file.Value)})").ToList();
+            var files = counts.Files.Select(file => $"{Shorten(Path.GetFileName(file.Key))} ({Rows(file.Value)})").ToList();
             if (files.Count > MostFiles) files = [.. files[..MostFiles], $"and {files.Count - MostFiles} more with {Rows(counts.Files.Values.Skip(MostFiles).Sum())}"];
             Line("files", string.Join(", ", files));
             Line("forms", List(counts.Forms, "; "));
             Line("roles", List(counts.Roles));
             Line("tokens", $"shortest example {Number(counts.Tokens.Shortest)}, median {Number(counts.Tokens.Median)}, longest {Number(counts.Tokens.Longest)}");
-            Line("examples", $"{Number(report.Examples)}; {Number(report.Cut)} lose their end, {Number(report.Dropped)} are left out: nothing of them is left to learn");
+            Line("examples", $"{Number(report.Examples)}; lose their end: {Number(report.Cut)}; left out, with nothing to learn: {Number(report.Dropped)}");
         }
         else
         {
@@ -44,7 +44,7 @@ public static class DataSummary
         Line("sequences", $"{Number(data.Count)} with {Number(report.Tokens)} tokens, {Number(report.LossTokens)} of them learned ({Percent(report.LossTokens, report.Tokens)}), {Number(report.DroppedTokens)} dropped; at most {Percent(report.PaddingTokens, report.Tokens + report.PaddingTokens)} padding");
         Line("ignored", report.IgnoredFields);
         writer.WriteLine("first example, \u27e6learned\u27e7:");
-        var lines = Render(data, tokenizer).Split('\n').SelectMany(line => Wrap(line, Columns - 2)).ToList();
+        var lines = Render(data, tokenizer).TrimEnd('\n').Split('\n').SelectMany(line => Wrap(line, Columns - 2)).ToList();
         if (lines.Count > MostLines) lines = [.. lines[..(MostLines / 2)], $"… {lines.Count - MostLines} lines …", .. lines[^(MostLines / 2)..]];
         foreach (var line in lines) writer.WriteLine(("  " + line).TrimEnd());
 
@@ -116,5 +116,5 @@ public static class DataSummary
 
     private static string Percent(long part, long whole) => (part / (double)Math.Max(1, whole)).ToString("P1", CultureInfo.InvariantCulture);
 
-    private static string Shorten(string path) => path.Length <= Columns / 2 ? path : "…" + path[^(Columns / 2)..];
+    private static string Shorten(string path) => path.Length <= Columns / 2 ? path : "…" + path[^((Columns / 2) - 1)..];
 }
