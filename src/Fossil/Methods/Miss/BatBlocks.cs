@@ -14,12 +14,12 @@ internal static class BatBlocks
     /// <param name="shard">D (out/r, r, r), in the weight's dtype.</param>
     public static Tensor Apply(Tensor weight, Tensor shard) => Apply(weight, shard, weight.dtype);
 
-    /// <summary>As <see cref="Apply(Tensor, Tensor)"/>, with the products W_ij D_i in <paramref name="productDtype"/>.</summary>
+    /// <summary>As <see cref="Apply(Tensor, Tensor)"/>, in the dtype of D, with the products W_ij D_i in <paramref name="productDtype"/>.</summary>
     public static Tensor Apply(Tensor weight, Tensor shard, ScalarType productDtype)
     {
         using var scope = NewDisposeScope();
         var rows = Rows(weight, shard);
-        var changed = rows.to(productDtype).bmm(shard.to(productDtype)).to(weight.dtype).add_(rows, Scalars.One).view(weight.shape);
+        var changed = rows.to(productDtype).bmm(shard.to(productDtype)).to(shard.dtype).add_(rows, Scalars.One).view(weight.shape);
         Blocks(changed, shard).add_(shard.unsqueeze(2), Scalars.One);
         return changed.MoveToOuterDisposeScope();
     }
@@ -33,15 +33,25 @@ internal static class BatBlocks
         return Rows(difference, shard).bmm(linalg.inv(PlusIdentity(shard))).view(changed.shape).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The gradients of <see cref="Apply(Tensor, Tensor, ScalarType)"/>, given that of the changed weight: of D, and of the weight.</summary>
-    public static (Tensor Shard, Tensor Weight) Gradients(Tensor gradient, Tensor weight, Tensor shard, ScalarType productDtype)
+    /// <summary>The gradient of D, Σ_j W_ijᵀ G_ij + G_ij, in its dtype.</summary>
+    /// <param name="gradient">G (out, in), that of the changed weight, in <paramref name="productDtype"/> or D's.</param>
+    /// <param name="weight">W (out, in).</param>
+    /// <param name="shard">D (out/r, r, r).</param>
+    /// <param name="productDtype">The dtype of the products.</param>
+    public static Tensor ShardGradient(Tensor gradient, Tensor weight, Tensor shard, ScalarType productDtype)
+    {
+        using var scope = NewDisposeScope();
+        var product = Rows(weight, shard).to(productDtype).transpose(1, 2).bmm(Rows(gradient, shard).to(productDtype)).to(shard.dtype);
+        return product.add_(Blocks(gradient, shard).sum(2, type: shard.dtype), Scalars.One).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The gradient of W, given that of the changed weight: G_ij (I + D_i)ᵀ, in D's dtype.</summary>
+    public static Tensor WeightGradient(Tensor gradient, Tensor shard, ScalarType productDtype)
     {
         using var scope = NewDisposeScope();
         var rows = Rows(gradient, shard);
-        var productRows = rows.to(productDtype);
-        var shardGradient = Rows(weight, shard).to(productDtype).transpose(1, 2).bmm(productRows).to(shard.dtype).add_(Blocks(gradient, shard).sum(2), Scalars.One);
-        var weightGradient = productDtype == shard.dtype ? rows.bmm(PlusIdentity(shard).transpose(1, 2)) : productRows.bmm(shard.to(productDtype).transpose(1, 2)).to(shard.dtype).add_(rows, Scalars.One);
-        return (shardGradient.MoveToOuterDisposeScope(), weightGradient.view(gradient.shape).MoveToOuterDisposeScope());
+        var result = productDtype == shard.dtype ? rows.bmm(PlusIdentity(shard).transpose(1, 2)) : rows.to(productDtype).bmm(shard.to(productDtype).transpose(1, 2)).to(shard.dtype).add_(rows, Scalars.One);
+        return result.view(gradient.shape).MoveToOuterDisposeScope();
     }
 
     private static Tensor PlusIdentity(Tensor shard) => shard.add(eye(shard.shape[1], dtype: shard.dtype, device: shard.device), Scalars.One);

@@ -13,6 +13,9 @@ namespace Fossil.Methods.Miss;
 /// </summary>
 internal sealed class BatCall : TargetCall
 {
+    // How much of the weight is changed at a time: in float32 four megabytes.
+    private const long TileElements = 1 << 20;
+
     private readonly CallWeight weight;
     private readonly CallInput bias;
     private readonly CallInput[] shards;
@@ -30,17 +33,27 @@ internal sealed class BatCall : TargetCall
 
     public override Tensor Forward()
     {
-        var output = empty(ShapeWith(weight.Value.OutFeatures), dtype: OutputDtype, device: X.Value.device);
-        var (flatInput, flatOutput) = (Flat(X.Value), Flat(output));
-        var fullBias = bias.Optional?.to(ProductDtype);
-        foreach (var tile in Tiles())
+        var flatInput = Flat(X.Value);
+        var offset = bias.Optional?.to(ProductDtype);
+        RowRange[] tiles = [.. Tiles()];
+        Tensor output;
+        if (tiles.Length == 1 && flatInput.dtype == ProductDtype)
         {
-            using var tileScope = NewDisposeScope();
-            var (changed, tileBias) = (Weights(tile)[^1].to(ProductDtype), fullBias is null ? null : tile.Of(fullBias));
-            foreach (var (start, rows) in ShardOperations.Blocks(flatInput, ProductDtype))
+            output = nn.functional.linear(flatInput, Changed(Weights(tiles[0])), offset).view(ShapeWith(weight.Value.OutFeatures)).detach();
+        }
+        else
+        {
+            output = empty(ShapeWith(weight.Value.OutFeatures), dtype: OutputDtype, device: flatInput.device);
+            var flatOutput = Flat(output);
+            foreach (var tile in tiles)
             {
-                using var scope = NewDisposeScope();
-                tile.ColumnsOf(flatOutput).narrow(0, start, rows).copy_(nn.functional.linear(flatInput.narrow(0, start, rows).to(ProductDtype), changed, tileBias));
+                using var tileScope = NewDisposeScope();
+                var (changed, tileBias) = (Changed(Weights(tile)), offset is null ? null : tile.Of(offset));
+                foreach (var (start, rows) in ShardOperations.Blocks(flatInput, ProductDtype))
+                {
+                    using var scope = NewDisposeScope();
+                    tile.ColumnsOf(flatOutput).narrow(0, start, rows).copy_(nn.functional.linear(flatInput.narrow(0, start, rows).to(ProductDtype), changed, tileBias));
+                }
             }
         }
 
@@ -56,53 +69,62 @@ internal sealed class BatCall : TargetCall
         RowRange[] tiles = [.. Tiles()];
         var isWhole = tiles.Length == 1;
         var inputGradient = !X.NeedsGradient ? null : isWhole ? empty(flatInput.shape, dtype: InputDtype, device: flatInput.device) : zeros(flatInput.shape, dtype: Accumulator, device: flatInput.device);
-        var needsWeights = weight.NeedsGradient || bias.NeedsGradient || shards.Any(shard => shard.NeedsGradient);
+        var needsWeights = weight.NeedsGradient || shards.Any(shard => shard.NeedsGradient);
         List<Tensor>[] parts = [.. shards.Select(_ => new List<Tensor>())];
+        List<Tensor> weightParts = [];
         foreach (var tile in tiles)
         {
             using var tileScope = NewDisposeScope();
             var weights = Weights(tile);
-            var changed = weights[^1].to(ProductDtype);
-            var gradient = needsWeights ? zeros(weights[^1].shape, dtype: Accumulator, device: flatInput.device) : null;
+            var changed = Changed(weights);
+            var gradient = needsWeights ? empty(changed.shape, dtype: ProductDtype, device: flatInput.device) : null;
             foreach (var (start, rows) in ShardOperations.Blocks(flatInput, ProductDtype))
             {
                 using var scope = NewDisposeScope();
                 var grad = tile.ColumnsOf(flatGrad).narrow(0, start, rows).to(ProductDtype);
                 var part = inputGradient?.narrow(0, start, rows);
-                if (isWhole) part?.copy_(grad.mm(changed));
+                if (part?.dtype == ProductDtype) part.addmm_(grad, changed, beta: isWhole ? 0 : 1);
+                else if (isWhole) part?.copy_(grad.mm(changed));
                 else part?.add_(grad.mm(changed), Scalars.One);
-                gradient?.add_(grad.t().mm(flatInput.narrow(0, start, rows).to(ProductDtype)), Scalars.One);
+                gradient?.addmm_(grad.t(), flatInput.narrow(0, start, rows).to(ProductDtype), beta: start == 0 ? 0 : 1);
             }
 
-            if (gradient is not null) AddGradients(gradient, weights, tile, parts);
+            if (Rows == 0) gradient?.zero_();
+            if (gradient is not null) AddGradients(gradient, weights, tile, parts, weightParts);
         }
 
         X.Gradient = inputGradient?.view(InputShape);
         if (bias.NeedsGradient) bias.Gradient = flatGrad.sum(dim: 0);
-        foreach (var (shard, gradients) in shards.Zip(parts).Where(pair => pair.Second.Count > 0)) shard.Gradient = gradients is [var whole] ? whole : cat(gradients, 0);
+        foreach (var (shard, gradients) in shards.Zip(parts).Where(pair => pair.Second.Count > 0)) shard.Gradient = Joined(gradients);
+        if (weight.NeedsGradient) weight.Gradient = Joined(weightParts);
     }
 
-    /// <summary>Adds the gradients of the shards' blocks in a tile to <paramref name="parts"/>, given that of the changed weight, and sets that of the weight itself.</summary>
-    private void AddGradients(Tensor gradient, Tensor[] weights, RowRange tile, List<Tensor>[] parts)
+    /// <summary>Adds the gradients of a tile, given that of the changed weight, to <paramref name="parts"/>, those of the shards' blocks, and to <paramref name="weightParts"/>, those of the weight itself.</summary>
+    private void AddGradients(Tensor gradient, Tensor[] weights, RowRange tile, List<Tensor>[] parts, List<Tensor> weightParts)
     {
         for (var level = shards.Length - 1; level >= 0; level--)
         {
-            var (shardGradient, weightGradient) = BatBlocks.Gradients(gradient, weights[level], BlocksOf(level, tile), ProductDtype);
-            if (shards[level].NeedsGradient) parts[level].Add(shardGradient.MoveToOuterDisposeScope());
-            gradient = weightGradient;
+            if (shards[level].NeedsGradient) parts[level].Add(BatBlocks.ShardGradient(gradient, weights[level], BlocksOf(level, tile), ProductDtype).MoveToOuterDisposeScope());
+            if (level > 0 || weight.NeedsGradient) gradient = BatBlocks.WeightGradient(gradient, BlocksOf(level, tile), ProductDtype);
         }
 
-        if (weight.NeedsGradient) weight.Gradient = gradient.MoveToOuterDisposeScope();
+        if (weight.NeedsGradient) weightParts.Add(gradient.MoveToOuterDisposeScope());
     }
+
+    private static Tensor Joined(IReadOnlyList<Tensor> tiles) => tiles is [var whole] ? whole : cat([.. tiles], 0);
 
     /// <summary>The tile of the weight before the first adapter, after it, after the second, ….</summary>
     private Tensor[] Weights(RowRange tile)
     {
         var weights = new Tensor[shards.Length + 1];
-        weights[0] = weight.Value.Rows(tile.Start, tile.Count).to(Accumulator).contiguous();
+        var rows = weight.Value.Rows(tile.Start, tile.Count).contiguous();
+        weights[0] = HasRoundedProducts ? rows : rows.to(Accumulator);
         for (var i = 0; i < shards.Length; i++) weights[i + 1] = BatBlocks.Apply(weights[i], BlocksOf(i, tile), ProductDtype);
         return weights;
     }
+
+    /// <summary>The tile that x is multiplied with.</summary>
+    private Tensor Changed(Tensor[] weights) => weights[^1].to(ProductDtype);
 
     /// <summary>D of the row blocks in a tile, (rows of the tile / r, r, r).</summary>
     private Tensor BlocksOf(int level, RowRange tile)
@@ -112,6 +134,10 @@ internal sealed class BatCall : TargetCall
         return new RowRange(tile.Start / size, tile.Count / size).Of(shard).to(Accumulator);
     }
 
-    /// <summary>Row blocks change by themselves, so a weight that is not written out needs to be so only a few at a time.</summary>
-    private IEnumerable<RowRange> Tiles() => weight.Value.Tiles(multiple);
+    /// <summary>Row blocks change by themselves, so W + ΔW and its gradient are there a few rows at a time.</summary>
+    private IEnumerable<RowRange> Tiles()
+    {
+        var rows = Math.Min(weight.Value.RowsPerTile, Math.Max(1, TileElements / weight.Value.InFeatures));
+        return RowRange.Pieces(weight.Value.OutFeatures, Math.Max(1, rows / multiple) * multiple);
+    }
 }
