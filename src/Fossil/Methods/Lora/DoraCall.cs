@@ -83,9 +83,9 @@ internal sealed class DoraCall : TargetCall
         foreach (var (start, count) in ShardOperations.Blocks(flatOutput, Accumulator))
         {
             using var block = NewDisposeScope();
-            var sum = ChangeOf(start, count, transposed).mul_(gain).add_(direct.Value.narrow(0, start, count) * directGain, Scalars.One);
+            var sum = ChangeOf(start, count, transposed).mul_(gain).add_(DirectOf(start, count) * directGain, Scalars.One);
             if (offset is not null) sum.add_(offset, Scalars.One);
-            if (flatAddend is not null) sum.add_(flatAddend.narrow(0, start, count), Scalars.One);
+            if (flatAddend is not null) sum.add_(flatAddend.narrow(0, start, count).to(Accumulator), Scalars.One);
             flatOutput.narrow(0, start, count).copy_(sum);
         }
 
@@ -112,7 +112,7 @@ internal sealed class DoraCall : TargetCall
         {
             using var block = NewDisposeScope();
             var (outer, inner) = (grad.narrow(0, start, count).to(Accumulator), hidden.Value.narrow(0, start, count));
-            var combined = ChangeOf(start, count, transposed).add_(direct.Value.narrow(0, start, count).mul(Scalars.Of(dropout.Scale)), Scalars.One);
+            var combined = ChangeOf(start, count, transposed).add_(DirectOf(start, count), Scalars.Of(dropout.Scale));
             if (RoundedBias is { } added) combined.sub_(added);
             gradMagnitude.add_(combined.mul_(outer).sum(dim: 0).div_(norm.Value), Scalars.One);
             var scaled = outer * gain;
@@ -167,6 +167,9 @@ internal sealed class DoraCall : TargetCall
         var change = hidden!.Value.narrow(0, start, count).mm(transposed);
         return HasRoundedProducts ? change.to(Accumulator).mul_(Scalars.Of(scale)) : change;
     }
+
+    /// <summary>Some rows of u in the accumulator's dtype: libtorch's operations on two dtypes convert one number at a time.</summary>
+    private Tensor DirectOf(long start, long count) => direct!.Value.narrow(0, start, count).to(Accumulator);
 
     // As in LoRA, rounded H has no scale in it.
     private LowRankFactor FactorOf(Tensor a) => new(a, HasRoundedProducts ? 1 : scale, dropout, ProductDtype);

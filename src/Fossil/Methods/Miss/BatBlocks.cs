@@ -19,7 +19,7 @@ internal static class BatBlocks
     {
         using var scope = NewDisposeScope();
         var rows = Rows(weight, shard);
-        var changed = rows.to(productDtype).bmm(shard.to(productDtype)).to(shard.dtype).add_(rows, Scalars.One).view(weight.shape);
+        var changed = rows.to(productDtype).bmm(shard.to(productDtype)).to(shard.dtype).add_(rows.to(shard.dtype), Scalars.One).view(weight.shape);
         Blocks(changed, shard).add_(shard.unsqueeze(2), Scalars.One);
         return changed.MoveToOuterDisposeScope();
     }
@@ -50,7 +50,7 @@ internal static class BatBlocks
     {
         using var scope = NewDisposeScope();
         var rows = Rows(gradient, shard);
-        var result = productDtype == shard.dtype ? rows.bmm(PlusIdentity(shard).transpose(1, 2)) : rows.to(productDtype).bmm(shard.to(productDtype).transpose(1, 2)).to(shard.dtype).add_(rows, Scalars.One);
+        var result = productDtype == shard.dtype ? rows.bmm(PlusIdentity(shard).transpose(1, 2)) : rows.to(productDtype).bmm(shard.to(productDtype).transpose(1, 2)).to(shard.dtype).add_(rows.to(shard.dtype), Scalars.One);
         return result.view(gradient.shape).MoveToOuterDisposeScope();
     }
 
