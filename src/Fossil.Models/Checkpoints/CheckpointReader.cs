@@ -10,6 +10,8 @@ internal static class CheckpointReader
 {
     // transformers: base_model_prefix, the same for all families here.
     private const string InnerModel = "model.";
+    private const string EmbeddingWeight = InnerModel + "embed_tokens.weight";
+    private const string OutputWeight = "lm_head.weight";
 
     /// <summary>Fills all parameters, or none.</summary>
     /// <param name="module">The module, its parameters allocated.</param>
@@ -71,7 +73,7 @@ internal static class CheckpointReader
                          select $"{source.FileName(entry.Value)} ({string.Join(", ", source.ShapeOf(entry.Value))}) instead of ({string.Join(", ", parameters[entry.Key].shape)})").ToArray();
         if (surplus.Length + missing.Length + misshapen.Length == 0) return;
         throw new CheckpointException($"{source.Path} does not hold the tensors that its configuration asks for."
-            + Part("Missing", [.. missing.Select(source.FileName)]) + Part("Surplus", surplus) + Part("Wrong shape", misshapen) + Hint(surplus, missing, parameters))
+            + Part("Missing", [.. missing.Select(source.FileName)]) + Part("Surplus", surplus) + Part("Wrong shape", misshapen) + (Hint(surplus, missing, parameters) ?? VocabularyHint(parameters, stored, source)))
         {
             MissingTensors = missing,
             SurplusTensors = surplus,
@@ -86,8 +88,17 @@ internal static class CheckpointReader
     {
         if (surplus.Any(name => AdapterTensorName.Meanings(name).Any(meaning => meaning.Kind is AdapterTensorKind.Adapter or AdapterTensorKind.AdaptedWeight)))
             return " It holds an adapter beside the base, as the state of a whole PeftModel does. Save the base by PEFT's unload() or merge_and_unload(), or load the base's own folder and then the adapter.";
-        if (surplus.Length == 0 && missing is ["lm_head.weight"]) return " It is of a model without output layer. Save it with the class for causal language models, or set tie_word_embeddings where it uses the embedding's weight.";
+        if (surplus.Length == 0 && missing is [OutputWeight]) return " It is of a model without output layer. Save it with the class for causal language models, or set tie_word_embeddings where it uses the embedding's weight.";
         return WrapperNames.Hint(surplus, parameters.ContainsKey, []) is { } hint ? " " + hint : null;
+    }
+
+    /// <summary>Says so where nothing but the number of tokens is another than the configuration has it.</summary>
+    private static string? VocabularyHint(Dictionary<string, Parameter> parameters, Dictionary<string, string> stored, ITensorSource source)
+    {
+        var differing = stored.Where(entry => parameters.TryGetValue(entry.Key, out var parameter) && !source.ShapeOf(entry.Value).SequenceEqual(parameter.shape)).Select(entry => (Name: entry.Key, Shape: source.ShapeOf(entry.Value))).ToArray();
+        return differing.Length > 0 && differing.All(entry => entry.Name is EmbeddingWeight or OutputWeight && entry.Shape.Count == 2 && entry.Shape[1] == parameters[entry.Name].shape[1]) && differing.Select(entry => entry.Shape[0]).Distinct().ToArray() is [var rows]
+            ? $" The tensors are for a vocabulary of {rows} tokens, the configuration says {parameters[differing[0].Name].shape[0]} (vocab_size): correct it there, if the tensors are the right ones."
+            : null;
     }
 
     /// <summary>Ties an output layer that came with the file, if it is the embedding again; as transformers does, it keeps both where they differ.</summary>

@@ -163,6 +163,17 @@ public sealed class CheckpointTests
     }
 
     [Fact]
+    public void A_configuration_with_another_number_of_tokens_than_the_tensors_is_told_which()
+    {
+        using var folder = new TemporaryFolder();
+        using var model = TinyModels.Create();
+        model.SavePretrained(folder.Path);
+        File.WriteAllText(folder["config.json"], File.ReadAllText(folder["config.json"]).Replace("\"vocab_size\": 96", "\"vocab_size\": 95", StringComparison.Ordinal));
+        var refused = Assert.Throws<CheckpointException>(() => LlamaForCausalLM.FromPretrained(folder.Path)).Message;
+        Assert.Contains("for a vocabulary of 96 tokens, the configuration says 95 (vocab_size)", refused);
+    }
+
+    [Fact]
     public void A_tied_output_layer_in_the_file_is_no_surplus()
     {
         using var scope = NewDisposeScope();
