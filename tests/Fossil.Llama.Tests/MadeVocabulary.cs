@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Fossil.Models.Tests.Families;
 using Fossil.Models.Tokenizers;
 using Fossil.TestData;
 
@@ -7,7 +8,7 @@ namespace Fossil.Llama.Tests;
 /// <summary>A byte-level vocabulary of 256 ids: three markers, the bytes that UTF-8 has, and a few merges.</summary>
 internal static class MadeVocabulary
 {
-    public const int Size = 256;
+    public const int Size = FamilyModels.VocabSize;
 
     // Bytes that no UTF-8 text has make room for the rest.
     private static readonly string[] Markers = ["<pad>", "<s>", "</s>"], Merges = ["h e", "t he", "Ġ t", "Ġt he", "i n", "e r", "Ġ a", "a n", "an d", "Ċ Ċ"];

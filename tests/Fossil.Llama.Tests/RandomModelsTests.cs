@@ -1,6 +1,7 @@
 using Fossil.Models;
 using Fossil.Models.Export;
 using Fossil.Models.Gguf;
+using Fossil.Models.Tests.Families;
 using Fossil.Models.Tokenizers;
 using Fossil.TestData;
 using static TorchSharp.torch;
@@ -16,7 +17,7 @@ public sealed class RandomModelsTests : IDisposable
 
     private readonly TemporaryFolder folder = new();
 
-    public static TheoryData<string> Names => RandomModels.Names;
+    public static TheoryData<string> Names => FamilyModels.Names;
 
     [Theory, MemberData(nameof(Names))]
     public void Tokens_logits_and_text_are_llama_cpps(string name)
@@ -42,7 +43,7 @@ public sealed class RandomModelsTests : IDisposable
         foreach (AdapterConfig config in (AdapterConfig[])[new FossilConfig { ShardSize = 16 }, new LoraConfig { Rank = 4, Alpha = 12 }])
         {
             using var adapted = model.AttachAdapters(config);
-            RandomModels.Fill(adapted.TrainableParameters().Select(p => p.Parameter), 0.1);
+            FamilyModels.Fill(adapted.TrainableParameters().Select(p => p.Parameter), 0.1);
             var path = folder[config.GetType().Name + ".gguf"];
             adapted.SaveGgufLora(path);
             client.Adapt(path);
@@ -107,7 +108,7 @@ public sealed class RandomModelsTests : IDisposable
 
     private CausalLM Save(string name, Func<CausalLMConfig, CausalLMConfig>? change = null)
     {
-        var model = RandomModels.Create(name, change);
+        var model = FamilyModels.Create(name, change);
         model.SaveGguf(folder["model.gguf"], GgufTensorType.F32, Tokenizer);
         return model;
     }

@@ -6,7 +6,6 @@ using Fossil.Concurrency;
 using Fossil.Models.Export;
 using Fossil.Models.Gguf;
 using Fossil.Training;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -129,7 +128,7 @@ public sealed record Gemma3Config : CausalLMConfig
 
 /// <summary>Grouped-query attention with rotary positions and norms of queries and keys.</summary>
 [FossilAdapt("q_proj", "k_proj", "v_proj", "o_proj")]
-public sealed partial class Gemma3Attention : Module
+public sealed partial class Gemma3Attention : DecoderAttention
 {
     private readonly LinearLayer q_proj, k_proj, v_proj, o_proj;
     private readonly UnitOffsetRMSNorm q_norm, k_norm;
@@ -153,7 +152,7 @@ public sealed partial class Gemma3Attention : Module
         RegisterComponents();
     }
 
-    internal Tensor forward(Tensor x, AttentionContext context)
+    internal override Tensor forward(Tensor x, AttentionContext context)
     {
         using var scope = NewDisposeScope();
         var (batch, tokens) = (x.shape[0], x.shape[1]);
@@ -224,18 +223,15 @@ public sealed class Gemma3DecoderLayer : DecoderLayer
 public sealed partial class Gemma3Model : Module, ISupportsGradientCheckpointing
 {
     private readonly TokenEmbedding embed_tokens;
-    private readonly ModuleList<Gemma3DecoderLayer> layers;
+    private readonly DecoderLayers layers;
     private readonly UnitOffsetRMSNorm norm;
-    private readonly RotaryEmbedding rotary, localRotary;
-    private readonly Gemma3Config config;
+    private readonly int hiddenSize;
 
     internal Gemma3Model(Gemma3Config config, ScalarType dtype, Device? device) : base(nameof(Gemma3Model))
     {
-        this.config = config;
-        rotary = new RotaryEmbedding(config.Rope, config.HeadDim);
-        localRotary = new RotaryEmbedding(config.LocalRope, config.HeadDim);
+        hiddenSize = config.HiddenSize;
         embed_tokens = new TokenEmbedding(config.VocabSize, config.HiddenSize, dtype, device);
-        layers = new ModuleList<Gemma3DecoderLayer>([.. Enumerable.Range(0, config.NumHiddenLayers).Select(i => new Gemma3DecoderLayer(config, i, dtype, device))]);
+        layers = new DecoderLayers(config, layer => new Gemma3DecoderLayer(config, layer, dtype, device), config.LocalRope);
         norm = new UnitOffsetRMSNorm(config.HiddenSize, config.RmsNormEps, dtype, device);
         RegisterComponents();
     }
@@ -248,25 +244,10 @@ public sealed partial class Gemma3Model : Module, ISupportsGradientCheckpointing
     internal Tensor forward(DecoderInput input)
     {
         using var scope = NewDisposeScope();
-        var x = embed_tokens.forward(input.Ids);
         // The scale is rounded to the model's dtype before it is used, as in training.
-        x = x.mul(tensor(Math.Sqrt(config.HiddenSize), dtype: x.dtype, device: x.device));
-        var context = AttentionContext.Create(config, rotary, x, input, localRotary);
-        x = DecoderLayer.Run(layers, x, context, recompute: GradientCheckpointing && training);
-        input.Cache?.Advance(input.Ids.shape[1]);
-        return norm.forward(x).MoveToOuterDisposeScope();
-    }
-
-    /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-        {
-            rotary.Dispose();
-            localRotary.Dispose();
-        }
-
-        base.Dispose(disposing);
+        var x = embed_tokens.forward(input.Ids);
+        x = x.mul(tensor(Math.Sqrt(hiddenSize), dtype: x.dtype, device: x.device));
+        return norm.forward(layers.forward(x, input, recompute: GradientCheckpointing && training)).MoveToOuterDisposeScope();
     }
 }
 

@@ -2,12 +2,10 @@
 // Module names are Hugging Face's (model.layers.0.self_attn.q_proj …), so that checkpoints load by name.
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Nodes;
-using Fossil.Concurrency;
 using Fossil.Models.Export;
 using Fossil.Models.Gguf;
 using Fossil.Models.Kernels;
 using Fossil.Training;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -116,7 +114,7 @@ public sealed record LlamaConfig : CausalLMConfig
 
 /// <summary>Grouped-query attention with rotary positions.</summary>
 [FossilAdapt("q_proj", "k_proj", "v_proj", "o_proj")]
-public sealed partial class LlamaAttention : Module
+public sealed partial class LlamaAttention : DecoderAttention
 {
     private readonly LinearLayer q_proj, k_proj, v_proj, o_proj;
     private readonly RMSNorm? q_norm, k_norm;
@@ -140,7 +138,7 @@ public sealed partial class LlamaAttention : Module
         RegisterComponents();
     }
 
-    internal Tensor forward(Tensor x, AttentionContext context)
+    internal override Tensor forward(Tensor x, AttentionContext context)
     {
         using var scope = NewDisposeScope();
         var (batch, tokens, size) = (x.shape[0], x.shape[1], headDim);
@@ -177,27 +175,11 @@ public sealed partial class LlamaMLP : Module<Tensor, Tensor>
 }
 
 /// <summary>x + attention(norm(x)), then x + mlp(norm(x)).</summary>
-public sealed class LlamaDecoderLayer : DecoderLayer
+public sealed class LlamaDecoderLayer : PreNormDecoderLayer
 {
-    private readonly RMSNorm input_layernorm;
-    private readonly LlamaAttention self_attn;
-    private readonly RMSNorm post_attention_layernorm;
-    private readonly LlamaMLP mlp;
-
-    internal LlamaDecoderLayer(LlamaConfig config, int layer, ScalarType dtype, Device? device) : base(nameof(LlamaDecoderLayer))
+    internal LlamaDecoderLayer(LlamaConfig config, int layer, ScalarType dtype, Device? device)
+        : base(nameof(LlamaDecoderLayer), config, new LlamaAttention(config, layer, dtype, device), new LlamaMLP(config.HiddenSize, config.IntermediateSize, config.MlpBias, dtype, device), dtype, device)
     {
-        input_layernorm = new RMSNorm(config.HiddenSize, config.RmsNormEps, dtype, device);
-        self_attn = new LlamaAttention(config, layer, dtype, device);
-        post_attention_layernorm = new RMSNorm(config.HiddenSize, config.RmsNormEps, dtype, device);
-        mlp = new LlamaMLP(config.HiddenSize, config.IntermediateSize, config.MlpBias, dtype, device);
-        RegisterComponents();
-    }
-
-    internal override Tensor forward(Tensor x, AttentionContext context)
-    {
-        using var scope = NewDisposeScope();
-        x = x.add(self_attn.forward(input_layernorm.forward(x), context), Scalars.One);
-        return x.add(mlp.forward(post_attention_layernorm.forward(x)), Scalars.One).MoveToOuterDisposeScope();
     }
 }
 
@@ -206,17 +188,13 @@ public sealed class LlamaDecoderLayer : DecoderLayer
 public sealed partial class LlamaModel : Module, ISupportsGradientCheckpointing
 {
     private readonly TokenEmbedding embed_tokens;
-    private readonly ModuleList<LlamaDecoderLayer> layers;
+    private readonly DecoderLayers layers;
     private readonly RMSNorm norm;
-    private readonly RotaryEmbedding rotary;
-    private readonly LlamaConfig config;
 
     internal LlamaModel(LlamaConfig config, ScalarType dtype, Device? device) : base(nameof(LlamaModel))
     {
-        this.config = config;
-        rotary = new RotaryEmbedding(config.Rope, config.HeadDim);
         embed_tokens = new TokenEmbedding(config.VocabSize, config.HiddenSize, dtype, device);
-        layers = new ModuleList<LlamaDecoderLayer>([.. Enumerable.Range(0, config.NumHiddenLayers).Select(i => new LlamaDecoderLayer(config, i, dtype, device))]);
+        layers = new DecoderLayers(config, layer => new LlamaDecoderLayer(config, layer, dtype, device));
         norm = new RMSNorm(config.HiddenSize, config.RmsNormEps, dtype, device);
         RegisterComponents();
     }
@@ -229,18 +207,7 @@ public sealed partial class LlamaModel : Module, ISupportsGradientCheckpointing
     internal Tensor forward(DecoderInput input)
     {
         using var scope = NewDisposeScope();
-        var x = embed_tokens.forward(input.Ids);
-        var context = AttentionContext.Create(config, rotary, x, input);
-        x = DecoderLayer.Run(layers, x, context, recompute: GradientCheckpointing && training);
-        input.Cache?.Advance(input.Ids.shape[1]);
-        return norm.forward(x).MoveToOuterDisposeScope();
-    }
-
-    /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing) rotary.Dispose();
-        base.Dispose(disposing);
+        return norm.forward(layers.forward(embed_tokens.forward(input.Ids), input, recompute: GradientCheckpointing && training)).MoveToOuterDisposeScope();
     }
 }
 

@@ -2,11 +2,9 @@
 // Against Llama: queries, keys and values come from one projection, gate and up from another; heads may be rotated in part, by short or long factors.
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Nodes;
-using Fossil.Concurrency;
 using Fossil.Models.Gguf;
 using Fossil.Models.Kernels;
 using Fossil.Training;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -51,7 +49,7 @@ public sealed record Phi3Config : CausalLMConfig
 
 /// <summary>Grouped-query attention with rotary positions; one projection to queries, keys and values.</summary>
 [FossilAdapt("qkv_proj", "o_proj")]
-public sealed partial class Phi3Attention : Module
+public sealed partial class Phi3Attention : DecoderAttention
 {
     private readonly LinearLayer qkv_proj, o_proj;
     private readonly int layer, heads, keyValueHeads, headDim;
@@ -67,7 +65,7 @@ public sealed partial class Phi3Attention : Module
         RegisterComponents();
     }
 
-    internal Tensor forward(Tensor x, AttentionContext context)
+    internal override Tensor forward(Tensor x, AttentionContext context)
     {
         using var scope = NewDisposeScope();
         var qkv = qkv_proj.forward(x).view(x.shape[0], x.shape[1], heads + (2 * keyValueHeads), headDim);
@@ -99,27 +97,11 @@ public sealed partial class Phi3MLP : Module<Tensor, Tensor>
 }
 
 /// <summary>x + attention(norm(x)), then x + mlp(norm(x)).</summary>
-public sealed class Phi3DecoderLayer : DecoderLayer
+public sealed class Phi3DecoderLayer : PreNormDecoderLayer
 {
-    private readonly RMSNorm input_layernorm;
-    private readonly Phi3Attention self_attn;
-    private readonly RMSNorm post_attention_layernorm;
-    private readonly Phi3MLP mlp;
-
-    internal Phi3DecoderLayer(Phi3Config config, int layer, ScalarType dtype, Device? device) : base(nameof(Phi3DecoderLayer))
+    internal Phi3DecoderLayer(Phi3Config config, int layer, ScalarType dtype, Device? device)
+        : base(nameof(Phi3DecoderLayer), config, new Phi3Attention(config, layer, dtype, device), new Phi3MLP(config, dtype, device), dtype, device)
     {
-        input_layernorm = new RMSNorm(config.HiddenSize, config.RmsNormEps, dtype, device);
-        self_attn = new Phi3Attention(config, layer, dtype, device);
-        post_attention_layernorm = new RMSNorm(config.HiddenSize, config.RmsNormEps, dtype, device);
-        mlp = new Phi3MLP(config, dtype, device);
-        RegisterComponents();
-    }
-
-    internal override Tensor forward(Tensor x, AttentionContext context)
-    {
-        using var scope = NewDisposeScope();
-        x = x.add(self_attn.forward(input_layernorm.forward(x), context), Scalars.One);
-        return x.add(mlp.forward(post_attention_layernorm.forward(x)), Scalars.One).MoveToOuterDisposeScope();
     }
 }
 
@@ -128,17 +110,13 @@ public sealed class Phi3DecoderLayer : DecoderLayer
 public sealed partial class Phi3Model : Module, ISupportsGradientCheckpointing
 {
     private readonly TokenEmbedding embed_tokens;
-    private readonly ModuleList<Phi3DecoderLayer> layers;
+    private readonly DecoderLayers layers;
     private readonly RMSNorm norm;
-    private readonly RotaryEmbedding rotary;
-    private readonly Phi3Config config;
 
     internal Phi3Model(Phi3Config config, ScalarType dtype, Device? device) : base(nameof(Phi3Model))
     {
-        this.config = config;
-        rotary = new RotaryEmbedding(config.Rope, config.RotaryDim);
         embed_tokens = new TokenEmbedding(config.VocabSize, config.HiddenSize, dtype, device);
-        layers = new ModuleList<Phi3DecoderLayer>([.. Enumerable.Range(0, config.NumHiddenLayers).Select(i => new Phi3DecoderLayer(config, i, dtype, device))]);
+        layers = new DecoderLayers(config, layer => new Phi3DecoderLayer(config, layer, dtype, device));
         norm = new RMSNorm(config.HiddenSize, config.RmsNormEps, dtype, device);
         RegisterComponents();
     }
@@ -151,18 +129,7 @@ public sealed partial class Phi3Model : Module, ISupportsGradientCheckpointing
     internal Tensor forward(DecoderInput input)
     {
         using var scope = NewDisposeScope();
-        var x = embed_tokens.forward(input.Ids);
-        var context = AttentionContext.Create(config, rotary, x, input);
-        x = DecoderLayer.Run(layers, x, context, recompute: GradientCheckpointing && training);
-        input.Cache?.Advance(input.Ids.shape[1]);
-        return norm.forward(x).MoveToOuterDisposeScope();
-    }
-
-    /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing) rotary.Dispose();
-        base.Dispose(disposing);
+        return norm.forward(layers.forward(embed_tokens.forward(input.Ids), input, recompute: GradientCheckpointing && training)).MoveToOuterDisposeScope();
     }
 }
 

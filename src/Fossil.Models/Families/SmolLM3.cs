@@ -2,11 +2,9 @@
 // Against Llama: some layers, published as every fourth, have no positions.
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Nodes;
-using Fossil.Concurrency;
 using Fossil.Models.Export;
 using Fossil.Models.Gguf;
 using Fossil.Training;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -87,7 +85,7 @@ public sealed record SmolLM3Config : CausalLMConfig
 
 /// <summary>Grouped-query attention, with rotary positions or without.</summary>
 [FossilAdapt("q_proj", "k_proj", "v_proj", "o_proj")]
-public sealed partial class SmolLM3Attention : Module
+public sealed partial class SmolLM3Attention : DecoderAttention
 {
     private readonly LinearLayer q_proj, k_proj, v_proj, o_proj;
     private readonly int layer, heads, keyValueHeads, headDim;
@@ -105,7 +103,7 @@ public sealed partial class SmolLM3Attention : Module
         RegisterComponents();
     }
 
-    internal Tensor forward(Tensor x, AttentionContext context)
+    internal override Tensor forward(Tensor x, AttentionContext context)
     {
         using var scope = NewDisposeScope();
         var (batch, tokens) = (x.shape[0], x.shape[1]);
@@ -117,27 +115,11 @@ public sealed partial class SmolLM3Attention : Module
 }
 
 /// <summary>x + attention(norm(x)), then x + mlp(norm(x)).</summary>
-public sealed class SmolLM3DecoderLayer : DecoderLayer
+public sealed class SmolLM3DecoderLayer : PreNormDecoderLayer
 {
-    private readonly RMSNorm input_layernorm;
-    private readonly SmolLM3Attention self_attn;
-    private readonly RMSNorm post_attention_layernorm;
-    private readonly LlamaMLP mlp;
-
-    internal SmolLM3DecoderLayer(SmolLM3Config config, int layer, ScalarType dtype, Device? device) : base(nameof(SmolLM3DecoderLayer))
+    internal SmolLM3DecoderLayer(SmolLM3Config config, int layer, ScalarType dtype, Device? device)
+        : base(nameof(SmolLM3DecoderLayer), config, new SmolLM3Attention(config, layer, dtype, device), new LlamaMLP(config.HiddenSize, config.IntermediateSize, config.MlpBias, dtype, device), dtype, device)
     {
-        input_layernorm = new RMSNorm(config.HiddenSize, config.RmsNormEps, dtype, device);
-        self_attn = new SmolLM3Attention(config, layer, dtype, device);
-        post_attention_layernorm = new RMSNorm(config.HiddenSize, config.RmsNormEps, dtype, device);
-        mlp = new LlamaMLP(config.HiddenSize, config.IntermediateSize, config.MlpBias, dtype, device);
-        RegisterComponents();
-    }
-
-    internal override Tensor forward(Tensor x, AttentionContext context)
-    {
-        using var scope = NewDisposeScope();
-        x = x.add(self_attn.forward(input_layernorm.forward(x), context), Scalars.One);
-        return x.add(mlp.forward(post_attention_layernorm.forward(x)), Scalars.One).MoveToOuterDisposeScope();
     }
 }
 
@@ -146,17 +128,13 @@ public sealed class SmolLM3DecoderLayer : DecoderLayer
 public sealed partial class SmolLM3Model : Module, ISupportsGradientCheckpointing
 {
     private readonly TokenEmbedding embed_tokens;
-    private readonly ModuleList<SmolLM3DecoderLayer> layers;
+    private readonly DecoderLayers layers;
     private readonly RMSNorm norm;
-    private readonly RotaryEmbedding rotary;
-    private readonly SmolLM3Config config;
 
     internal SmolLM3Model(SmolLM3Config config, ScalarType dtype, Device? device) : base(nameof(SmolLM3Model))
     {
-        this.config = config;
-        rotary = new RotaryEmbedding(config.Rope, config.HeadDim);
         embed_tokens = new TokenEmbedding(config.VocabSize, config.HiddenSize, dtype, device);
-        layers = new ModuleList<SmolLM3DecoderLayer>([.. Enumerable.Range(0, config.NumHiddenLayers).Select(i => new SmolLM3DecoderLayer(config, i, dtype, device))]);
+        layers = new DecoderLayers(config, layer => new SmolLM3DecoderLayer(config, layer, dtype, device));
         norm = new RMSNorm(config.HiddenSize, config.RmsNormEps, dtype, device);
         RegisterComponents();
     }
@@ -169,18 +147,7 @@ public sealed partial class SmolLM3Model : Module, ISupportsGradientCheckpointin
     internal Tensor forward(DecoderInput input)
     {
         using var scope = NewDisposeScope();
-        var x = embed_tokens.forward(input.Ids);
-        var context = AttentionContext.Create(config, rotary, x, input);
-        x = DecoderLayer.Run(layers, x, context, recompute: GradientCheckpointing && training);
-        input.Cache?.Advance(input.Ids.shape[1]);
-        return norm.forward(x).MoveToOuterDisposeScope();
-    }
-
-    /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing) rotary.Dispose();
-        base.Dispose(disposing);
+        return norm.forward(layers.forward(embed_tokens.forward(input.Ids), input, recompute: GradientCheckpointing && training)).MoveToOuterDisposeScope();
     }
 }
 

@@ -1,3 +1,4 @@
+using Fossil.Concurrency;
 using Fossil.Models.Tests.Decoder;
 using Fossil.Training;
 using static TorchSharp.torch;
@@ -37,6 +38,30 @@ public sealed class DecoderTrainingTests
         using var scope = NewDisposeScope();
         using var model = TinyModels.Create(TinyModels.Config with { SlidingWindow = window }, dtype: dtype);
         using var adapted = model.AttachAdapters(new FossilConfig { TargetModules = ModuleSelector.AllLinear, ShardSize = 16 });
+
+        AssertRecomputingChangesNoGradient(model, adapted, expected: 14);
+    }
+
+    public static TheoryData<string, int> Methods => new() { { nameof(VeraConfig), 28 }, { nameof(IA3Config), 6 }, { nameof(LoraConfig), 28 } };
+
+    [Theory, MemberData(nameof(Methods))]
+    public void Recomputed_activations_give_the_same_gradients_of_other_methods(string method, int expected)
+    {
+        using var scope = NewDisposeScope();
+        using var model = TinyModels.Create();
+        using var adapted = model.AttachAdapters(method switch
+        {
+            nameof(VeraConfig) => new VeraConfig { Rank = 8, TargetModules = ModuleSelector.AllLinear },
+            nameof(IA3Config) => new IA3Config { TargetModules = ["k_proj", "v_proj", "down_proj"], FeedforwardModules = ["down_proj"] },
+            _ => new LoraConfig { Rank = 4, Dropout = 0, TargetModules = ModuleSelector.AllLinear },
+        });
+        using (no_grad()) foreach (var (_, parameter) in adapted.TrainableParameters()) parameter.add_(randn_like(parameter).div(Scalars.Of(20)));
+
+        AssertRecomputingChangesNoGradient(model, adapted, expected);
+    }
+
+    internal static void AssertRecomputingChangesNoGradient(CausalLM model, AdaptedModel adapted, int expected)
+    {
         using var batch = Data.GetBatch([0, 3, 5]);
         model.train();
         var gradients = new[] { false, true }.Select(recompute =>
@@ -51,7 +76,7 @@ public sealed class DecoderTrainingTests
             }).ToList();
         }).ToList();
 
-        Assert.Equal(14, gradients[0].Count);
+        Assert.Equal(expected, gradients[0].Count);
         Assert.All(gradients[0].Zip(gradients[1]), pair => Assert.True(pair.First.gradient.equal(pair.Second.gradient).all().item<bool>(), pair.First.Name));
         Assert.Contains(gradients[0], entry => entry.gradient.abs().max().item<float>() > 0);
     }

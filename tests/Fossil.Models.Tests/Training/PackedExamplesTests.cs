@@ -22,6 +22,13 @@ public sealed class PackedExamplesTests
         using var scope = NewDisposeScope();
         using var model = TinyModels.Create(TinyModels.Config with { HeadDim = headDim, SlidingWindow = window });
         using var adapted = model.AttachAdapters(new FossilConfig { TargetModules = ModuleSelector.AllLinear, ShardSize = 16 });
+
+        AssertAlone(model, adapted, checkpointing);
+    }
+
+    /// <summary>Loss and gradients of packed examples are those of the examples alone.</summary>
+    internal static void AssertAlone(CausalLM model, AdaptedModel adapted, bool checkpointing)
+    {
         using (no_grad()) foreach (var (_, parameter) in adapted.TrainableParameters()) nn.init.normal_(parameter, 0, 0.05);
         model.train();
         foreach (var part in model.modules().OfType<ISupportsGradientCheckpointing>()) part.GradientCheckpointing = checkpointing;

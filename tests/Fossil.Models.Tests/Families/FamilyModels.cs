@@ -1,12 +1,14 @@
-using Fossil.Models;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Fossil.Llama.Tests;
+namespace Fossil.Models.Tests.Families;
 
-/// <summary>Small decoders with random weights over <see cref="MadeVocabulary"/>, in the patterns of layers that llama.cpp knows by itself.</summary>
-internal static class RandomModels
+/// <summary>Small decoders with random weights of every family, in the patterns of layers that llama.cpp knows by itself.</summary>
+internal static class FamilyModels
 {
+    /// <summary>The number of ids of all of them.</summary>
+    public const int VocabSize = 256;
+
     private const int Layers = 7;
 
     private static readonly RopeParameters LongRope = new()
@@ -17,25 +19,25 @@ internal static class RandomModels
 
     private static readonly LlamaConfig Llama = new()
     {
-        VocabSize = MadeVocabulary.Size, HiddenSize = 64, IntermediateSize = 96, NumHiddenLayers = 3, NumAttentionHeads = 8, NumKeyValueHeads = 2, HeadDim = 8, MaxPositionEmbeddings = 256, TieWordEmbeddings = true,
+        VocabSize = VocabSize, HiddenSize = 64, IntermediateSize = 96, NumHiddenLayers = 3, NumAttentionHeads = 8, NumKeyValueHeads = 2, HeadDim = 8, MaxPositionEmbeddings = 256, TieWordEmbeddings = true,
         BosTokenId = 1, EosTokenIds = [2], PadTokenId = 0,
     };
 
     private static readonly Phi3Config Phi3 = new()
     {
-        VocabSize = MadeVocabulary.Size, HiddenSize = 64, IntermediateSize = 96, NumHiddenLayers = 3, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 16, MaxPositionEmbeddings = 256,
+        VocabSize = VocabSize, HiddenSize = 64, IntermediateSize = 96, NumHiddenLayers = 3, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 16, MaxPositionEmbeddings = 256,
         BosTokenId = 1, EosTokenIds = [2], PadTokenId = 0,
     };
 
     private static readonly SmolLM3Config SmolLM3 = new()
     {
-        VocabSize = MadeVocabulary.Size, HiddenSize = 64, IntermediateSize = 96, NumHiddenLayers = Layers, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 16, MaxPositionEmbeddings = 256, TieWordEmbeddings = true,
+        VocabSize = VocabSize, HiddenSize = 64, IntermediateSize = 96, NumHiddenLayers = Layers, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 16, MaxPositionEmbeddings = 256, TieWordEmbeddings = true,
         BosTokenId = 1, EosTokenIds = [2], PadTokenId = 0,
     };
 
     private static readonly Gemma3Config Gemma3 = new()
     {
-        VocabSize = MadeVocabulary.Size, HiddenSize = 64, IntermediateSize = 96, NumHiddenLayers = Layers, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 24, MaxPositionEmbeddings = 256, TieWordEmbeddings = true,
+        VocabSize = VocabSize, HiddenSize = 64, IntermediateSize = 96, NumHiddenLayers = Layers, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 24, MaxPositionEmbeddings = 256, TieWordEmbeddings = true,
         QueryPreAttnScalar = 24, SlidingWindow = 8, BosTokenId = 1, EosTokenIds = [2], PadTokenId = 0,
     };
 
@@ -58,6 +60,9 @@ internal static class RandomModels
     };
 
     public static TheoryData<string> Names => [.. Configs.Keys];
+
+    /// <summary>One of each decoder's class.</summary>
+    public static TheoryData<string> OfEachClass => [.. Configs.GroupBy(entry => entry.Value.GetType()).Select(group => group.First().Key)];
 
     /// <summary>A model in evaluation mode; every parameter is random, biases and norms too.</summary>
     public static CausalLM Create(string name, Func<CausalLMConfig, CausalLMConfig>? change = null)
