@@ -68,6 +68,8 @@ internal sealed record BlockEvent(EventKind Kind, Subject? Subject, Subject? Res
     /// <summary>Whether this happens before <paramref name="later"/> at least where the conditions around it hold.</summary>
     public bool MayPrecede(BlockEvent later) => SourceOrder.MayPrecede(At, later.At) && later.At.SpanStart < End;
 
-    /// <summary>Whether this stands between the two others in the source.</summary>
-    public bool IsBetween(BlockEvent first, BlockEvent last) => At.SpanStart > first.At.SpanStart && At.SpanStart < last.At.SpanStart;
+    /// <summary>Whether this stands between the two others in the source; of what one call of a local function does, in that.</summary>
+    public bool IsBetween(BlockEvent first, BlockEvent last) => IsAfter(first) && last.IsAfter(this);
+
+    private bool IsAfter(BlockEvent other) => At.SpanStart != other.At.SpanStart ? At.SpanStart > other.At.SpanStart : Operation.Syntax.SpanStart > other.Operation.Syntax.SpanStart;
 }
