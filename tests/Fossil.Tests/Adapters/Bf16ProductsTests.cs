@@ -192,6 +192,25 @@ public class Bf16ProductsTests
         Assert.Contains(nameof(TrainingArguments.Bf16), Assert.Throws<TrainingArgumentException>(() => alone.Train()).Message);
     }
 
+    [Fact]
+    public void A_resumed_run_ends_in_the_bits_of_one_that_was_never_interrupted()
+    {
+        using var folder = new TemporaryFolder();
+        var whole = Run("whole", stopAfter: null);
+        Run("parts", stopAfter: 3);
+        Assert.Equal(whole, Run("parts", stopAfter: null));
+
+        float[] Run(string name, int? stopAfter)
+        {
+            using var scope = NewDisposeScope();
+            using var model = new TinyLanguageModel();
+            using var adapted = model.AttachAdapters();
+            var arguments = new TrainingArguments { OutputDirectory = folder[name], MaxSteps = 7, LearningRate = 1e-2, BatchSize = 4, Bf16 = true };
+            new Trainer<TokenBatch>(adapted, model.Loss, arguments, TinyLanguageModel.Data(), callbacks: [new StopAfter(stopAfter)]).Train(resume: true);
+            return [.. adapted.TrainableParameters().SelectMany(named => named.Parameter.detach().flatten().data<float>().ToArray())];
+        }
+    }
+
     private static AdaptedModel Attach(OneLinear model, string name)
     {
         var adapted = model.AttachAdapters(Named[name] with { TargetModules = ["proj"] });
@@ -224,6 +243,11 @@ public class Bf16ProductsTests
     {
         Assert.Equal(expected.dtype, actual.dtype);
         Assert.True(expected.equal(actual).all().item<bool>());
+    }
+
+    private sealed class StopAfter(int? steps) : TrainerCallback
+    {
+        public override bool OnStepEnd(TrainerState state) => state.GlobalStep != steps;
     }
 
     private sealed class TwoProjections : nn.Module<Tensor, Tensor>, IFossilAdaptable
