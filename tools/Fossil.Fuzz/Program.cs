@@ -8,7 +8,9 @@ var first = new Option<int>("--first") { Description = "The number of the first 
 var times = new Option<int>("--times") { Description = "How often to kill.", DefaultValueFactory = _ => 100 };
 var folder = new Option<string>("--folder") { Description = "Where to save.", Required = true };
 
-var root = new RootCommand("Gives damaged files to Fossil's readers, and kills processes that save.");
+var lines = new Option<int>("--lines") { Description = "Lines of the file.", DefaultValueFactory = _ => 1_000_000 };
+
+var root = new RootCommand("Gives damaged files to Fossil's readers, kills processes that save, and measures what data files cost.");
 foreach (var (name, target) in FuzzTarget.All)
 {
     var command = new Command(name, $"Damages {target.Pattern} files and reads them.") { golden, minutes, first };
@@ -29,6 +31,10 @@ foreach (var (name, saves, loop, run, check) in new (string, string, string, Act
     saveLoop.SetAction(arguments => run(arguments.GetValue(folder)!));
     root.Add(saveLoop);
 }
+
+var memory = new Command(DataMemory.Command, "Reads a data file of many lines, and measures the memory that it takes.") { lines };
+memory.SetAction(arguments => DataMemory.Run(arguments.GetValue(lines)));
+root.Add(memory);
 
 return root.Parse(args).Invoke();
 
