@@ -5,11 +5,7 @@ namespace Fossil.Cuda.Tests;
 /// <summary>Emitted sources compiled to machine code by NVIDIA's compiler, and by clang.</summary>
 public sealed partial class CompilerTests
 {
-    /// <summary>Turing, Ampere, Hopper, and both Blackwells.</summary>
-    private static readonly int[] Architectures = [75, 80, 90, 100, 120];
-
-    /// <summary>Registers of a multiprocessor.</summary>
-    private const int Registers = 65536;
+    private const int RegistersOfMultiprocessor = 65536;
 
     public static TheoryData<int, string> Sources()
     {
@@ -25,21 +21,23 @@ public sealed partial class CompilerTests
         var nvrtc = Tools.RequireNvrtc();
         var source = new KernelSource(shardSize, CudaElement.All.Single(element => element.CudaType == type));
         // Each source for one architecture, all architectures over the sources: the whole matrix is tools/cuda-check/matrix.sh's.
-        var architecture = Architectures[(shardSize + source.Element.CudaType.Length) % Architectures.Length];
+        var architecture = Architecture.All[(shardSize + source.Element.CudaType.Length) % Architecture.All.Length].Number;
 
         var binary = nvrtc.Compile(source.Text, source.ToString(), architecture, "--ptxas-options=-v");
 
         Assert.NotEmpty(binary.Image);
         var kernels = CompiledKernel.Of(binary.Log);
         Assert.Equal(KernelSource.KernelsOf(source.Text).Order(), kernels.Select(kernel => kernel.Name).Order());
-        Assert.All(kernels, kernel =>
-        {
-            Assert.Equal((0, 0, 0), (kernel.Stack, kernel.SpillStores, kernel.SpillLoads));
-            // __launch_bounds__ says how many blocks are to fit.
-            var blocks = BlocksOf(source.Text, kernel.Name);
-            Assert.True(kernel.Registers * CudaShardShape.Threads * blocks <= Registers, $"{kernel} leaves no room for {blocks} blocks.");
-            Assert.InRange(kernel.Shared, 0, 48 * 1024);
-        });
+        Assert.All(kernels, kernel => AssertFits(source.Text, kernel));
+    }
+
+    /// <summary>Nothing spilled, nothing in local memory, and as many blocks on a multiprocessor as <c>__launch_bounds__</c> says.</summary>
+    internal static void AssertFits(string source, CompiledKernel kernel)
+    {
+        Assert.Equal((0, 0, 0), (kernel.Stack, kernel.SpillStores, kernel.SpillLoads));
+        var blocks = BlocksOf(source, kernel.Name);
+        Assert.True(kernel.Registers * CudaShardShape.Threads * blocks <= RegistersOfMultiprocessor, $"{kernel} leaves no room for {blocks} blocks.");
+        Assert.InRange(kernel.Shared, 0, 48 * 1024);
     }
 
     [SkippableTheory]

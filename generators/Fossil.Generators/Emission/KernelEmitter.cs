@@ -1,4 +1,5 @@
 using Fossil.CodeModel;
+using Fossil.Cuda;
 using Microsoft.CodeAnalysis.Text;
 
 namespace Fossil.Generators.Emission;
@@ -12,7 +13,7 @@ internal static class KernelEmitter
     public static SourceText Emit(int shardSize)
     {
         var name = ShardKernelNames.Class(shardSize);
-        var writer = GeneratedFile.Begin($"Kernels with the shard size {shardSize} as a constant, for tensors in the memory of the CPU.");
+        var writer = GeneratedFile.Begin($"Kernels with the shard size {shardSize} as a constant: for tensors in the memory of the CPU, and as CUDA C.");
         using (writer.Block($"namespace {WellKnownNames.GeneratedNamespace}"))
         {
             // Inside the namespace they come before whatever the consumer has in the global one; a class may well be called nuint there.
@@ -22,6 +23,7 @@ internal static class KernelEmitter
             writer.Line("using nuint = global::System.UIntPtr;");
             writer.Line();
             EmitClass(writer, name, shardSize);
+            if (shardSize <= CudaShardShape.LargestShardSize) CudaSourceEmitter.Emit(writer, shardSize);
         }
         return writer.ToSourceText();
     }
@@ -74,7 +76,6 @@ internal static class KernelEmitter
 
     private static void EmitOpen(IndentedWriter writer, string wide, string narrow)
     {
-        writer.Line("// A CUDA kernel of this shard size takes its place here, chosen by the device of the tensors.");
         writer.Line($"if (!KernelMatrix.TryOpen({wide}, out KernelMatrix x) || !KernelMatrix.TryOpen({narrow}, out KernelMatrix s)) return false;");
     }
 

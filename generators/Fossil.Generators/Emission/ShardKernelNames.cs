@@ -14,4 +14,6 @@ internal static class ShardKernelNames
     public static string Class(int shardSize) => $"ShardKernels{shardSize}";
 
     public static string File(int shardSize) => $"{Class(shardSize)}.g.cs";
+
+    public static string CudaClass(int shardSize) => $"CudaShardSource{shardSize}";
 }

@@ -32,6 +32,9 @@ public abstract class AdapterMethod
     /// <summary>The value of a parameter that changes nothing: what a layer counts as, in a weighted sum, where an adapter has none.</summary>
     internal virtual double Neutral => 0;
 
+    /// <summary>The tags that its adapters' cards on the hub have (PEFT: <c>create_or_update_model_card</c>).</summary>
+    internal virtual IReadOnlyList<string> CardTags => [];
+
     /// <summary>Whether under autocast PEFT returns the output in the input's dtype, and not in that of the linear layer's product.</summary>
     internal virtual bool ReturnsInputDtype => false;
 

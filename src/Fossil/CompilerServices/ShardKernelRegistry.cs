@@ -55,6 +55,9 @@ public static class ShardKernelRegistry
             $"No kernels were generated for shard size {shardSize}, so it runs through libtorch's operations, which is slower. To generate them, write in your project: [assembly: FossilShardSizes({shardSize})]");
     }
 
+    /// <summary>Whether what was generated for <paramref name="assembly"/> was so for this version of the library.</summary>
+    internal static bool IsOfThisVersion(Assembly assembly) => GeneratedFor(assembly) is not { } version || version == Own.Version;
+
     private static string NameOf(IShardKernels kernels) => kernels.GetType().Assembly.FullName!;
 
     /// <summary>The version of this library that <paramref name="assembly"/> was compiled with; null for the library itself, and in trimmed programs, which keep no references.</summary>

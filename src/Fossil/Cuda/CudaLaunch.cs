@@ -7,7 +7,7 @@ namespace Fossil.Cuda;
 /// <param name="Arguments">The kernel's arguments, in its order.</param>
 internal sealed record CudaLaunch(string Kernel, (uint X, uint Y) Grid, (uint X, uint Y) Block, params CudaArgument[] Arguments);
 
-/// <summary>An argument of a kernel: a pointer, a 64-bit or a 32-bit number.</summary>
+/// <summary>An argument of a kernel: a pointer, or a number of 64 or 32 bits.</summary>
 /// <param name="Bits">The value; of a 32-bit number the lower half counts.</param>
 /// <param name="Size">Bytes.</param>
 internal readonly record struct CudaArgument(long Bits, int Size)
@@ -17,6 +17,8 @@ internal readonly record struct CudaArgument(long Bits, int Size)
     public static implicit operator CudaArgument(long number) => new(number, sizeof(long));
 
     public static implicit operator CudaArgument(int number) => new(number, sizeof(int));
+
+    public static implicit operator CudaArgument(float number) => new(BitConverter.SingleToInt32Bits(number), sizeof(float));
 }
 
 /// <summary>A matrix in the memory of a device.</summary>

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Fossil.CompilerServices;
+using Fossil.Cuda;
 using Fossil.Kernels.Cpu;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -12,7 +13,11 @@ namespace Fossil.Kernels;
 /// </summary>
 internal static class KernelRegistry
 {
-    static KernelRegistry() => CpuKernels.Register();
+    static KernelRegistry()
+    {
+        CpuKernels.Register();
+        CudaKernels.Register(CudaRuntime.OfProcess);
+    }
 
     /// <summary>Computes an operation; false where that is not handled, with nothing written.</summary>
     public delegate bool Launch<TKernel>(TKernel kernel, ReadOnlySpan<KernelMatrix> operands);

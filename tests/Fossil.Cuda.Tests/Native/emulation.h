@@ -7,6 +7,7 @@
 #pragma once
 #define FOSSIL_EMULATED
 
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -340,7 +341,7 @@ extern "C" inline __attribute__((used, visibility("default"))) const char *fossi
 #define CONST_WORDS_AT(type, pointer) (pointer).template words<type>()
 #define IS_ALIGNED(pointer, bytes) (pointer).is_aligned(bytes)
 #define ATOMIC(pointer) (pointer).atomic()
-#define LOAD_OF_OTHER_BLOCK(pointer) (pointer).load_of_other_block()
+#define LOAD_OF_OTHER_BLOCK(type, pointer) (pointer).load_of_other_block()
 
 inline unsigned int __float_as_uint(float value) { unsigned int word; memcpy(&word, &value, 4); return word; }
 inline float __uint_as_float(unsigned int word) { float value; memcpy(&value, &word, 4); return value; }
@@ -352,6 +353,12 @@ inline float __uint_as_float(unsigned int word) { float value; memcpy(&value, &w
         const unsigned int word = __float_as_uint(value); \
         half = (word & 0x7fffffffu) > 0x7f800000u ? (unsigned short)0x7fc0 : (unsigned short)((word + 0x7fffu + ((word >> 16) & 1u)) >> 16); \
     } while (0)
+
+inline float __fmul_rn(float left, float right) { return left * right; }
+inline float __fadd_rn(float left, float right) { return left + right; }
+inline float __fdiv_rn(float left, float right) { return left / right; }
+inline float __fsqrt_rn(float value) { return sqrtf(value); }
+inline float __fmaf_rn(float left, float right, float addend) { return fmaf(left, right, addend); }
 
 inline void __threadfence() { }
 

@@ -1,4 +1,5 @@
 using System.Reflection;
+using Fossil.Adapters;
 
 namespace Fossil.Models.Hub;
 
@@ -20,7 +21,7 @@ internal static class ModelCards
         if (baseModel is not null) card.Set("base_model", baseModel);
         card.Set("library_name", "peft");
         if (decoder is not null && !card.Has("pipeline_tag")) card.Set("pipeline_tag", "text-generation");
-        List<string> tags = config is LoraConfig ? ["lora"] : [];
+        List<string> tags = [.. AdapterMethods.For(config).CardTags];
         if (baseModel is not null) tags.Add($"base_model:adapter:{baseModel}");
         if (decoder is not null) tags.Add("transformers");
         card.AddTo("tags", tags);

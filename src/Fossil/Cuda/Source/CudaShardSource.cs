@@ -22,8 +22,8 @@ internal static class CudaShardSource
             // Vectors of 16 bytes have {shape.Lanes} elements; after {shape.Period} of them the columns fall on the same shards again.
             constexpr int ShardSize = {shardSize}, Lanes = {shape.Lanes}, Period = {shape.Period};
 
-            // Threads of a block; for few rows: rows of a block, and how many rows there are at most.
-            constexpr int Threads = {CudaShardShape.Threads}, RowTile = {shape.RowTile}, MostRows = {CudaShardShape.MostRows};
+            // Threads of a block. For few rows: how many there are at most, rows and columns of a tile of y, and rows of a tile of dD.
+            constexpr int Threads = {CudaShardShape.Threads}, MostRows = {CudaShardShape.MostRows}, RowTile = {shape.RowTile}, ColumnsOfTile = {CudaShardShape.ColumnsOfTile}, ShardsOfTile = {CudaShardShape.ShardsOfTile};
 
 
             """.Replace("\r\n", "\n");

@@ -18,7 +18,7 @@
 #define ATOMIC(pointer) (pointer)
 
 // What another block wrote in this launch: not from the cache of this multiprocessor.
-#define LOAD_OF_OTHER_BLOCK(pointer) (*(const volatile float *)(pointer))
+#define LOAD_OF_OTHER_BLOCK(type, pointer) (*(const volatile type *)(pointer))
 
 #define FLOAT16_TO_FLOAT32(value, bits) asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits))
 #define FLOAT32_TO_FLOAT16(bits, value) asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value))
@@ -119,3 +119,19 @@ struct Neighbours
         }
     }
 };
+
+// Whether this block is the last of `blocks` that come here; what the others wrote before is then visible to all its threads. The counter is zero again for the next launch.
+__device__ inline bool is_last_block(GLOBAL(unsigned int) counter, unsigned int blocks)
+{
+    SHARED(unsigned int, ticket, 1);
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0 && threadIdx.y == 0)
+    {
+        ticket[0] = atomicAdd(ATOMIC(counter), 1u);
+        if (ticket[0] == blocks - 1) counter[0] = 0;
+    }
+    __syncthreads();
+    __threadfence();
+    return ticket[0] == blocks - 1;
+}

@@ -1,7 +1,7 @@
 
 // Few rows: one launch forward and one backward. A block makes some rows of 128 columns of a product: a warp has all its columns, four a thread, and every eighth step of the inner sum; the warps'
 // sums are added up in shared memory.
-constexpr int ColumnsOfTile = 128, ColumnsOfThread = 4, Warps = Threads / 32;
+constexpr int ColumnsOfThread = ColumnsOfTile / 32, Warps = Threads / 32;
 
 // Four columns of a matrix that stands for its tiling if it is narrower: column c is c mod width. Where they are not known to be whole, columns behind the end count as zero.
 template <bool Whole, typename T>
@@ -161,8 +161,7 @@ extern "C" __global__ void __launch_bounds__(Threads, 2) forward_by_adapter(
     if (adapter >= 0) forward_rows<1>(x, x_stride, shards[adapter], shard_stride, width, y, y_stride, sum, sum_stride, rows, columns, outputs);
 }
 
-// How many rows of dD a block makes.
-constexpr int ShardsOfTile = 8, FloatsOfBackward = larger(RowTile * ShardSize, (Warps * ColumnsOfTile + MostRows) * ShardsOfTile);
+constexpr int FloatsOfBackward = larger(RowTile * ShardSize, (Warps * ColumnsOfTile + MostRows) * ShardsOfTile);
 
 // dS of some rows from 128 columns of dy, four a thread: a warp makes the sums of every eighth row of D, and its first thread writes them.
 template <bool Whole>
@@ -218,7 +217,7 @@ __device__ inline void input_gradient(
         float total = 0;
         if (first_row + item / ShardSize < rows)
         {
-            for (unsigned int other = 0; other < parts; other++) total += LOAD_OF_OTHER_BLOCK(scratch + ((other * rows + first_row) * ShardSize + item));
+            for (unsigned int other = 0; other < parts; other++) total += LOAD_OF_OTHER_BLOCK(float, scratch + ((other * rows + first_row) * ShardSize + item));
         }
         gradients[item] = rounded<Element>(total);
     }

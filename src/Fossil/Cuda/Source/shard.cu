@@ -120,22 +120,6 @@ __device__ inline void add_tiled_tail(GLOBAL(Element) row, int columns, POINTER(
     }
 }
 
-// Whether this block is the last of `blocks` that come here; what the others wrote before is then visible to all its threads. The counter is zero again for the next launch.
-__device__ inline bool is_last_block(GLOBAL(unsigned int) counter, unsigned int blocks)
-{
-    SHARED(unsigned int, ticket, 1);
-    __threadfence();
-    __syncthreads();
-    if (threadIdx.x == 0 && threadIdx.y == 0)
-    {
-        ticket[0] = atomicAdd(ATOMIC(counter), 1u);
-        if (ticket[0] == blocks - 1) counter[0] = 0;
-    }
-    __syncthreads();
-    __threadfence();
-    return ticket[0] == blocks - 1;
-}
-
 // sum[n, j] = Σ_i x[n, i * ShardSize + j]; a last, shorter chunk counts as zero-padded. A block has blockDim.y rows and blockDim.x threads for each, at
 // least Period where that is possible; the rows lie along the grid's x. Where rows are
 // few, gridDim.y blocks share them, vectors_of_block vectors each: their sums go to parts (gridDim.y, rows, ShardSize), and the last block adds them up in their order.
@@ -172,7 +156,7 @@ __device__ void sum_rows(
     for (int shard = thread; shard < ShardSize; shard += threads)
     {
         float total = 0;
-        for (unsigned int part = 0; part < gridDim.y; part++) total += LOAD_OF_OTHER_BLOCK(parts + ((part * rows + row) * ShardSize + shard));
+        for (unsigned int part = 0; part < gridDim.y; part++) total += LOAD_OF_OTHER_BLOCK(float, parts + ((part * rows + row) * ShardSize + shard));
         Sum element;
         round_to(element, total);
         sum[row * sum_stride + shard] = element;
@@ -194,7 +178,7 @@ extern "C" __global__ void __launch_bounds__(Threads, 4) shard_sum_rounded(
 }
 
 // x[n, c] += gradient[n, c mod ShardSize], rounded once. Rows and threads as above; gridDim.y blocks share a row, vectors_of_block vectors each.
-extern "C" __global__ void __launch_bounds__(Threads, 4) add_tiled(
+extern "C" __global__ void __launch_bounds__(Threads, 3) add_tiled(
     GLOBAL(const float) gradient, long long gradient_stride, GLOBAL(Element) x, long long x_stride, long long rows, int columns, int vectors_of_block)
 {
     const long long row = (long long)blockIdx.x * blockDim.y + threadIdx.y;

@@ -12,6 +12,8 @@ internal sealed class LoraMethod : AdapterMethod
 
     internal override string Name => "LoRA";
 
+    internal override IReadOnlyList<string> CardTags => ["lora"];
+
     internal override AdapterAbilities Abilities =>
         AdapterAbilities.Merging | AdapterAbilities.SeveralActive | AdapterAbilities.MixedBatches | AdapterAbilities.LowRankConversion | AdapterAbilities.Embeddings;
 

@@ -31,8 +31,12 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
 
     protected override bool SetsInputGradient => sums.Count == 1 && sums.GetAt(0).Key is { Dropout.IsNone: true } only && InputShape[^1] % only.ShardSize == 0;
 
+    /// <summary>The only term, where it is one that a kernel for few rows may take both passes of; null otherwise.</summary>
+    private ShardTerm? OnlyOfFewRows => Rows is > 0 and <= IFewRowsStep.MostRows && !HasRoundedProducts && Accumulator == ScalarType.Float32 && Terms is [{ Dropout.IsNone: true } only] && only.Rows.Count == Rows ? only : null;
+
     protected override void AddTerms(Tensor output, Tensor input)
     {
+        if (TryAddFewRows(output, input)) return;
         foreach (var terms in Terms.GroupBy(KeyOf)) sums.Add(terms.Key, SaveOwned(terms.Key.Compute(input).to(terms.All(term => GradientDtype(term) == ProductDtype) ? ProductDtype : Accumulator)));
         foreach (var group in Groups)
         {
@@ -45,6 +49,7 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
 
     protected override void AddGradients(Tensor gradOutput, Tensor? inputGradient)
     {
+        if (TryAddGradientsOfFewRows(gradOutput, inputGradient)) return;
         var sumGradients = new Tensor?[sums.Count];
         foreach (var term in Terms)
         {
@@ -56,6 +61,26 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
         }
 
         if (inputGradient is not null) AddSumGradients(inputGradient, sumGradients!);
+    }
+
+    private bool TryAddFewRows(Tensor output, Tensor input)
+    {
+        if (OnlyOfFewRows is not { } term || KernelRegistry.For<IFewRowsStep>(term.Layer.ShardSize, output) is []) return false;
+        var sum = empty(Rows, term.Layer.ShardSize, dtype: ScalarType.Float32, device: input.device);
+        if (!KernelRegistry.TryRun<IFewRowsStep>(term.Layer.ShardSize, [output, input, ShardOf(term, ProductDtype), sum], static (kernel, m) => kernel.TryForward(m[0], m[1], m[2], m[3]))) return false;
+        sums.Add(KeyOf(term), SaveOwned(sum));
+        foreach (var shard in shards.Values) Save(shard);
+        return true;
+    }
+
+    private bool TryAddGradientsOfFewRows(Tensor gradOutput, Tensor? inputGradient)
+    {
+        if (inputGradient is null || OnlyOfFewRows is not { } term || !shards[term.Layer].NeedsGradient || KernelRegistry.For<IFewRowsStep>(term.Layer.ShardSize, gradOutput) is []) return false;
+        var shard = ShardOf(term, ProductDtype);
+        var shardGradient = empty_like(shard);
+        if (!KernelRegistry.TryRun<IFewRowsStep>(term.Layer.ShardSize, [gradOutput, shard, SumOf(term, ProductDtype), inputGradient, shardGradient], static (kernel, m) => kernel.TryBackward(m[0], m[1], m[2], m[3], m[4]))) return false;
+        shards[term.Layer].AddGradient(shardGradient);
+        return true;
     }
 
     /// <summary>Adds the tiled gradients of the shard sums; as in PEFT their sum is rounded to the input's dtype before it is added to that of the base.</summary>

@@ -1,0 +1,68 @@
+using System.Collections.Concurrent;
+using Fossil.Cuda.Native;
+
+namespace Fossil.Cuda;
+
+/// <summary>A device: its context, and the sources that were compiled for it.</summary>
+internal sealed class CudaDevice
+{
+    private readonly CudaDriver driver;
+    private readonly Nvrtc nvrtc;
+    private readonly CudaCache cache;
+    private readonly nint context;
+    private readonly ConcurrentDictionary<string, Lazy<Module>> modules = [];
+
+    /// <summary>The device of this number, which is libtorch's too.</summary>
+    /// <exception cref="CudaException">There is none.</exception>
+    public CudaDevice(CudaDriver driver, Nvrtc nvrtc, CudaCache cache, int ordinal)
+    {
+        (this.driver, this.nvrtc, this.cache) = (driver, nvrtc, cache);
+        var device = driver.Device(ordinal);
+        Architecture = (driver.Attribute(device, CudaDriver.Major) * 10) + driver.Attribute(device, CudaDriver.Minor);
+        Multiprocessors = driver.Attribute(device, CudaDriver.MultiprocessorCount);
+        context = driver.PrimaryContext(device);
+    }
+
+    /// <summary>Its compute capability: 90 is 9.0.</summary>
+    public int Architecture { get; }
+
+    /// <summary>How many there are.</summary>
+    public int Multiprocessors { get; }
+
+    /// <summary>Compiles a source, or takes it from the cache, and loads it; once.</summary>
+    /// <param name="source">CUDA C.</param>
+    /// <param name="name">What it is, for messages.</param>
+    /// <returns>Whether it can be launched. Where not, one message has said why.</returns>
+    public bool Prepare(string source, string name) => ModuleOf(source, name).Failure is null;
+
+    /// <summary>Launches a kernel of a source.</summary>
+    /// <param name="source">A source that was prepared.</param>
+    /// <param name="call">The launch.</param>
+    /// <exception cref="CudaException">The driver refuses it.</exception>
+    public void Launch(string source, CudaLaunch call)
+    {
+        var module = ModuleOf(source, call.Kernel);
+        driver.Launch(context, module.Functions.GetOrAdd(call.Kernel, kernel => driver.Function(context, module.Handle, kernel)), call);
+    }
+
+    private Module ModuleOf(string source, string name) => modules.GetOrAdd(source, text => new(() => Load(text, name))).Value;
+
+    private Module Load(string source, string name)
+    {
+        try
+        {
+            var image = cache.Get([source, $"sm_{Architecture}", $"NVRTC {nvrtc.Version}"], () => nvrtc.Compile(source, name, Architecture).Image);
+            return new(driver.LoadModule(context, image, name), null);
+        }
+        catch (CudaException exception)
+        {
+            FossilWarnings.Report($"libtorch's operations take the place of CUDA kernels: {exception.Message}");
+            return new(0, exception);
+        }
+    }
+
+    private sealed record Module(nint Handle, CudaException? Failure)
+    {
+        public ConcurrentDictionary<string, nint> Functions { get; } = [];
+    }
+}

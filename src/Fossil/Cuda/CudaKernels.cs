@@ -1,0 +1,25 @@
+using Fossil.Kernels;
+using TorchSharp;
+
+namespace Fossil.Cuda;
+
+/// <summary>The back end of CUDA devices. It looks for driver and compiler when the first operands lie on such a device, and not before.</summary>
+internal static class CudaKernels
+{
+    /// <summary>Registers it.</summary>
+    /// <param name="runtime">Devices.</param>
+    /// <param name="device">What operands lie on; tests have it work on the memory of the CPU.</param>
+    /// <param name="size">The shard size, or what an operation says of its size, for tests; null for all.</param>
+    public static void Register(CudaRuntime runtime, DeviceType device = DeviceType.CUDA, long? size = null)
+    {
+        var scratch = new CudaScratch();
+        var shards = new CudaShardKernels(runtime, scratch);
+        KernelRegistry.Register<IShardSum>(shards, device, size: size);
+        KernelRegistry.Register<ITiledAdd>(shards, device, size: size);
+        KernelRegistry.Register<IFewRowsProduct>(shards, device, size: size);
+        KernelRegistry.Register<IFewRowsStep>(shards, device, size: size);
+        var optimizer = new CudaOptimizerKernels(runtime, scratch);
+        KernelRegistry.Register<IAdamW>(optimizer, device, size: size);
+        KernelRegistry.Register<ISquaredNorm>(optimizer, device, size: size);
+    }
+}

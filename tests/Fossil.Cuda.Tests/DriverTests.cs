@@ -1,0 +1,247 @@
+using Fossil.CompilerServices;
+using Fossil.Cuda.Native;
+using Fossil.Kernels;
+using Fossil.TestData;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Fossil.Cuda.Tests;
+
+/// <summary>The CUDA back end on a driver without a device, with NVIDIA's compiler. No other test has its shard sizes.</summary>
+[Collection(nameof(FakeDriver))]
+public sealed class DriverTests
+{
+    /// <summary>Few rows take one launch a pass, many the single operations; padded, and Mini, as their shard sizes need it.</summary>
+    [SkippableTheory]
+    [InlineData(14, 5, 42, null, "float")]
+    [InlineData(18, 5, 40, null, "float")]
+    [InlineData(20, 80, 60, null, "float")]
+    [InlineData(22, 7, 44, 8, "float")]
+    [InlineData(26, 9, 78, null, "bfloat16")]
+    [InlineData(28, 90, 60, null, "bfloat16")]
+    public void TrainingThroughTheDriverIsTrainingOnTheCpu(int shardSize, int rows, int columns, int? miniSize, string type)
+    {
+        var element = CudaElement.All.Single(element => element.CudaType == type);
+        var expected = Train(shardSize, rows, columns, miniSize, Enum.Parse<ScalarType>(element.Name));
+
+        var driver = FakeDriver.Reset();
+        driver.Run(CudaShardSource.Of(shardSize, element));
+        CudaKernels.Register(driver.Runtime(), DeviceType.CPU, shardSize);
+        var actual = Train(shardSize, rows, columns, miniSize, Enum.Parse<ScalarType>(element.Name));
+
+        Assert.Null(driver.Error);
+        Assert.Equal(0, driver.Contexts);
+        // Three steps of a forward and a backward pass, in two launches of the step, or a sum and an addition.
+        Assert.Equal(6, driver.Launches);
+        var tolerance = type == "float" ? 1e-5 : 2e-2;
+        foreach (var (one, other) in expected.Zip(actual)) Assert.InRange(other, one - (tolerance * (1 + Math.Abs(one))), one + (tolerance * (1 + Math.Abs(one))));
+    }
+
+    [SkippableFact]
+    public void SeveralThreadsLaunchAtOnce()
+    {
+        const int ShardSize = 30;
+        var driver = FakeDriver.Reset();
+        driver.Run(CudaShardSource.Of(ShardSize, CudaElement.All[0]));
+        CudaKernels.Register(driver.Runtime(), DeviceType.CPU, ShardSize);
+        Parallel.For(0, 16, new() { MaxDegreeOfParallelism = 8 }, number =>
+        {
+            using var scope = NewDisposeScope();
+            var x = randn(3, 90);
+            Assert.True(x.view(3, 3, ShardSize).sum(1).allclose(ShardOperations.ShardSum(x, ShardSize), rtol: 1e-5, atol: 1e-5));
+            Assert.Equal(0, driver.Contexts);
+        });
+        Assert.Null(driver.Error);
+        Assert.Equal((16, 1), (driver.Launches, driver.Loads));
+    }
+
+    [SkippableTheory]
+    [InlineData(2, "CUDA_ERROR_OUT_OF_MEMORY")]
+    [InlineData(701, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES")]
+    [InlineData(719, "CUDA_ERROR_LAUNCH_FAILED")]
+    [InlineData(987654, "error 987654")]
+    public void AFailedLaunchIsNamedWithItsKernel(int code, string name)
+    {
+        using var scope = NewDisposeScope();
+        var driver = FakeDriver.Reset();
+        var kernels = new CudaShardKernels(driver.Runtime(), new());
+        driver.Fail("cuLaunchKernel", code);
+        var exception = Assert.Throws<CudaException>(() => kernels.TryShardSum(KernelMatrix.Of(zeros(2, 32)), KernelMatrix.Of(zeros(2, 16))));
+        Assert.Contains("shard_sum", exception.Message, StringComparison.Ordinal);
+        Assert.Contains(name, exception.Message, StringComparison.Ordinal);
+        Assert.Equal(0, driver.Contexts);
+    }
+
+    [SkippableFact]
+    public void AGraphBeingCapturedIsRefused()
+    {
+        using var scope = NewDisposeScope();
+        var kernels = new CudaShardKernels(FakeDriver.Reset(isCapturing: true).Runtime(), new());
+        Assert.Contains("graph", Assert.Throws<CudaException>(() => kernels.TryShardSum(KernelMatrix.Of(zeros(2, 32)), KernelMatrix.Of(zeros(2, 16)))).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Whatever is missing: nothing is written, libtorch computes, and one message says what it is.</summary>
+    [SkippableTheory]
+    [InlineData("cuInit", 100, "CUDA_ERROR_NO_DEVICE")]
+    [InlineData("cuDeviceGet", 101, "CUDA_ERROR_INVALID_DEVICE")]
+    [InlineData("cuDevicePrimaryCtxRetain", 2, "CUDA_ERROR_OUT_OF_MEMORY")]
+    [InlineData("cuModuleLoadData", 222, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION")]
+    [InlineData("cuModuleLoadData", 209, "CUDA_ERROR_NO_BINARY_FOR_GPU")]
+    public void WhatIsMissingIsSaidOnce(string function, int code, string name)
+    {
+        var driver = FakeDriver.Reset();
+        driver.Fail(function, code);
+        AssertDeclinedWithOneMessage(driver.Runtime(), name);
+        Assert.Equal(0, driver.Launches);
+    }
+
+    [SkippableFact]
+    public void LibrariesThatAreNotThereOrOthersAreSaidOnce()
+    {
+        var driver = FakeDriver.Reset();
+        var nvrtc = Tools.RequireNvrtc();
+        AssertDeclinedWithOneMessage(new(() => new(driver.Library), () => new(driver.Library), new(Path.GetTempPath())), "nvrtcVersion");
+        AssertDeclinedWithOneMessage(new(() => throw new CudaException("the CUDA driver was not found"), () => nvrtc, new(Path.GetTempPath())), "was not found");
+        var variable = new CudaLibrary("NVRTC", "FOSSIL_TEST_OF_A_LIBRARY", CudaLibrary.Nvrtc.Files, ["libnothing-of-this-name.so"]);
+        Assert.Contains("FOSSIL_TEST_OF_A_LIBRARY", Assert.Throws<CudaException>(() => (variable with { Files = new("^$") }).Load()).Message, StringComparison.Ordinal);
+        Environment.SetEnvironmentVariable(variable.Variable, "/nowhere/libnvrtc.so");
+        Assert.Contains("/nowhere/libnvrtc.so", Assert.Throws<CudaException>(() => variable.Load()).Message, StringComparison.Ordinal);
+        Environment.SetEnvironmentVariable(variable.Variable, Tools.NvrtcFile);
+        Assert.NotEqual(0, variable.Load());
+        Environment.SetEnvironmentVariable(variable.Variable, null);
+    }
+
+    [SkippableFact]
+    public void OffMeansOff()
+    {
+        var runtime = FakeDriver.Reset().Runtime();
+        Environment.SetEnvironmentVariable("FOSSIL_CUDA", "off");
+        try
+        {
+            Assert.Empty(CollectedWarnings.During(() => Assert.Null(runtime.Device(0))));
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable("FOSSIL_CUDA", null);
+        }
+    }
+
+    [SkippableFact]
+    public void CompiledKernelsAreKeptForOtherProcesses()
+    {
+        var folder = Directory.CreateTempSubdirectory("fossil-cache-").FullName;
+        byte[] image = [1, 2, 3, 4];
+        var compiled = 0;
+        byte[] Get(params string[] dependencies) => new CudaCache(folder).Get(dependencies, () =>
+        {
+            Interlocked.Increment(ref compiled);
+            return image;
+        });
+
+        Assert.Equal(image, Get("source", "sm_90"));
+        Assert.Equal(image, Get("source", "sm_90"));
+        Assert.Equal(1, compiled);
+        Get("source", "sm_80");
+        Get("sources", "m_90");
+        Assert.Equal(3, compiled);
+
+        // Damaged in any way: cut, emptied, another byte.
+        Directory.Delete(folder, recursive: true);
+        Get("source", "sm_90");
+        foreach (var damage in new Func<byte[], byte[]>[] { bytes => bytes[..^1], bytes => [], bytes => [.. bytes[..^1], 9], bytes => bytes[..10] })
+        {
+            foreach (var file in Directory.GetFiles(folder)) File.WriteAllBytes(file, damage(File.ReadAllBytes(file)));
+            compiled = 0;
+            Assert.Equal(image, Get("source", "sm_90"));
+            Assert.Equal(image, Get("source", "sm_90"));
+            Assert.Equal(1, compiled);
+        }
+
+        // Several at once, each with what is whole.
+        Directory.Delete(folder, recursive: true);
+        Parallel.For(0, 32, number => Assert.Equal(image, Get("source", $"sm_{number % 3}")));
+
+        // A folder that cannot be one costs a message, not the kernels.
+        var cache = new CudaCache(Path.Combine(Directory.GetFiles(folder)[0], "folder"));
+        var warnings = CollectedWarnings.During(() =>
+        {
+            Assert.Equal(image, cache.Get(["source"], () => image));
+            Assert.Equal(image, cache.Get(["source"], () => image));
+        });
+        Assert.Contains("FOSSIL_CUDA_CACHE", Assert.Single(warnings), StringComparison.Ordinal);
+    }
+
+    /// <summary>The second run time of a folder needs no compiler.</summary>
+    [SkippableFact]
+    public void TheSecondProcessCompilesNothing()
+    {
+        using var scope = NewDisposeScope();
+        var folder = Directory.CreateTempSubdirectory("fossil-cache-").FullName;
+        foreach (var _ in new[] { 1, 2 })
+        {
+            var driver = FakeDriver.Reset();
+            Assert.True(new CudaShardKernels(driver.Runtime(folder), new()).TryShardSum(KernelMatrix.Of(zeros(2, 32)), KernelMatrix.Of(zeros(2, 16))));
+            Assert.Equal(1, driver.Loads);
+        }
+        Assert.Single(Directory.GetFiles(folder, "*.cubin"));
+    }
+
+    [SkippableFact]
+    public void WhatTheKernelsDoNotTakeIsDeclined()
+    {
+        using var scope = NewDisposeScope();
+        var driver = FakeDriver.Reset();
+        var kernels = new CudaShardKernels(driver.Runtime(), new());
+        bool Sum(Tensor x, Tensor sum) => kernels.TryShardSum(KernelMatrix.Of(x), KernelMatrix.Of(sum));
+        Assert.False(Sum(zeros(2, 32, dtype: float64), zeros(2, 16)));
+        Assert.False(Sum(zeros(2, 32), zeros(2, 16, dtype: float64)));
+        Assert.False(Sum(zeros(2, 32), zeros(1, 16).expand(2, 16)));
+        Assert.False(Sum(zeros(2, 4000), zeros(2, 2000)));
+        Assert.False(Sum(zeros(32, 2).t(), zeros(2, 16)));
+        Assert.False(kernels.TryAddTiled(KernelMatrix.Of(zeros(2, 16)), KernelMatrix.Of(zeros(1, 32).expand(2, 32))));
+        Assert.Equal(0, driver.Launches);
+        Assert.True(Sum(zeros(0, 32), zeros(0, 16)));
+        Assert.Equal(0, driver.Launches);
+    }
+
+    private static void AssertDeclinedWithOneMessage(CudaRuntime runtime, string message)
+    {
+        using var scope = NewDisposeScope();
+        var kernels = new CudaShardKernels(runtime, new());
+        var warnings = CollectedWarnings.During(() =>
+        {
+            for (var i = 0; i < 3; i++)
+            {
+                var sum = full([2, 16], 7f);
+                Assert.False(kernels.TryShardSum(KernelMatrix.Of(zeros(2, 32)), KernelMatrix.Of(sum)));
+                Assert.True(sum.eq(7).all().item<bool>());
+            }
+        });
+        Assert.Contains(message, Assert.Single(warnings), StringComparison.Ordinal);
+    }
+
+    /// <summary>Three steps of training an adapted layer: losses, gradients of the input and the adapter at the end.</summary>
+    private static List<double> Train(int shardSize, int rows, int columns, int? miniSize, ScalarType dtype)
+    {
+        using var scope = NewDisposeScope();
+        random.manual_seed(3);
+        using var layer = new Projection(columns, 48, dtype);
+        var config = new FossilConfig { ShardSize = shardSize, AllowPadding = columns % shardSize != 0, TargetModules = ["proj"] };
+        if (miniSize is { } size) config = config with { Variant = FossilVariant.Mini, MiniSize = size };
+        using var adapted = layer.AttachAdapters(config);
+        using var optimizer = adapted.CreateOptimizer(learningRate: 0.05);
+        List<double> results = [];
+        for (var step = 0; step < 3; step++)
+        {
+            using var stepScope = NewDisposeScope();
+            var x = randn(rows, columns).to(dtype).requires_grad_();
+            var loss = (layer.forward(x).to(float32) - 1).square().mean();
+            optimizer.zero_grad();
+            loss.backward();
+            optimizer.step();
+            results.AddRange([loss.item<float>(), x.grad!.to(float64).abs().sum().item<double>(), x.grad!.to(float64)[0, 1].item<double>()]);
+        }
+        results.AddRange(layer.named_parameters().Where(named => named.name.Contains("miss", StringComparison.Ordinal)).Select(named => named.parameter.to(float64).square().sum().item<double>()));
+        return results;
+    }
+}

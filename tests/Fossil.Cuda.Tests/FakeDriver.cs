@@ -1,0 +1,62 @@
+using System.Runtime.InteropServices;
+using Fossil.Cuda.Native;
+
+namespace Fossil.Cuda.Tests;
+
+/// <summary><c>Native/fake_driver.cpp</c>: a driver without a device, whose launches run emulated kernels on host memory. It is one for the process, so the tests that use it follow each other.</summary>
+internal sealed unsafe class FakeDriver
+{
+    /// <summary>A device that NVRTC does not know: it gets PTX, which says what parameters a kernel has.</summary>
+    public const int NewArchitecture = 300;
+
+    private static readonly Lazy<FakeDriver> Built = new(() => new());
+
+    private FakeDriver()
+    {
+        Tools.Require("g++");
+        var file = Path.Combine(Directory.CreateTempSubdirectory("fossil-driver-").FullName, "libcuda.so");
+        Tools.Run("g++", "-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Werror", Path.Combine(AppContext.BaseDirectory, "Native", "fake_driver.cpp"), "-o", file);
+        Library = NativeLibrary.Load(file);
+    }
+
+    public nint Library { get; }
+
+    public int Launches => ((delegate* unmanaged<int>)Export("fake_launches"))();
+
+    public int Loads => ((delegate* unmanaged<int>)Export("fake_loads"))();
+
+    /// <summary>What a real driver would have refused, or the emulation found; null for nothing.</summary>
+    public string? Error => Marshal.PtrToStringUTF8((nint)((delegate* unmanaged<byte*>)Export("fake_error"))());
+
+    /// <summary>Contexts that this thread has pushed and not popped.</summary>
+    public int Contexts => ((delegate* unmanaged<int>)Export("fake_contexts"))();
+
+    /// <summary>The driver as new.</summary>
+    public static FakeDriver Reset(int architecture = NewArchitecture, int version = 13050, int devices = 1, bool isCapturing = false)
+    {
+        var driver = Built.Value;
+        ((delegate* unmanaged<int, int, int, int, void>)driver.Export("fake_reset"))(architecture, version, devices, isCapturing ? 1 : 0);
+        driver.Run(null);
+        return driver;
+    }
+
+    /// <summary>Has a function fail from now on.</summary>
+    public void Fail(string function, int code)
+    {
+        var name = Marshal.StringToCoTaskMemUTF8(function);
+        ((delegate* unmanaged<byte*, int, void>)Export("fake_fail"))((byte*)name, code);
+        Marshal.FreeCoTaskMem(name);
+    }
+
+    /// <summary>Launches run the kernels of this source; of none where it is null.</summary>
+    public void Run(string? source) => ((delegate* unmanaged<nint, void>)Export("fake_emulation"))(source is null ? 0 : NativeLibrary.GetExport(NativeLibrary.Load(Emulation.Of(source).Library), "fossil_launch"));
+
+    /// <summary>A run time on this driver with NVIDIA's compiler and an empty cache.</summary>
+    public CudaRuntime Runtime(string? folder = null)
+    {
+        var nvrtc = Tools.RequireNvrtc();
+        return new(() => new(Library), () => nvrtc, new(folder ?? Directory.CreateTempSubdirectory("fossil-cache-").FullName));
+    }
+
+    private nint Export(string name) => NativeLibrary.GetExport(Library, name);
+}

@@ -1,0 +1,84 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Text;
+
+namespace Fossil.Cuda.Tests;
+
+/// <summary>All emitted sources for all architectures, and the table of docs/cuda.md: what <c>tools/cuda-check/matrix.sh</c> runs.</summary>
+public sealed class MatrixTests
+{
+    private const string Begin = "<!-- matrix -->", End = "<!-- /matrix -->";
+
+    [SkippableFact]
+    public void EverySourceForEveryArchitecture()
+    {
+        var named = Environment.GetEnvironmentVariable("FOSSIL_CUDA_MATRIX");
+        Skip.If(string.IsNullOrEmpty(named), "tools/cuda-check/matrix.sh runs it: it takes some 40 minutes.");
+        var nvrtc = Tools.RequireNvrtc();
+        var sizes = named!.Split(',').Select(size => int.Parse(size, CultureInfo.InvariantCulture)).ToArray();
+        var results = new ConcurrentBag<(int ShardSize, string Type, Architecture Architecture, CompiledKernel Kernel)>();
+        Parallel.ForEach(sizes.SelectMany(size => CudaElement.All.Select(element => new KernelSource(size, element))), source =>
+        {
+            foreach (var architecture in Architecture.All)
+            {
+                var binary = nvrtc.Compile(source.Text, source.ToString(), architecture.Number, "--ptxas-options=-v");
+                foreach (var kernel in CompiledKernel.Of(binary.Log))
+                {
+                    CompilerTests.AssertFits(source.Text, kernel);
+                    results.Add((source.ShardSize, source.Element.CudaType, architecture, kernel));
+                }
+            }
+        });
+        Write([.. results], sizes);
+    }
+
+    /// <summary>For each kernel and architecture the most that a source needs, and the occupancy that leaves.</summary>
+    private static void Write(IReadOnlyCollection<(int ShardSize, string Type, Architecture Architecture, CompiledKernel Kernel)> results, int[] sizes)
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"{results.Select(result => (result.ShardSize, result.Type)).Distinct().Count()} sources (shard sizes {string.Join(", ", Ranges(sizes))}; three element types), no spills and no local memory in any. The most that one needs, of 256 threads a block, and the share of a multiprocessor's threads that are then resident; `tools/cuda-check/matrix.sh {string.Join(',', Ranges(sizes))}`:\n\n");
+        text.Append("| kernel | ").AppendJoin(" | ", Architecture.All.Select(architecture => $"sm_{architecture.Number}")).Append(" |\n| --- |").Append(string.Concat(Architecture.All.Select(_ => " --- |"))).Append('\n');
+        foreach (var kernel in results.Select(result => result.Kernel.Name).Distinct().Order())
+        {
+            text.Append(CultureInfo.InvariantCulture, $"| `{kernel}` |");
+            foreach (var architecture in Architecture.All)
+            {
+                var all = results.Where(result => result.Kernel.Name == kernel && result.Architecture == architecture).Select(result => result.Kernel).ToList();
+                text.Append(CultureInfo.InvariantCulture, $" {all.Max(one => one.Registers)} registers, {all.Max(one => one.Shared) / 1024.0:0.#} KB, {all.Min(architecture.Occupancy):P0} |");
+            }
+            text.Append('\n');
+        }
+
+        var path = Path.Combine(Tools.Repository, "docs", "cuda.md");
+        var page = File.ReadAllText(path);
+        var (begin, end) = (page.IndexOf(Begin, StringComparison.Ordinal) + Begin.Length, page.IndexOf(End, StringComparison.Ordinal));
+        File.WriteAllText(path, $"{page[..begin]}\n{text}{page[end..]}");
+    }
+
+    private static IEnumerable<string> Ranges(int[] sizes)
+    {
+        for (var i = 0; i < sizes.Length;)
+        {
+            var first = i;
+            while (++i < sizes.Length && sizes[i] == sizes[i - 1] + 1) { }
+            yield return i - first > 2 ? $"{sizes[first]}-{sizes[i - 1]}" : string.Join(',', sizes[first..i]);
+        }
+    }
+}
+
+/// <summary>What a multiprocessor of an architecture has (CUDA C++ Programming Guide, technical specifications per compute capability).</summary>
+internal sealed record Architecture(int Number, int Threads, int SharedBytes, int ReservedBytes)
+{
+    private const int Registers = 65536, RegistersOfUnit = 256, Warp = 32, MostBlocks = 16;
+
+    /// <summary>Turing, Ampere, Hopper, and both Blackwells.</summary>
+    public static readonly Architecture[] All = [new(75, 1024, 64 << 10, 0), new(80, 2048, 164 << 10, 1024), new(90, 2048, 228 << 10, 1024), new(100, 2048, 228 << 10, 1024), new(120, 1536, 100 << 10, 1024)];
+
+    /// <summary>The share of its threads that blocks of a kernel fill.</summary>
+    public double Occupancy(CompiledKernel kernel)
+    {
+        var ofWarp = (kernel.Registers * Warp + RegistersOfUnit - 1) / RegistersOfUnit * RegistersOfUnit;
+        var blocks = Math.Min(MostBlocks, Math.Min(Threads / CudaShardShape.Threads, Registers / (ofWarp * (CudaShardShape.Threads / Warp))));
+        return Math.Min(blocks, SharedBytes / (kernel.Shared + ReservedBytes + 1)) * CudaShardShape.Threads / (double)Threads;
+    }
+}

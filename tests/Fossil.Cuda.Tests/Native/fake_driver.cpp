@@ -1,0 +1,162 @@
+// A CUDA driver without a device: contexts, modules and launches are checked as the real one would, and a launch runs the emulated kernel on host memory. What a module has is read from its PTX; the
+// tests say which emulation has the kernels. FOSSIL_FAKE_CUDA makes a function fail: "cuLaunchKernel=719" does so at each call.
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <dlfcn.h>
+#include <map>
+#include <mutex>
+#include <regex>
+#include <string>
+#include <vector>
+
+namespace
+{
+struct Kernel { std::string name; std::vector<int> sizes; };
+struct Module { std::map<std::string, Kernel> kernels; };
+struct Launch { const char *(*run)(const char *, const unsigned int *, const unsigned int *, void **); };
+
+std::mutex lock;
+std::map<std::string, int> failures;
+std::string last_error, log_text;
+std::atomic<int> launches, loads;
+Launch emulation;
+int architecture = 90, driver_version = 13050, devices = 1;
+bool is_capturing;
+thread_local std::vector<void *> contexts;
+int context_of_device;
+
+// What the tests set for a function; 0 for success.
+int failure(const char *function)
+{
+    std::lock_guard<std::mutex> guard(lock);
+    const auto found = failures.find(function);
+    return found == failures.end() ? 0 : found->second;
+}
+
+int refuse(const std::string &why, int code = 1)
+{
+    std::lock_guard<std::mutex> guard(lock);
+    if (last_error.empty()) last_error = why;
+    return code;
+}
+}
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+// The tests' side.
+EXPORT void fake_reset(int new_architecture, int new_version, int new_devices, int capturing)
+{
+    std::lock_guard<std::mutex> guard(lock);
+    failures.clear();
+    last_error.clear();
+    architecture = new_architecture;
+    driver_version = new_version;
+    devices = new_devices;
+    is_capturing = capturing;
+    launches = loads = 0;
+}
+EXPORT void fake_fail(const char *function, int code) { std::lock_guard<std::mutex> guard(lock); failures[function] = code; }
+EXPORT const char *fake_error() { return last_error.empty() ? nullptr : last_error.c_str(); }
+EXPORT int fake_launches() { return launches; }
+EXPORT int fake_loads() { return loads; }
+EXPORT int fake_contexts() { return (int)contexts.size(); }
+EXPORT void fake_emulation(void *run) { emulation.run = (decltype(emulation.run))run; }
+
+// The driver's.
+EXPORT int cuInit(unsigned int flags) { return failure("cuInit"); }
+EXPORT int cuDriverGetVersion(int *version) { *version = driver_version; return failure("cuDriverGetVersion"); }
+EXPORT int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return ordinal < devices ? failure("cuDeviceGet") : 101; }
+EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device)
+{
+    *value = attribute == 75 ? architecture / 10 : attribute == 76 ? architecture % 10 : attribute == 16 ? 4 : -1;
+    return *value < 0 ? 1 : failure("cuDeviceGetAttribute");
+}
+EXPORT int cuDevicePrimaryCtxRetain(void **context, int device) { *context = &context_of_device; return failure("cuDevicePrimaryCtxRetain"); }
+EXPORT int cuCtxPushCurrent_v2(void *context)
+{
+    if (context != &context_of_device) return refuse("Another context than the device's primary one is pushed.");
+    contexts.push_back(context);
+    return failure("cuCtxPushCurrent_v2");
+}
+EXPORT int cuCtxPopCurrent_v2(void **context)
+{
+    if (contexts.empty()) return refuse("A context is popped that nobody pushed.");
+    *context = contexts.back();
+    contexts.pop_back();
+    return 0;
+}
+EXPORT int cuStreamIsCapturing(void *stream, int *status) { *status = is_capturing; return failure("cuStreamIsCapturing"); }
+EXPORT int cuGetErrorName(int code, const char **name)
+{
+    static const std::map<int, const char *> names = {
+        {1, "CUDA_ERROR_INVALID_VALUE"}, {2, "CUDA_ERROR_OUT_OF_MEMORY"}, {100, "CUDA_ERROR_NO_DEVICE"}, {101, "CUDA_ERROR_INVALID_DEVICE"}, {209, "CUDA_ERROR_NO_BINARY_FOR_GPU"},
+        {218, "CUDA_ERROR_INVALID_PTX"}, {222, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"}, {500, "CUDA_ERROR_NOT_FOUND"}, {701, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"}, {719, "CUDA_ERROR_LAUNCH_FAILED"}};
+    const auto found = names.find(code);
+    if (found == names.end()) return 1;
+    *name = found->second;
+    return 0;
+}
+EXPORT int cuGetErrorString(int code, const char **text) { *text = "as the test asked"; return 0; }
+
+// PTX: the kernels and the sizes of their parameters are in it.
+EXPORT int cuModuleLoadData(void **module, const void *image)
+{
+    if (contexts.empty()) return refuse("A module is loaded without a context.", 201);
+    if (const auto code = failure("cuModuleLoadData")) return code;
+    const std::string ptx((const char *)image);
+    if (ptx.find(".version") == std::string::npos) return 218;
+    auto loaded = new Module();
+    static const std::regex entry(R"(\.entry\s+(\w+)\(([^)]*)\))"), parameter(R"(\.param\s+(?:\.align\s+\d+\s+)?\.([usbf])(\d+))");
+    for (std::sregex_iterator at(ptx.begin(), ptx.end(), entry), end; at != end; ++at)
+    {
+        Kernel kernel{(*at)[1], {}};
+        const std::string parameters = (*at)[2];
+        for (std::sregex_iterator each(parameters.begin(), parameters.end(), parameter); each != end; ++each) kernel.sizes.push_back(std::stoi((*each)[2]) / 8);
+        loaded->kernels.emplace(kernel.name, kernel);
+    }
+    loads++;
+    *module = loaded;
+    return 0;
+}
+EXPORT int cuModuleGetFunction(void **function, void *module, const char *name)
+{
+    auto &kernels = ((Module *)module)->kernels;
+    const auto found = kernels.find(name);
+    if (found == kernels.end()) return 500;
+    *function = &found->second;
+    return failure("cuModuleGetFunction");
+}
+
+// How many parameters a kernel has, and the size of one: the tests compare the launch's arguments with them.
+EXPORT int fake_parameters(void *function) { return (int)((Kernel *)function)->sizes.size(); }
+EXPORT int fake_parameter_size(void *function, int index) { return ((Kernel *)function)->sizes[index]; }
+
+EXPORT int cuLaunchKernel(
+    void *function, unsigned int grid_x, unsigned int grid_y, unsigned int grid_z, unsigned int block_x, unsigned int block_y, unsigned int block_z, unsigned int shared, void *stream, void **arguments, void **extra)
+{
+    if (contexts.empty()) return refuse("A kernel is launched without a context.", 201);
+    if (const auto code = failure("cuLaunchKernel")) return code;
+    const auto &kernel = *(Kernel *)function;
+    if (stream || extra || shared) return refuse(kernel.name + " is not launched on the default stream, or with what it has not.");
+    if (!grid_x || !grid_y || !grid_z || grid_x > 0x7fffffffu || grid_y > 65535 || grid_z > 65535) return refuse(kernel.name + " has a grid outside of the device's limits.");
+    if (!block_x || !block_y || !block_z || block_x * block_y * block_z > 1024) return refuse(kernel.name + " has a block outside of the device's limits.");
+    // The real driver copies as many bytes of each as the kernel declares.
+    std::vector<uint64_t> values(kernel.sizes.size());
+    std::vector<void *> copies;
+    for (size_t i = 0; i < kernel.sizes.size(); i++)
+    {
+        if (!arguments[i]) return refuse(kernel.name + " lacks an argument.");
+        memcpy(&values[i], arguments[i], kernel.sizes[i]);
+        copies.push_back(&values[i]);
+    }
+    std::lock_guard<std::mutex> guard(lock);
+    launches++;
+    const unsigned int grid[] = {grid_x, grid_y, grid_z}, block[] = {block_x, block_y, block_z};
+    if (!emulation.run) return 0;
+    const auto error = emulation.run(kernel.name.c_str(), grid, block, copies.data());
+    if (!error) return 0;
+    if (last_error.empty()) last_error = kernel.name + ": " + error;
+    return 719;
+}
