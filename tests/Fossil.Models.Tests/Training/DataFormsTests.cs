@@ -89,6 +89,22 @@ public sealed class DataFormsTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("rows.jsonl", "", "\n")]
+    [InlineData("rows.json", "[", ",")]
+    public void A_file_is_read_while_its_rows_are_asked_for(string name, string start, string between)
+    {
+        // What is appended behind the first rows is there for whoever has not read the whole file before.
+        var row = $$"""{"text": "{{new string('x', 1000)}}"}""" + between;
+        var path = Write(name, start + string.Concat(Enumerable.Repeat(row, 1000)));
+        using var rows = JsonRows.Read(path).GetEnumerator();
+        Assert.True(rows.MoveNext());
+        using (var file = new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite)) file.Write(Encoding.UTF8.GetBytes("""{"text": "last"}""" + (start == "[" ? "]" : "")));
+        var last = rows.Current;
+        while (rows.MoveNext()) last = rows.Current;
+        Assert.Equal((1001, "last"), (last.Line, (string?)last.Value["text"]));
+    }
+
     [SkippableFact]
     public void Lines_arrays_and_compressed_files_are_the_same_rows()
     {
