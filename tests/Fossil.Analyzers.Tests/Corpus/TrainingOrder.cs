@@ -29,6 +29,13 @@ namespace WrongMoves
             adapted.Model.to(CUDA); //! FOSSIL030
             Train(net, opt);
         }
+        static void C2(Net net)
+        {
+            using var adapted = net.AttachAdapters();
+            using var opt = optim.AdamW(net.parameters(), lr: 1e-4); //! FOSSIL028
+            adapted.Model.to(CUDA); //! FOSSIL030
+            Train(net, opt);
+        }
         static void D(Net net)
         {
             using var adapted = net.AttachAdapters();

@@ -9,6 +9,7 @@ internal static class FossilSettings
         Refusal = "random starting values are for the Balance variant only, not for {0}. Leave InitWeights true.",
     };
 
+    // Which targets a configuration adapts is not its own to say.
     public static readonly SettingTable Table =
-        new("Fossil.FossilConfig", AdaptSettings.ShardSize, AdaptSettings.Variant, AdaptSettings.MiniSize, AdaptSettings.Dropout, AdaptSettings.AllowPadding, InitWeights) { Variant = AdaptSettings.Variant };
+        new("Fossil.FossilConfig", [.. AdaptSettings.Table.Settings.Where(setting => setting != AdaptSettings.OnRequest), InitWeights]) { Variant = AdaptSettings.Variant };
 }
