@@ -34,7 +34,7 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
     // Of another name than that, because Module.to of TorchSharp takes no two properties of one name, not even an override of another type.
     public abstract CausalLMConfig CommonConfig { get; }
 
-    /// <summary>What the model was loaded from: an id of the hub, a folder or a GGUF file; null where it was made. Adapters that are saved name it as their base (<c>base_model_name_or_path</c>).</summary>
+    /// <summary>What the model was loaded from: an id of the hub, a folder or a GGUF file; null where it was made. Adapters that are saved name an id as their base (<c>base_model_name_or_path</c>).</summary>
     public string? NameOrPath { get; internal set; }
 
     /// <summary>The token embedding.</summary>

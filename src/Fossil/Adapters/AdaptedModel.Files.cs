@@ -38,8 +38,9 @@ public sealed partial class AdaptedModel
 
         using var scope = NewDisposeScope();
 
-        // As PEFT: what is saved is for use, until somebody loads it to train on, and names its base.
-        var config = adapter.Config with { InferenceMode = true, BaseModelNameOrPath = adapter.Config.BaseModelNameOrPath ?? (Model as IPretrainedModel)?.NameOrPath };
+        // As PEFT: what is saved is for use, until somebody loads it to train on, and names its base. A path of this machine would mean nothing to others.
+        var baseId = Model is IPretrainedModel { NameOrPath: { } name } && !Path.Exists(name) ? name : null;
+        var config = adapter.Config with { InferenceMode = true, BaseModelNameOrPath = adapter.Config.BaseModelNameOrPath ?? baseId };
         AdapterFile.SaveFolder(folder, config, tensors.ToWrite(adapter, saveEmbeddingLayers), adapter.Method.Files(adapter.Layers));
     }
 
