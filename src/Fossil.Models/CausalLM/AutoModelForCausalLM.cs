@@ -17,6 +17,8 @@ public static class AutoModelForCausalLM
         new(typeof(Phi3ForCausalLM), ["phi3"], ["phi3"], json => new Phi3Config(json), gguf => new Phi3Config(gguf)),
         new(typeof(SmolLM3ForCausalLM), ["smollm3"], ["smollm3"], json => new SmolLM3Config(json), gguf => new SmolLM3Config(gguf)),
         new(typeof(Gemma3ForCausalLM), ["gemma3_text"], ["gemma3"], json => new Gemma3Config(json), gguf => new Gemma3Config(gguf)),
+        new(typeof(Olmo2ForCausalLM), ["olmo2"], ["olmo2"], json => new Olmo2Config(json), gguf => new Olmo2Config(gguf)),
+        new(typeof(GraniteForCausalLM), ["granite"], ["granite"], json => new GraniteConfig(json), gguf => new GraniteConfig(gguf)),
     ];
 
     /// <summary>Loads a decoder from a Hugging Face folder: <c>config.json</c> and <c>model.safetensors</c>, or several files with their index.</summary>

@@ -12,9 +12,19 @@ internal sealed record CausalLMFamily(Type Model, string[] ModelTypes, string[] 
 {
     /// <summary>Reads a <c>config.json</c> of one of several families.</summary>
     /// <exception cref="CheckpointException">It is of none of them, or asks for something that the decoder does not do.</exception>
-    public static CausalLMConfig Read(ModelConfigReader json, IReadOnlyList<CausalLMFamily> families) => families.FirstOrDefault(family => family.ModelTypes.Contains(json.ModelType)) is { } found
-        ? found.ReadJson(json)
-        : throw json.Error($"has model_type \"{json.ModelType}\"; this decoder does {string.Join(", ", families.SelectMany(family => family.ModelTypes))}{Hint(family => family.ModelTypes.Contains(json.ModelType))}");
+    public static CausalLMConfig Read(ModelConfigReader json, IReadOnlyList<CausalLMFamily> families)
+    {
+        // As in transformers the type decides, and the class that wrote the file does not; but another kind of model lacks an output layer.
+        var written = json.Architectures;
+        if (families.FirstOrDefault(family => family.ModelTypes.Contains(json.ModelType)) is not { } found)
+        {
+            var by = written.Count == 0 ? "" : $" (written by {string.Join(", ", written)})";
+            throw json.Error($"has model_type \"{json.ModelType}\"{by}; this decoder does {string.Join(", ", families.SelectMany(family => family.ModelTypes))}{Hint(family => family.ModelTypes.Contains(json.ModelType))}");
+        }
+
+        return written.Count == 0 || written.Any(name => name.Contains("ForCausalLM", StringComparison.Ordinal) || name.Contains("LMHead", StringComparison.Ordinal)) ? found.ReadJson(json)
+            : throw json.Error($"has the architecture {string.Join(", ", written)}, which is no causal language model: its checkpoint has no output layer of one");
+    }
 
     /// <summary>Reads a GGUF file of one of several families.</summary>
     /// <exception cref="GgufException">It is of none of them, is damaged, or asks for something that the decoder does not do.</exception>

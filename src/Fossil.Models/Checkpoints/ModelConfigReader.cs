@@ -17,7 +17,12 @@ internal sealed class ModelConfigReader
     }
 
     /// <summary>Hugging Face's name of the family.</summary>
-    public string ModelType => Text(root, "model_type") ?? throw Error("has no model_type");
+    public string ModelType => Text(root, "model_type") ?? throw Error($"has no model_type{(Architectures.Count == 0 ? "" : $"; its architecture is {string.Join(", ", Architectures)}, so write its model_type into it")}");
+
+    /// <summary>The classes of transformers that the model was written by; none where the file does not say.</summary>
+    public IReadOnlyList<string> Architectures => !root.TryGetProperty("architectures", out var list) || list.ValueKind == JsonValueKind.Null ? []
+        : list.ValueKind == JsonValueKind.Array && list.EnumerateArray().All(name => name.ValueKind == JsonValueKind.String) ? [.. list.EnumerateArray().Select(name => name.GetString()!)]
+        : throw Error($"has architectures {list}, which is no list of names");
 
     /// <exception cref="CheckpointException">The file is missing or no such configuration.</exception>
     public static ModelConfigReader Open(string path)

@@ -193,6 +193,10 @@ public sealed class CheckpointTests
     [InlineData("""{"model_type": "\ud800"}""", "no Unicode text")]
     [InlineData("""{"\udfff": 1, "model_type": "llama"}""", "no Unicode text")]
     [InlineData("""{"model_type": "gpt2"}""", "model_type \"gpt2\"")]
+    [InlineData("""{"architectures": ["LlamaForCausalLM"]}""", "its architecture is LlamaForCausalLM")]
+    [InlineData("""{"model_type": "our_llama", "architectures": ["LlamaForCausalLM"]}""", "model_type \"our_llama\" (written by LlamaForCausalLM)")]
+    [InlineData("""{"model_type": "llama", "architectures": ["LlamaForSequenceClassification"]}""", "LlamaForSequenceClassification, which is no causal language model")]
+    [InlineData("""{"model_type": "llama", "architectures": "LlamaForCausalLM"}""", "no list of names")]
     [InlineData("""{"model_type": "llama", "hidden_act": "gelu"}""", "hidden_act")]
     [InlineData("""{"model_type": "llama", "num_attention_heads": 2.5}""", "num_attention_heads 2.5")]
     [InlineData("""{"model_type": "llama", "num_attention_heads": "4"}""", "num_attention_heads 4, which is no number")]
@@ -211,7 +215,8 @@ public sealed class CheckpointTests
     public void Old_and_new_rotary_settings_mean_the_same()
     {
         using var folder = new TemporaryFolder();
-        const string common = """ "model_type": "llama", "vocab_size": 9, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2 """;
+        // Whose class wrote it does not count where the type is known: as in transformers.
+        const string common = """ "model_type": "llama", "architectures": ["OurForCausalLM"], "vocab_size": 9, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2 """;
         const string scaling = """ "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192 """;
         File.WriteAllText(folder["old.json"], $$"""{ {{common}}, "rope_theta": 5e5, "rope_scaling": { "rope_type": "llama3", {{scaling}} } }""");
         File.WriteAllText(folder["new.json"], $$"""{ {{common}}, "rope_parameters": { "rope_theta": 5e5, "rope_type": "llama3", {{scaling}} } }""");

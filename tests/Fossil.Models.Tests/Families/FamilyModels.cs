@@ -41,6 +41,18 @@ internal static class FamilyModels
         QueryPreAttnScalar = 24, SlidingWindow = 8, BosTokenId = 1, EosTokenIds = [2], PadTokenId = 0,
     };
 
+    private static readonly Olmo2Config Olmo2 = new()
+    {
+        VocabSize = VocabSize, HiddenSize = 64, IntermediateSize = 96, NumHiddenLayers = 3, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 16, MaxPositionEmbeddings = 256,
+        BosTokenId = 1, EosTokenIds = [2], PadTokenId = 0,
+    };
+
+    private static readonly GraniteConfig Granite = new()
+    {
+        VocabSize = VocabSize, HiddenSize = 64, IntermediateSize = 96, NumHiddenLayers = 3, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 16, MaxPositionEmbeddings = 256, TieWordEmbeddings = true,
+        EmbeddingMultiplier = 3, AttentionMultiplier = 0.2, ResidualMultiplier = 0.5, LogitsScaling = 2, BosTokenId = 1, EosTokenIds = [2], PadTokenId = 0,
+    };
+
     private static readonly Dictionary<string, CausalLMConfig> Configs = new()
     {
         ["llama"] = Llama,
@@ -55,6 +67,9 @@ internal static class FamilyModels
         ["phi3-partial"] = Phi3 with { Rope = new() { PartialRotaryFactor = 0.75 } },
         ["phi3-longrope"] = Phi3 with { Rope = LongRope, OriginalMaxPositionEmbeddings = 32, MaxPositionEmbeddings = 256 },
         ["smollm3"] = SmolLM3,
+        ["olmo2"] = Olmo2,
+        ["granite"] = Granite,
+        ["granite-biases"] = Granite with { AttentionBias = true, MlpBias = true, TieWordEmbeddings = false },
         ["gemma3"] = Gemma3,
         ["gemma3-linear"] = Gemma3 with { Rope = new() { Theta = 1_000_000, Type = RopeType.Linear, Factor = 8 } },
     };
@@ -75,6 +90,8 @@ internal static class FamilyModels
             Phi3Config phi3 => new Phi3ForCausalLM(phi3),
             SmolLM3Config smollm3 => new SmolLM3ForCausalLM(smollm3),
             Gemma3Config gemma3 => new Gemma3ForCausalLM(gemma3),
+            Olmo2Config olmo2 => new Olmo2ForCausalLM(olmo2),
+            GraniteConfig granite => new GraniteForCausalLM(granite),
             _ => throw new InvalidOperationException($"{config.GetType().Name} is new."),
         };
         Fill(model.parameters(), 0.15);

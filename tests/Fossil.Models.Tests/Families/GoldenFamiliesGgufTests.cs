@@ -25,6 +25,10 @@ public sealed class GoldenFamiliesGgufTests
         AssertRefused(new SmolLM3ForCausalLM(SmolLM3 with { MlpBias = true }), "biases");
     }
 
+    [Fact]
+    public void Olmo2_with_biases_is_refused() => AssertRefused(
+        new Olmo2ForCausalLM(new() { VocabSize = 64, HiddenSize = 32, IntermediateSize = 48, NumHiddenLayers = 1, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 8, AttentionBias = true }), "biases");
+
     private static readonly Gemma3Config Gemma3 = new()
     {
         VocabSize = 64, HiddenSize = 32, IntermediateSize = 48, NumHiddenLayers = 7, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 16, TieWordEmbeddings = true, InitializerRange = 0.15,
