@@ -42,10 +42,4 @@ internal sealed record Base(string Folder)
         using var process = Process.GetCurrentProcess();
         return process.PeakWorkingSet64;
     }
-
-    public static double Median(IEnumerable<double> seconds)
-    {
-        var sorted = seconds.Order().ToArray();
-        return sorted[sorted.Length / 2];
-    }
 }

@@ -19,7 +19,7 @@ internal sealed class PlainLlama(LlamaForCausalLM source, PlainAdapter adapter)
         foreach (var weight in weights.Values) weight.requires_grad_(false);
         foreach (var (name, weight) in weights.Where(entry => Base.Projections.Any(projection => entry.Key.EndsWith(projection + ".weight", StringComparison.Ordinal))))
         {
-            adapters[name] = adapter.Create(weight.shape[1], weight.shape[0]);
+            adapters[name] = adapter.Create(weight);
         }
         return [.. adapters.SelectMany(entry => entry.Value.Select((parameter, i) => (entry.Key[..^".weight".Length] + "." + i, parameter)))];
     }
@@ -59,12 +59,7 @@ internal sealed class PlainLlama(LlamaForCausalLM source, PlainAdapter adapter)
         return Project(y.transpose(1, 2).reshape(x.shape[0], x.shape[1], -1), path + "o_proj.weight").MoveToOuterDisposeScope();
     }
 
-    private Tensor Project(Tensor x, string name)
-    {
-        using var scope = NewDisposeScope();
-        var y = functional.linear(x, weights[name]);
-        return (y + adapter.Term(x.to(float32), adapters[name])).to(y.dtype).MoveToOuterDisposeScope();
-    }
+    private Tensor Project(Tensor x, string name) => adapter.Forward(x, weights[name], adapters[name]);
 
     private Tensor Norm(Tensor x, string name)
     {
@@ -79,32 +74,5 @@ internal sealed class PlainLlama(LlamaForCausalLM source, PlainAdapter adapter)
         var frequencies = 1 / pow(config.Rope.Theta, arange(0, config.HeadDim, 2).to(float32) / config.HeadDim);
         var angles = outer(arange(tokens).to(float32), frequencies).repeat(1, 2);
         return (angles.cos().to(dtype), angles.sin().to(dtype));
-    }
-}
-
-/// <summary>An adapter's formula in TorchSharp's operations.</summary>
-internal abstract class PlainAdapter
-{
-    /// <summary>Its float32 parameters for one projection.</summary>
-    public abstract Parameter[] Create(long inFeatures, long outFeatures);
-
-    /// <summary>What it adds to the projection of x (…, in).</summary>
-    public abstract Tensor Term(Tensor x, Parameter[] parameters);
-
-    /// <summary>(x A^T) B^T · alpha / rank.</summary>
-    public sealed class Lora(int rank, double alpha) : PlainAdapter
-    {
-        public override Parameter[] Create(long inFeatures, long outFeatures) =>
-            [new(init.kaiming_uniform_(empty(rank, inFeatures), Math.Sqrt(5))), new(zeros(outFeatures, rank))];
-
-        public override Tensor Term(Tensor x, Parameter[] parameters) => functional.linear(functional.linear(x, parameters[0]), parameters[1]) * (alpha / rank);
-    }
-
-    /// <summary>The sum of x's shards, times S (r, out).</summary>
-    public sealed class Shard(int size) : PlainAdapter
-    {
-        public override Parameter[] Create(long inFeatures, long outFeatures) => [new(zeros(size, outFeatures))];
-
-        public override Tensor Term(Tensor x, Parameter[] parameters) => x.reshape(x.shape[0], x.shape[1], -1, size).sum(-2).matmul(parameters[0]);
     }
 }

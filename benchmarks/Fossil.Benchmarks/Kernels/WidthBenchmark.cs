@@ -45,11 +45,11 @@ internal static class WidthBenchmark
     private static double[] Time(params Action[] actions)
     {
         const int repetitions = 50;
-        var times = Timing.Medians(401, [.. actions.Select(action => (Action)(() =>
+        var times = Turns.Take(401, [.. actions.Select(action => Turns.Microseconds(() =>
         {
             for (var repetition = 0; repetition < repetitions; repetition++) action();
         }))]);
-        return [.. times.Select(time => time * 1e3 / repetitions)];
+        return [.. times.Select(time => time.Median / repetitions)];
     }
 
     /// <summary>For <typeparamref name="T"/> float32 (<see cref="float"/>) or bfloat16 (<see cref="ushort"/>).</summary>

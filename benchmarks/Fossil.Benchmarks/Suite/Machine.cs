@@ -1,0 +1,72 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.Intrinsics;
+using Fossil.CompilerServices;
+using static TorchSharp.torch;
+
+namespace Fossil.Benchmarks;
+
+/// <summary>What is measured on.</summary>
+internal static class Machine
+{
+    // What is read must not come from a cache.
+    private const long CachesAtOnce = 8, Rounds = 7;
+
+    /// <summary>The processor, with what tells its generations apart.</summary>
+    public static string Processor()
+    {
+        var fields = File.ReadLines("/proc/cpuinfo").TakeWhile(line => line.Length > 0).Select(line => line.Split(':', 2)).Where(parts => parts.Length == 2).ToDictionary(parts => parts[0].Trim(), parts => parts[1].Trim());
+        return $"{fields["model name"]} (family {fields["cpu family"]}, model {fields["model"]}), {LastCache() >> 20} MB of cache";
+    }
+
+    public static string Commit() => Git("rev-parse", "--short=10", "HEAD") + (Git("status", "--porcelain", "--untracked-files=no").Length > 0 ? "+" : "");
+
+    /// <summary>Bytes a nanosecond (GB/s) that libtorch's threads together read from memory, at best.</summary>
+    public static double ReadBandwidth()
+    {
+        const int columns = 1 << 14;
+        var rows = Math.Max(CachesAtOnce * LastCache(), 1L << 28) / (columns * sizeof(float));
+        using var buffer = ones(rows, columns);
+        using var sums = zeros(rows, 1);
+        var kernel = new Sums(KernelMatrix.Of(buffer), KernelMatrix.Of(sums));
+        var best = Enumerable.Range(0, (int)Rounds).Min(_ => Turns.Time(() => KernelRows.Run(rows, columns, kernel)));
+        return rows * columns * sizeof(float) / (best * 1e6);
+    }
+
+    private static long LastCache()
+    {
+        var caches = Directory.GetDirectories("/sys/devices/system/cpu/cpu0/cache", "index*").Select(index => File.ReadAllText(Path.Combine(index, "size")).Trim());
+        return caches.Max(size => long.Parse(size[..^1], CultureInfo.InvariantCulture) * (size[^1] == 'M' ? 1L << 20 : 1L << 10));
+    }
+
+    private static string Git(params string[] arguments)
+    {
+        using var git = Process.Start(new ProcessStartInfo("git", arguments) { RedirectStandardOutput = true })!;
+        var answer = git.StandardOutput.ReadToEnd().Trim();
+        git.WaitForExit();
+        return answer;
+    }
+
+    private readonly struct Sums(KernelMatrix buffer, KernelMatrix sums) : IRowKernel
+    {
+        public void Run(long first, long end)
+        {
+            for (var row = first; row < end; row++)
+            {
+                ref var source = ref buffer.Row<float>(row);
+                var (a, b, c, d) = (Vector512<float>.Zero, Vector512<float>.Zero, Vector512<float>.Zero, Vector512<float>.Zero);
+                for (nuint i = 0; i < (nuint)buffer.Columns; i += 64)
+                {
+                    a += Vector512.LoadUnsafe(ref source, i);
+                    b += Vector512.LoadUnsafe(ref source, i + 16);
+                    c += Vector512.LoadUnsafe(ref source, i + 32);
+                    d += Vector512.LoadUnsafe(ref source, i + 48);
+                }
+
+                sums.Row<float>(row) = Vector512.Sum(a + b + (c + d));
+            }
+        }
+
+        public void DeclareWrites(long row, KernelWrites writes) => writes.Add(sums, row);
+    }
+}
