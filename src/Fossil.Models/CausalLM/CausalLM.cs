@@ -4,6 +4,7 @@ using Fossil.Models.Gguf;
 using Fossil.Models.Kernels;
 using Fossil.Models.Tokenizers;
 using Fossil.Serialization;
+using Fossil.Targets;
 using Fossil.Training;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -49,6 +50,9 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
     /// <summary>Hidden states (…, hidden_size) to logits (…, vocab_size).</summary>
     private protected abstract Tensor Logits(Tensor hidden);
 
+    /// <summary>The weight by which <see cref="Logits"/> multiplies, where it does nothing else; null otherwise.</summary>
+    private protected virtual LinearWeight? OutputWeight => Output is ILinearLayer layer && Output.get_parameter("bias") is null ? layer.Weight : null;
+
     /// <summary>Token ids (batch, tokens), int64, to logits (batch, tokens, vocab_size).</summary>
     public override Tensor forward(Tensor input_ids) => forward(input_ids, attention_mask: null, cache: null);
 
@@ -80,8 +84,7 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
         var hidden = Hidden(new(input_ids, attention_mask));
         // The last token predicts nothing: it is cut off before the output layer, not after.
         var last = hidden.shape[1] - 1;
-        var logits = Logits(hidden.narrow(1, 0, last).reshape(-1, hidden.shape[2]));
-        return CrossEntropyCall.Run(logits, labels.narrow(1, 1, last).reshape(-1)).MoveToOuterDisposeScope();
+        return OutputLoss(hidden.narrow(1, 0, last).reshape(-1, hidden.shape[2]), labels.narrow(1, 1, last).reshape(-1)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Mean cross-entropy in nats over the positions that a batch of a <see cref="Trainer{TBatch}"/> marks; logits are computed for these alone, and packed examples do not see each other. A float32 scalar.</summary>
@@ -94,8 +97,7 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
         using var scope = NewDisposeScope();
         var device = Embedding.Rows.Device;
         var hidden = Hidden(new(batch.InputIds.to(device), ExampleStarts: batch.ExampleStarts?.to(device)));
-        var logits = Logits(hidden.view(-1, hidden.shape[2]).index_select(0, batch.LossPositions.to(device)));
-        return CrossEntropyCall.Run(logits, batch.Targets.to(device)).MoveToOuterDisposeScope();
+        return OutputLoss(hidden.view(-1, hidden.shape[2]).index_select(0, batch.LossPositions.to(device)), batch.Targets.to(device)).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -148,6 +150,11 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
             else init.normal_(parameter, 0, CommonConfig.InitializerRange);
         }
     }
+
+    /// <summary>The loss of hidden states (rows, hidden_size). Where the output layer is trained, fully or by an adapter, its gradient needs all logits at once.</summary>
+    private Tensor OutputLoss(Tensor hidden, Tensor targets) => DispatchTable.Find(Output) is not null || Output is TiedLinear { Weight.requires_grad: true } || Output.parameters().Any(parameter => parameter.requires_grad)
+        ? CrossEntropyCall.Run(Logits(hidden), targets)
+        : OutputLossCall.Run(hidden, Logits, OutputWeight, targets, CommonConfig.VocabSize);
 
     /// <summary>The base parameters by their names in a checkpoint; those of adapters, which belong to their own files, are left out.</summary>
     private Dictionary<string, Parameter> CheckpointParameters() =>

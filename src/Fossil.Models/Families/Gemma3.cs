@@ -286,6 +286,8 @@ public sealed partial class Gemma3ForCausalLM : CausalLM<Gemma3ForCausalLM, Gemm
 
     private protected override double NormStart => 0;
 
+    private protected override LinearWeight? OutputWeight => Config.FinalLogitSoftcapping is null ? base.OutputWeight : null;
+
     private protected override Tensor Logits(Tensor hidden)
     {
         if (Config.FinalLogitSoftcapping is not { } cap) return lm_head.forward(hidden);

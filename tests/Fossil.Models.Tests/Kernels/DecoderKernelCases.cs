@@ -1,6 +1,7 @@
 using Fossil.Models.Kernels;
 using Fossil.Models.Tests.Decoder;
 using Fossil.TestData;
+using Fossil.Weights;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Tests.Kernels;
@@ -45,6 +46,9 @@ public sealed class DecoderKernelCases
         if (rows > 2) targets[1] = tensor(CrossEntropyCall.Ignored);
         // The kernel writes the gradient over its input: it gets a copy that the graph knows.
         yield return Differentiated("cross-entropy", one, isKernel, x => CrossEntropyCall.Run(x[0] * 1, targets), x => nn.functional.cross_entropy(x[0], targets, ignore_index: CrossEntropyCall.Ignored), Random(one, rows, width));
+        var output = Random(one, width, 32);
+        yield return Differentiated("output loss", one, isKernel, x => OutputLossCall.Run(x[0], h => nn.functional.linear(h, output), new FloatWeight(output), targets, width),
+            x => nn.functional.cross_entropy(nn.functional.linear(x[0], output.to(float64)), targets, ignore_index: CrossEntropyCall.Ignored), Random(one, rows, 32));
     }
 
     private static IEnumerable<KernelOperation> Attention(KernelCase one)

@@ -18,6 +18,8 @@ internal static class CpuKernels
         Add<ISquaredNorm>(new SquaredNormKernel());
         AddFor<float>(ScalarType.Float32);
         AddFor<ushort>(ScalarType.BFloat16);
+        // In float32 the whole row is summed as libtorch sums it.
+        KernelRegistry.Register<IRunningSoftmax>(new RunningSoftmaxKernel<ushort>(), DeviceType.CPU, ScalarType.BFloat16);
         if (!Vector512.IsHardwareAccelerated) return;
 
         var products = new ShardProducts();

@@ -41,7 +41,7 @@ internal sealed class CrossEntropyKernel<T> : ICrossEntropy where T : unmanaged
                 for (nuint i = 0; i < size; i += Lanes.Count) sums += Lanes.Exp(Lanes.Load(ref x, i) - Vector512.Create(max));
                 var logSum = MathF.Log(Lanes.Sum(sums));
                 var target = (nuint)targets[row];
-                losses.Row<float>(row) = -(Element(ref x, target) - max - logSum);
+                losses.Row<float>(row) = -(Lanes.Element(ref x, target) - max - logSum);
                 if (!gradient) continue;
 
                 for (nuint i = 0; i < size; i += Lanes.Count)
@@ -50,7 +50,7 @@ internal sealed class CrossEntropyKernel<T> : ICrossEntropy where T : unmanaged
                     Lanes.Store(Lanes.Exp(logProbability) * scale, ref x, i);
                 }
 
-                var correct = Element(ref x, target) - scale;
+                var correct = Lanes.Element(ref x, target) - scale;
                 if (typeof(T) == typeof(float)) Unsafe.As<T, float>(ref Unsafe.Add(ref x, target)) = correct;
                 else Unsafe.As<T, ushort>(ref Unsafe.Add(ref x, target)) = BFloat16Lanes.FromSingle(correct);
             }
@@ -61,9 +61,5 @@ internal sealed class CrossEntropyKernel<T> : ICrossEntropy where T : unmanaged
             writes.Add(losses, row);
             if (gradient) writes.Add(logits, row);
         }
-
-        private static float Element(ref T row, nuint index) => typeof(T) == typeof(float)
-            ? Unsafe.As<T, float>(ref Unsafe.Add(ref row, index))
-            : BFloat16Lanes.ToSingle(Unsafe.As<T, ushort>(ref Unsafe.Add(ref row, index)));
     }
 }

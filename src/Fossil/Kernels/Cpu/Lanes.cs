@@ -25,6 +25,12 @@ internal static class Lanes
         else BFloat16Lanes.Store512(value, ref Unsafe.As<T, ushort>(ref row), index);
     }
 
+    /// <summary>One element.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Element<T>(ref T row, nuint index) where T : unmanaged => typeof(T) == typeof(float)
+        ? Unsafe.As<T, float>(ref Unsafe.Add(ref row, index))
+        : BFloat16Lanes.ToSingle(Unsafe.As<T, ushort>(ref Unsafe.Add(ref row, index)));
+
     /// <summary>
     /// An intermediate result as transformers keeps it: in the model's dtype, between two operations of PyTorch. Without it bfloat16 models would be a little more
     /// exact than there, and their losses would not be the same. Backward passes are computed in float32 throughout.
