@@ -17,7 +17,7 @@ internal sealed record BenchmarkResults(string Processor, int Threads, double Ba
 
     /// <summary>The file with the figure.</summary>
     [JsonIgnore]
-    public string FigureName => $"{new string([.. Processor.Split(',')[0].ToLowerInvariant().Select(letter => char.IsAsciiLetterOrDigit(letter) ? letter : '-')])}.png";
+    public string FigureName => string.Join('-', Processor.ToLowerInvariant().Split([.. Processor.ToLowerInvariant().Where(letter => !char.IsAsciiLetterOrDigit(letter))], StringSplitOptions.RemoveEmptyEntries)) + ".png";
 
     /// <summary>The results in a folder, one file a machine, by the files' names.</summary>
     public static IReadOnlyList<BenchmarkResults> ReadAll(string folder) => [.. Directory.EnumerateFiles(folder, "*.json").Order(StringComparer.Ordinal).Select(Read)];

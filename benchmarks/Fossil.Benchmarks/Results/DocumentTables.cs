@@ -9,6 +9,9 @@ namespace Fossil.Benchmarks;
 /// </summary>
 internal static partial class DocumentTables
 {
+    // Where the pictures stand, not a group of rows.
+    private const string Figures = "figures";
+
     /// <summary>The documents that have tables.</summary>
     public static readonly string[] Documents = ["performance.md", "smollm2.md"];
 
@@ -35,6 +38,7 @@ internal static partial class DocumentTables
 
     private static string Table(BenchmarkResults results, string group)
     {
+        if (group == Figures) return $"{results.Processor}:\n\n![Time of a step, peak memory and time of attaching, by method](images/{results.FigureName})\n";
         var rows = results.Rows.Where(row => row.Group == group).ToList();
         if (rows.Count == 0) return "";
         var (hasBase, hasReference, hasFloor) = (rows.Exists(row => row.Base is not null), rows.Exists(row => row.Reference is not null), rows.Exists(row => row.Floor is not null));

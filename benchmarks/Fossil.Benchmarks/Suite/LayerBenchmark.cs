@@ -16,6 +16,8 @@ internal static class LayerBenchmark
         {
             foreach (var shape in Shapes) yield return Run(context, dtype, shape, bf16: false);
         }
+
+        foreach (var shape in Shapes) yield return Run(context, bfloat16, shape, bf16: true);
     }
 
     private static BenchmarkRow Run(SuiteContext context, ScalarType dtype, (long In, long Out) shape, bool bf16)
@@ -23,6 +25,7 @@ internal static class LayerBenchmark
         using var scope = NewDisposeScope();
         using var layer = new AdaptedLayer(shape.In, shape.Out, dtype);
         using var adapted = layer.AttachAdapters();
+        adapted.Bf16Products = bf16;
         var shard = adapted.TrainableParameters()[0].Parameter;
         var formula = new PlainAdapter.Shard(64, bf16 ? bfloat16 : float32);
         var x = randn(8, 128, shape.In).to(dtype);

@@ -29,7 +29,7 @@ internal static class LoadingBenchmark
 
         BenchmarkRow Row(string name, string path, int width, double[] sizes)
         {
-            var peak = Spread.Of(Enumerable.Range(0, context.Rounds(3)).Select(_ => OwnMemory.Measure(context.Source, "loading", path, width == 2 ? "bfloat16" : "float32")));
+            var peak = Spread.Of(Enumerable.Range(0, context.IsShort ? 1 : 3).Select(_ => OwnMemory.Measure(context.Source, "loading", path, width == 2 ? "bfloat16" : "float32")));
             var floor = width * (sizes.Sum() + sizes.Max());
             return new("loading", $"{name} as {(width == 2 ? "bfloat16" : "float32")}", "MB", peak, null, null, new(floor, floor, floor), [new("model and a tensor", peak.Median / floor, 1)]);
         }

@@ -17,9 +17,9 @@ internal static class MemoryBenchmark
         foreach (var (method, recompute, goal) in Cases)
         {
             var index = MethodCase.All.Index().Single(entry => entry.Item == method).Index.ToString();
-            var own = Spread.Of(Enumerable.Range(0, context.Rounds(3)).Select(_ => OwnMemory.Measure(context.Source, "training", index, recompute ? "recompute" : "here")));
+            var own = Spread.Of(Enumerable.Range(0, context.IsShort ? 1 : 3).Select(_ => OwnMemory.Measure(context.Source, "training", index, recompute ? "recompute" : "here")));
             var plain = recompute ? null : Spread.Of([OwnMemory.Measure(context.Source, "training", index, "libtorch")]);
-            yield return new("memory", method.Name + (recompute ? ", activations recomputed" : ""), "MB", own, null, plain, null, [new("goal", own.Median / (goal ?? own.Median), goal is null ? null : 1)]);
+            yield return new("memory", method.Name + (recompute ? ", activations recomputed" : ""), "MB", own, null, plain, null, goal is null ? [] : [new("goal", own.Median / goal.Value, 1)]);
         }
     }
 

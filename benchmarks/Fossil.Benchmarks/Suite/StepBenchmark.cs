@@ -19,19 +19,20 @@ internal static class StepBenchmark
         var products = scope.Add(Products.OfFrozen(model, Tokens, Predicted));
         var plainModel = scope.Add(context.Source.Load(bfloat16));
         var measurements = new List<Func<double>> { Step(ids => model.loss(ids, ids)), Turns.Milliseconds(products.Run), Plain(plainModel, new PlainAdapter.None(), "model.layers.0.input_layernorm.weight") };
-        (MethodCase Method, ScalarType Dtype)[] cases = [.. ((ScalarType[])[float32]).SelectMany(dtype => MethodCase.All.Select(method => (method, dtype)))];
+        (MethodCase Method, ScalarType Dtype)[] cases = [.. ((ScalarType[])[float32, bfloat16]).SelectMany(dtype => MethodCase.All.Select(method => (method, dtype)))];
         foreach (var (method, dtype) in cases)
         {
             var floor = scope.Add(Products.OfAdapter(model, dtype, (inputs, outputs) => method.Products(Tokens, inputs, outputs)));
             var own = scope.Add(Trained(context.Source.Load(bfloat16)));
             var adapted = scope.Add(own.AttachAdapters(method.Config));
+            adapted.Bf16Products = dtype == bfloat16;
             var optimizer = scope.Add(adapted.CreateOptimizer(5e-4));
             measurements.Add(Step(ids => own.loss(ids, ids), optimizer));
             measurements.Add(Plain(plainModel, method.Formula(dtype)));
             measurements.Add(Turns.Milliseconds(floor.Run));
         }
 
-        var spreads = Turns.Take(context.Rounds(12), measurements);
+        var spreads = Turns.Take(context.Rounds(9), measurements);
         var frozen = spreads[0].Median;
         yield return new("frozen", "frozen base", "ms", spreads[0], null, spreads[2], spreads[1],
             [new("products", frozen / spreads[1].Median, 1.12), new("libtorch", frozen / spreads[2].Median, null)]);

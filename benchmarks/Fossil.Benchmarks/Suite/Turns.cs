@@ -6,9 +6,9 @@ namespace Fossil.Benchmarks;
 /// <summary>Measures alternatives in turn, so that a busy machine disturbs all alike.</summary>
 internal static class Turns
 {
-    private const int WarmUp = 2;
+    private const int WarmUp = 1;
 
-    /// <summary>Takes all measurements, one after the other, in each of so many rounds behind two that do not count.</summary>
+    /// <summary>Takes all measurements, one after the other, in each of so many rounds behind one that does not count.</summary>
     public static Spread[] Take(int rounds, params IReadOnlyList<Func<double>> measurements)
     {
         var values = measurements.Select(_ => new List<double>()).ToArray();

@@ -1,4 +1,5 @@
 using Fossil.Adapters;
+using Fossil.Kernels;
 using static TorchSharp.torch;
 
 namespace Fossil.Weights;
@@ -22,7 +23,7 @@ internal sealed class FloatWeight(Tensor tensor) : LinearWeight
 
     public override Tensor Rows(long start, long count) => new RowRange(start, count).Of(tensor);
 
-    public override Tensor Product(Tensor input, Tensor? bias) => nn.functional.linear(input, tensor, bias);
+    public override Tensor Product(Tensor input, Tensor? bias) => Linear(input, tensor, bias);
 
     public override Tensor InputGradient(Tensor gradOutput) => gradOutput.mm(tensor);
 
@@ -39,6 +40,17 @@ internal sealed class FloatWeight(Tensor tensor) : LinearWeight
     }
 
     internal override void AddInputGradient(Tensor inputGradient, Tensor gradOutput) => inputGradient.addmm_(gradOutput, tensor);
+
+    /// <summary>x Wᵀ + b (…, out) with what gradients autograd wants: libtorch's product, but for a single row without a gradient, whose time goes into setting the operation up.</summary>
+    internal static Tensor Linear(Tensor input, Tensor weight, Tensor? bias) => (bias is null && !is_grad_enabled() ? OfOneRow(input, weight) : null) ?? nn.functional.linear(input, weight, bias);
+
+    private static Tensor? OfOneRow(Tensor input, Tensor weight)
+    {
+        if (input.dtype != weight.dtype || input.shape is not [.. var outer, var width] || input.numel() != width || width != weight.shape[1]) return null;
+        using var row = input.reshape(1, width);
+        using var output = empty(1, weight.shape[0], dtype: input.dtype, device: input.device);
+        return KernelRegistry.TryRun<IOneRowProduct>(0, [output, row, weight], static (kernel, m) => kernel.TryRun(m[0], m[1], m[2])) ? output.view([.. outer, weight.shape[0]]) : null;
+    }
 
     internal override Tensor ToTensor(ScalarType dtype, bool copy) => tensor.to(dtype, copy: copy);
 

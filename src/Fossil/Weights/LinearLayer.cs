@@ -64,7 +64,7 @@ public sealed class LinearLayer : EncodableModule, ILinearLayer
     public Tensor? Bias => bias;
 
     /// <summary>x (…, in) to x Wᵀ + b (…, out).</summary>
-    public override Tensor forward(Tensor input) => IsFloatingPoint ? nn.functional.linear(input, weight!, bias) : Form.Apply(input, bias);
+    public override Tensor forward(Tensor input) => IsFloatingPoint ? FloatWeight.Linear(input, weight!, bias) : Form.Apply(input, bias);
 
     /// <summary>Puts a parameter in the place of another one, which lives on.</summary>
     internal void Put(string name, Parameter parameter)

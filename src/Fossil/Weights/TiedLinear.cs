@@ -53,7 +53,7 @@ public sealed class TiedLinear : nn.Module<Tensor, Tensor>, ILinearLayer
     private Tensor? Own => get_parameter(BaseWeight.Name);
 
     /// <summary>x (…, in) to x Wᵀ (…, out).</summary>
-    public override Tensor forward(Tensor input) => Form is FloatWeight form ? nn.functional.linear(input, form.Tensor) : Form.Apply(input);
+    public override Tensor forward(Tensor input) => Form is FloatWeight form ? FloatWeight.Linear(input, form.Tensor, bias: null) : Form.Apply(input);
 
     /// <summary>Gives the layer a weight of its own, with the values that it has now, for good.</summary>
     public void Untie()

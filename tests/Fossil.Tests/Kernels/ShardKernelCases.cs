@@ -107,9 +107,21 @@ public sealed class ShardKernelCases
         if (TryOne(empty(1, one.Width, dtype: one.Dtype)))
             yield return new("one row", One, () => [first.to(float64).mm(weight.to(float64).t()) + Delta(first)], 2 * Once(one.Dtype), OnAnyThreads: true);
 
+        if (TryPlain(empty(1, one.Width, dtype: one.Dtype)))
+            yield return new("one row without an adapter", Plain, () => [first.to(float64).mm(weight.to(float64).t())], Once(one.Dtype), OnAnyThreads: true);
+
         bool TryFew(Tensor output) => KernelRegistry.TryRun<IFewRowsProduct>(shardSize, [output, x, shard], (kernel, m) => kernel.TryAddOfFewRows(m[0], m[1], m[2]));
 
         bool TryOne(Tensor output) => KernelRegistry.TryRun<IOneRowProduct>(shardSize, [output, first, weight, shard], (kernel, m) => kernel.TryRun(m[0], m[1], m[2], m[3]));
+
+        bool TryPlain(Tensor output) => KernelRegistry.TryRun<IOneRowProduct>(0, [output, first, weight], (kernel, m) => kernel.TryRun(m[0], m[1], m[2]));
+
+        Tensor[] Plain()
+        {
+            var output = empty(1, one.Width, dtype: one.Dtype);
+            TryPlain(output);
+            return [output];
+        }
 
         Tensor[] Few()
         {

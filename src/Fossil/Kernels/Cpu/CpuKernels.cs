@@ -27,7 +27,7 @@ internal static class CpuKernels
         Add<ISumGradient>(products);
         Add<IShardGradient>(products);
         Add<IFewRowsProduct>(products);
-        Add<IOneRowProduct>(new OneRowProduct());
+        KernelRegistry.Register<IOneRowProduct>(new OneRowProduct(), DeviceType.CPU, ScalarType.BFloat16);
         KernelRegistry.Register<IAttention>(new AttentionKernel<float>(), DeviceType.CPU, ScalarType.Float32);
         KernelRegistry.Register<IAttention>(new AttentionKernel<ushort>(), DeviceType.CPU, ScalarType.BFloat16);
 

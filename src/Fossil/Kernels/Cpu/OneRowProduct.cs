@@ -6,23 +6,33 @@ using static TorchSharp.torch;
 namespace Fossil.Kernels.Cpu;
 
 /// <summary>
-/// y = W x + S D for a single bfloat16 row. Generating a text token by token spends its time on setting operations up and on reading the weights: this sets up one
+/// y = W x for a single bfloat16 row, or y = W x + S D. Generating a text token by token spends its time on setting operations up and on reading the weights: this sets up one
 /// operation and reads each weight once.
 /// </summary>
 internal sealed class OneRowProduct : IOneRowProduct
 {
     private const int LargestInput = 8192, LargestShard = 512, Lanes = 16;
 
+    public bool TryRun(in KernelMatrix output, in KernelMatrix input, in KernelMatrix weight)
+    {
+        if (!Fit(output, input, weight)) return false;
+        KernelRows.Run(PanelProduct.Panels(output.Columns), PanelProduct.Width * input.Columns, new Kernel(output, input, weight, default));
+        return true;
+    }
+
     public bool TryRun(in KernelMatrix output, in KernelMatrix input, in KernelMatrix weight, in KernelMatrix shard)
     {
-        if (input.ElementType != ScalarType.BFloat16 || output.ElementType != ScalarType.BFloat16 || weight.ElementType != ScalarType.BFloat16 || shard.ElementType != ScalarType.Float32) return false;
-        if (input.Rows != 1 || input.Columns > LargestInput || input.Columns % (2 * Lanes) != 0 || output.Columns < PanelProduct.Width || shard.Columns != output.Columns) return false;
+        if (!Fit(output, input, weight) || shard.ElementType != ScalarType.Float32 || shard.Columns != output.Columns) return false;
         if (shard.Rows > LargestShard || shard.Rows % Lanes != 0 || input.Columns % shard.Rows != 0) return false;
         KernelRows.Run(PanelProduct.Panels(output.Columns), PanelProduct.Width * input.Columns, new Kernel(output, input, weight, shard));
         return true;
     }
 
-    /// <summary>Its "rows" are panels of y.</summary>
+    private static bool Fit(in KernelMatrix output, in KernelMatrix input, in KernelMatrix weight) =>
+        input.ElementType == ScalarType.BFloat16 && output.ElementType == ScalarType.BFloat16 && weight.ElementType == ScalarType.BFloat16
+        && input.Rows == 1 && input.Columns <= LargestInput && input.Columns % (2 * Lanes) == 0 && output.Columns >= PanelProduct.Width;
+
+    /// <summary>Its "rows" are panels of y. Without D there is no adapter.</summary>
     private readonly unsafe struct Kernel(KernelMatrix y, KernelMatrix x, KernelMatrix w, KernelMatrix d) : IRowKernel
     {
         [SkipLocalsInit]
@@ -41,18 +51,22 @@ internal sealed class OneRowProduct : IOneRowProduct
             for (var panel = first; panel < end; panel++)
             {
                 var (column, shared) = (PanelProduct.FirstColumn(panel, y.Columns), PanelProduct.SharedColumns(panel, y.Columns));
-                fixed (float* shard = &d.Row<float>(0))
+                if (shardSize > 0)
                 {
-                    PanelProduct.Multiply(1, shardSize, sums, shardSize, 1, shard + column, (nint)d.RowStride, product, PanelProduct.Width, accumulate: false);
+                    fixed (float* shard = &d.Row<float>(0))
+                    {
+                        PanelProduct.Multiply(1, shardSize, sums, shardSize, 1, shard + column, (nint)d.RowStride, product, PanelProduct.Width, accumulate: false);
+                    }
                 }
 
                 for (var i = shared & ~3; i < PanelProduct.Width; i += 4)
                 {
                     var dots = Dots(input, width, ref w.Row<ushort>(column + i), (nint)w.RowStride);
-                    // As with separate operations: the base is rounded, then the sum.
                     for (var j = (int)Math.Max(0, shared - i); j < 4; j++)
                     {
-                        Unsafe.Add(ref target, column + i + j) = BFloat16Lanes.FromSingle(BFloat16Lanes.ToSingle(BFloat16Lanes.FromSingle(dots[j])) + product[i + j]);
+                        var rounded = BFloat16Lanes.FromSingle(dots[j]);
+                        // As with separate operations: the base is rounded, then the sum.
+                        Unsafe.Add(ref target, column + i + j) = shardSize == 0 ? rounded : BFloat16Lanes.FromSingle(BFloat16Lanes.ToSingle(rounded) + product[i + j]);
                     }
                 }
             }
