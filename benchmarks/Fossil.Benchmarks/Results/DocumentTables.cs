@@ -16,8 +16,11 @@ internal static partial class DocumentTables
     public static readonly string[] Documents = ["performance.md", "smollm2.md"];
 
     /// <summary>The document with the tables that follow from the results.</summary>
-    public static string Rewrite(string document, IReadOnlyList<BenchmarkResults> results) =>
-        Place().Replace(document, place => $"<!-- results {place.Groups[1].Value} -->\n\n{string.Join("\n", results.Select(machine => Table(machine, place.Groups[1].Value)).Where(table => table.Length > 0))}\n<!-- end -->");
+    public static string Rewrite(string document, IReadOnlyList<BenchmarkResults> results) => Place().Replace(document, place =>
+    {
+        string[] tables = [.. results.Select(machine => Table(machine, place.Groups[1].Value)).Where(table => table.Length > 0)];
+        return $"<!-- results {place.Groups[1].Value} -->\n\n{(tables.Length > 0 ? string.Join("\n", tables) : "Not measured yet.\n")}\n<!-- end -->";
+    });
 
     /// <summary>A number with three digits that count.</summary>
     public static string Number(double value) => Math.Abs(value) switch
@@ -65,6 +68,6 @@ internal static partial class DocumentTables
 
     private static string Median(Spread? spread) => spread is null ? "" : Number(spread.Median);
 
-    [GeneratedRegex("<!-- results ([a-z-]+) -->.*?<!-- end -->", RegexOptions.Singleline)]
+    [GeneratedRegex("<!-- results ([a-z0-9-]+) -->.*?<!-- end -->", RegexOptions.Singleline)]
     private static partial Regex Place();
 }
