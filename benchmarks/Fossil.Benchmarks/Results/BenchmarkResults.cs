@@ -13,8 +13,6 @@ namespace Fossil.Benchmarks;
 /// <param name="Rows">What was measured.</param>
 internal sealed record BenchmarkResults(string Processor, int Threads, double Bandwidth, string Commit, string Date, string Command, IReadOnlyList<BenchmarkRow> Rows)
 {
-    private static readonly JsonSerializerOptions Options = new() { WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
-
     /// <summary>The file with the figure.</summary>
     [JsonIgnore]
     public string FigureName => string.Join('-', Processor.ToLowerInvariant().Split([.. Processor.ToLowerInvariant().Where(letter => !char.IsAsciiLetterOrDigit(letter))], StringSplitOptions.RemoveEmptyEntries)) + ".png";
@@ -22,9 +20,9 @@ internal sealed record BenchmarkResults(string Processor, int Threads, double Ba
     /// <summary>The results in a folder, one file a machine, by the files' names.</summary>
     public static IReadOnlyList<BenchmarkResults> ReadAll(string folder) => [.. Directory.EnumerateFiles(folder, "*.json").Order(StringComparer.Ordinal).Select(Read)];
 
-    public static BenchmarkResults Read(string path) => JsonSerializer.Deserialize<BenchmarkResults>(File.ReadAllBytes(path), Options) ?? throw new InvalidDataException($"{path} holds no results.");
+    public static BenchmarkResults Read(string path) => JsonSerializer.Deserialize(File.ReadAllBytes(path), BenchmarkResultsJson.Default.BenchmarkResults) ?? throw new InvalidDataException($"{path} holds no results.");
 
-    public void Write(string path) => File.WriteAllText(path, JsonSerializer.Serialize(this, Options) + "\n");
+    public void Write(string path) => File.WriteAllText(path, JsonSerializer.Serialize(this, BenchmarkResultsJson.Default.BenchmarkResults) + "\n");
 }
 
 /// <summary>One thing that was measured, in turn with what it is compared with.</summary>
@@ -62,3 +60,8 @@ internal sealed record Spread(double Min, double Median, double Max)
         return new(sorted[0], sorted[sorted.Length / 2], sorted[^1]);
     }
 }
+
+/// <summary>How results are read and written.</summary>
+[JsonSourceGenerationOptions(WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(BenchmarkResults))]
+internal sealed partial class BenchmarkResultsJson : JsonSerializerContext;

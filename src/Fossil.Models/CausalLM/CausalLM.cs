@@ -152,7 +152,7 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
     }
 
     /// <summary>The loss of hidden states (rows, hidden_size). Where the output layer is trained, fully or by an adapter, its gradient needs all logits at once.</summary>
-    private Tensor OutputLoss(Tensor hidden, Tensor targets) => DispatchTable.Find(Output) is not null || Output is TiedLinear { Weight.requires_grad: true } || Output.parameters().Any(parameter => parameter.requires_grad)
+    private Tensor OutputLoss(Tensor hidden, Tensor targets) => DispatchTable.Find(Output) is not null || Output is ILinearLayer { Weight.IsFrozen: false } || Output.parameters().Any(parameter => parameter.requires_grad)
         ? CrossEntropyCall.Run(Logits(hidden), targets)
         : OutputLossCall.Run(hidden, Logits, OutputWeight, targets, CommonConfig.VocabSize);
 

@@ -35,10 +35,10 @@ internal sealed class VocabularyLoss
     {
         using var scope = NewDisposeScope();
         var rows = hidden.shape[0];
-        var state = zeros(rows, IRunningSoftmax.StateColumns, device: hidden.device);
+        var state = zeros(rows, IRunningSoftmax.StateColumns, dtype: ScalarType.Float32, device: hidden.device);
         state.narrow(1, IRunningSoftmax.Largest, 1).fill_(Scalars.Of(double.NegativeInfinity));
         var factors = state.narrow(1, IRunningSoftmax.Factor, 1);
-        var weighted = gradient is null ? null : zeros(hidden.shape, device: hidden.device);
+        var weighted = gradient is null ? null : zeros(hidden.shape, dtype: ScalarType.Float32, device: hidden.device);
         for (var start = 0L; start < weight.OutFeatures; start += ColumnsAtOnce)
         {
             using var part = NewDisposeScope();
