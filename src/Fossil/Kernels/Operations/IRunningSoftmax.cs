@@ -9,7 +9,7 @@ namespace Fossil.Kernels;
 internal interface IRunningSoftmax : IDifferentiableKernel
 {
     /// <summary>Columns of what is known of a row: the largest logit (before the first part −∞), by what factor that of a part before is to be multiplied, the target's logit, and the sum's lanes.</summary>
-    public const int Largest = 0, Factor = 1, Target = 2, Sums = 3, StateColumns = Sums + 16;
+    const int Largest = 0, Factor = 1, Target = 2, Sums = 3, StateColumns = Sums + 16;
 
     /// <param name="logits">(rows, columns of this part); where <paramref name="keep"/> says so replaced by exp(logit − largest so far), zeros in rows without a target.</param>
     /// <param name="state">(rows, <see cref="StateColumns"/>), float32; brought up to date.</param>
