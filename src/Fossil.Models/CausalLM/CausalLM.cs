@@ -47,7 +47,7 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
     /// <summary>Tokens to the hidden states (batch, tokens, hidden_size) that the output layer reads.</summary>
     private protected abstract Tensor Hidden(DecoderInput input);
 
-    /// <summary>Hidden states (…, hidden_size) to logits (…, vocab_size).</summary>
+    /// <summary>Hidden states (…, hidden_size) to logits (…, vocab_size). A family that does more with them than multiply says so by <see cref="OutputWeight"/> too.</summary>
     private protected abstract Tensor Logits(Tensor hidden);
 
     /// <summary>The weight by which <see cref="Logits"/> multiplies, where it does nothing else; null otherwise.</summary>

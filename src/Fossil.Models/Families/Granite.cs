@@ -213,6 +213,8 @@ public sealed partial class GraniteForCausalLM : CausalLM<GraniteForCausalLM, Gr
 
     private protected override Tensor Hidden(DecoderInput input) => model.forward(input);
 
+    private protected override LinearWeight? OutputWeight => Config.LogitsScaling == 1 ? base.OutputWeight : null;
+
     private protected override Tensor Logits(Tensor hidden)
     {
         using var scope = NewDisposeScope();
