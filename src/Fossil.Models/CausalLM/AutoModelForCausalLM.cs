@@ -25,9 +25,10 @@ public static class AutoModelForCausalLM
     /// <param name="folder">The folder.</param>
     /// <param name="dtype">dtype of the parameters whatever the file holds: <c>bfloat16</c>, <c>"bfloat16"</c>, or <c>"auto"</c> for the checkpoint's own; float32 where null.</param>
     /// <param name="device">Device of the parameters; the CPU where null.</param>
+    /// <param name="keepQuantized">Whether quantised matrices (bitsandbytes' nf4, fp4 and int8, FP8) stay the codes that they are in the folder, whose memory is used and must stay as it is while the model lives. Otherwise they are dequantised.</param>
     /// <exception cref="CheckpointException">A file is missing, the configuration is of no known family, or tensors are missing, surplus or wrongly shaped.</exception>
     /// <exception cref="SafetensorsException">A tensor file is malformed.</exception>
-    public static CausalLM FromPretrained(string folder, LoadDtype? dtype = null, Device? device = null) => CausalLMLoader.FromPretrained(folder, Families, dtype, device);
+    public static CausalLM FromPretrained(string folder, LoadDtype? dtype = null, Device? device = null, bool keepQuantized = false) => CausalLMLoader.FromPretrained(folder, Families, dtype, device, keepQuantized);
 
     /// <summary>Loads a decoder from a GGUF file.</summary>
     /// <param name="path">The file.</param>

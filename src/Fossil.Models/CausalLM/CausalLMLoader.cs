@@ -9,7 +9,7 @@ namespace Fossil.Models;
 internal static class CausalLMLoader
 {
     /// <summary>From a Hugging Face folder.</summary>
-    public static CausalLM FromPretrained(string folder, IReadOnlyList<CausalLMFamily> families, LoadDtype? dtype, Device? device)
+    public static CausalLM FromPretrained(string folder, IReadOnlyList<CausalLMFamily> families, LoadDtype? dtype, Device? device, bool keepQuantized)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         QuantisationConfig? quantisation = null;
@@ -23,7 +23,7 @@ internal static class CausalLMLoader
                 return CausalLMFamily.Read(json, families);
             },
             out var config);
-        return Load(config, new QuantisedTensors(files, quantisation!), Resolve(dtype, () => stated!() ?? files.FirstDtype()), device, folder);
+        return Load(config, new QuantisedTensors(files, quantisation!, keepQuantized), Resolve(dtype, () => stated!() ?? files.FirstDtype()), device, folder);
     }
 
     /// <summary>From a GGUF file.</summary>
@@ -47,7 +47,7 @@ internal static class CausalLMLoader
     {
         using var client = new HubClient(options);
         var model = fileName is null
-            ? FromPretrained(await client.DownloadModelAsync(modelId, revision, progress, cancellationToken).ConfigureAwait(false), families, dtype, device)
+            ? FromPretrained(await client.DownloadModelAsync(modelId, revision, progress, cancellationToken).ConfigureAwait(false), families, dtype, device, keepQuantized)
             : FromGguf(await client.DownloadGgufAsync(modelId, fileName, revision, progress, cancellationToken).ConfigureAwait(false), families, dtype, device, KeptBlocks.Of(keepQuantized, mapped: true));
         model.NameOrPath = modelId;
         return model;

@@ -42,9 +42,10 @@ public abstract class CausalLM<TModel, TConfig> : CausalLM
     /// <param name="folder">The folder.</param>
     /// <param name="dtype">dtype of the parameters whatever the file holds: <c>bfloat16</c>, <c>"bfloat16"</c>, or <c>"auto"</c> for the checkpoint's own; float32 where null.</param>
     /// <param name="device">Device of the parameters; the CPU where null.</param>
+    /// <param name="keepQuantized">Whether quantised matrices (bitsandbytes' nf4, fp4 and int8, FP8) stay the codes that they are in the folder, whose memory is used and must stay as it is while the model lives. Otherwise they are dequantised.</param>
     /// <exception cref="CheckpointException">A file is missing, the configuration is not of this family, or tensors are missing, surplus or wrongly shaped.</exception>
     /// <exception cref="SafetensorsException">A tensor file is malformed.</exception>
-    public static TModel FromPretrained(string folder, LoadDtype? dtype = null, Device? device = null) => (TModel)CausalLMLoader.FromPretrained(folder, Family, dtype, device);
+    public static TModel FromPretrained(string folder, LoadDtype? dtype = null, Device? device = null, bool keepQuantized = false) => (TModel)CausalLMLoader.FromPretrained(folder, Family, dtype, device, keepQuantized);
 
     /// <summary>Loads a decoder from a GGUF file.</summary>
     /// <remarks>
@@ -81,7 +82,7 @@ public abstract class CausalLM<TModel, TConfig> : CausalLM
     /// <param name="progress">Is told how far each file is.</param>
     /// <param name="fileName">A GGUF file of the model, e.g. <c>model.Q8_0.gguf</c>, which is loaded instead of the safetensors files; null for these.</param>
     /// <param name="cancellationToken">Ends the fetching; what has arrived is kept.</param>
-    /// <param name="keepQuantized">Whether the matrices of a GGUF file stay the blocks that they are, as in <see cref="FromGguf(string, LoadDtype?, Device?, bool, bool)"/>.</param>
+    /// <param name="keepQuantized">Whether quantised matrices stay as they are stored, as in <see cref="FromGguf(string, LoadDtype?, Device?, bool, bool)"/>.</param>
     /// <exception cref="HubException">Something could not be fetched.</exception>
     /// <exception cref="CheckpointException">What was fetched is no decoder of this family.</exception>
     /// <exception cref="GgufException">The GGUF file is malformed, or holds a model that is not supported.</exception>

@@ -116,7 +116,7 @@ public sealed unsafe class GgufFile : IDisposable
     internal Tensor LoadBlocks(GgufTensorInfo info, bool mapped)
     {
         var view = byName[info.Name].Part.Map(info);
-        var bytes = MappedTensor.Of(view, info.Shape[0], info.ByteCount / info.Shape[0]);
+        var bytes = MappedTensor.Of(view, ScalarType.Byte, info.Shape[0], info.ByteCount / info.Shape[0]);
         if (mapped) return bytes;
         using (bytes) return bytes.clone();
     }

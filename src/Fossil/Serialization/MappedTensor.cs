@@ -12,17 +12,18 @@ internal static unsafe partial class MappedTensor
     // What the memory of a tensor belongs to, by its address, until libtorch lets go of the last view of it.
     private static readonly ConcurrentDictionary<nint, MappedFile.View> Views = [];
 
-    /// <summary>A tensor (…), uint8, over a view, which it disposes with its own memory.</summary>
+    /// <summary>A tensor over a view, which it disposes with its own memory.</summary>
     /// <param name="view">The mapped bytes.</param>
-    /// <param name="shape">Its shape, of as many elements.</param>
-    public static Tensor Of(MappedFile.View view, params long[] shape)
+    /// <param name="dtype">A dtype of one byte.</param>
+    /// <param name="shape">Its shape, of as many elements as there are bytes.</param>
+    public static Tensor Of(MappedFile.View view, ScalarType dtype, params long[] shape)
     {
         var address = (nint)view.Start;
         Views[address] = view;
         nint handle;
         fixed (long* sizes = shape)
         {
-            handle = THSTensor_new(address, &Release, sizes, shape.Length, (sbyte)ScalarType.Byte, (sbyte)ScalarType.Byte, (int)DeviceType.CPU, -1, requires_grad: false);
+            handle = THSTensor_new(address, &Release, sizes, shape.Length, (sbyte)dtype, (sbyte)dtype, (int)DeviceType.CPU, -1, requires_grad: false);
         }
 
         if (handle == 0)

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Fossil.Models.Tests.Decoder;
 
-/// <summary>Quantised Hugging Face folders (bitsandbytes, FP8) and the adapters that PEFT trained over one, dequantised when they are loaded.</summary>
+/// <summary>Quantised Hugging Face folders (bitsandbytes, FP8) and the adapters that PEFT trained over one, dequantised when they are loaded, and kept as they are.</summary>
 public sealed class GoldenQuantisedFolderTests : IDisposable
 {
     // What the golden data's README allows.
@@ -14,55 +14,58 @@ public sealed class GoldenQuantisedFolderTests : IDisposable
 
     private readonly TemporaryFolder folder = new();
 
-    public static TheoryData<string> Folders() => GoldenQuantisedCases.BitsAndBytes();
+    public static TheoryData<string, bool> Folders() => BothWays(GoldenQuantisedCases.BitsAndBytes());
 
-    public static TheoryData<string> Adapters() => GoldenQuantisedCases.Adapters();
+    public static TheoryData<string, bool> Adapters() => BothWays(GoldenQuantisedCases.Adapters());
 
     [SkippableTheory, MemberData(nameof(Folders))]
-    public void A_folder_of_bitsandbytes_is_dequantised_exactly(string name)
+    public void A_folder_of_bitsandbytes_is_dequantised_exactly(string name, bool kept)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         using var reference = SafetensorsFile.Open(GoldenQuantisedCases.PathOf(name, "reference.safetensors"));
-        using var model = LlamaForCausalLM.FromPretrained(GoldenQuantisedCases.PathOf(name));
-        var parameters = model.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
+        using var model = LlamaForCausalLM.FromPretrained(GoldenQuantisedCases.PathOf(name), keepQuantized: kept);
+        var layers = model.named_modules().Where(entry => entry.module is LinearLayer).ToDictionary(entry => entry.name, entry => (LinearLayer)entry.module);
         foreach (var tensor in reference.Names.Where(tensor => tensor.StartsWith("dequantised.", StringComparison.Ordinal)))
         {
-            Assert.True(reference.Load(tensor).equal(parameters[tensor["dequantised.".Length..] + ".weight"]).all().item<bool>(), tensor);
+            var layer = layers[tensor["dequantised.".Length..]];
+            Assert.Equal(kept, !layer.IsFloatingPoint);
+            Assert.True(reference.Load(tensor).equal(layer.Weight.ToTensor(ScalarType.Float32)).all().item<bool>(), tensor);
         }
 
         Assert.InRange(GoldenDecoderTests.Largest(Logits(model, reference), reference.Load("dequantised_logits")), 0, LogitTolerance);
     }
 
-    [SkippableFact]
-    public void A_folder_of_floats_of_eight_bits_gives_its_logits()
+    [SkippableTheory, InlineData(false), InlineData(true)]
+    public void A_folder_of_floats_of_eight_bits_gives_its_logits(bool kept)
     {
         using var scope = NewDisposeScope();
         using var reference = SafetensorsFile.Open(GoldenQuantisedCases.PathOf("fp8", "reference.safetensors"));
-        using var model = LlamaForCausalLM.FromPretrained(GoldenQuantisedCases.PathOf("fp8"));
+        using var model = LlamaForCausalLM.FromPretrained(GoldenQuantisedCases.PathOf("fp8"), keepQuantized: kept);
+        Assert.Equal(kept, model.modules().OfType<LinearLayer>().Any(layer => !layer.IsFloatingPoint));
         Assert.InRange(GoldenDecoderTests.Largest(Logits(model, reference), reference.Load("logits")), 0, LogitTolerance);
     }
 
     [SkippableTheory, MemberData(nameof(Adapters))]
-    public void An_adapter_over_four_bits_gives_PEFTs_logits(string name)
+    public void An_adapter_over_four_bits_gives_PEFTs_logits(string name, bool kept)
     {
         using var scope = NewDisposeScope();
         var adapter = GoldenQuantisedCases.PathOf("bnb-nf4-double", "adapters", name);
         using var reference = SafetensorsFile.Open(Path.Combine(adapter, "reference.safetensors"));
         using var ids = SafetensorsFile.Open(GoldenQuantisedCases.PathOf("bnb-nf4-double", "reference.safetensors"));
-        using var model = LlamaForCausalLM.FromPretrained(GoldenQuantisedCases.PathOf("bnb-nf4-double"));
+        using var model = LlamaForCausalLM.FromPretrained(GoldenQuantisedCases.PathOf("bnb-nf4-double"), keepQuantized: kept);
         using var adapted = model.LoadPretrained(adapter);
         Assert.InRange(GoldenDecoderTests.Largest(Logits(model, ids), reference.Load("logits")), 0, LogitTolerance);
     }
 
     [SkippableTheory, MemberData(nameof(Adapters))]
-    public void Training_over_four_bits_gives_PEFTs_losses(string name)
+    public void Training_over_four_bits_gives_PEFTs_losses(string name, bool kept)
     {
         using var scope = NewDisposeScope();
         var adapter = GoldenQuantisedCases.PathOf("bnb-nf4-double", "adapters", name);
         using var reference = SafetensorsFile.Open(Path.Combine(adapter, "reference.safetensors"));
         using var data = SafetensorsFile.Open(Path.Combine(DataFolders.RequireGolden(), "models", "llama", "reference.safetensors"));
-        using var model = LlamaForCausalLM.FromPretrained(GoldenQuantisedCases.PathOf("bnb-nf4-double"));
+        using var model = LlamaForCausalLM.FromPretrained(GoldenQuantisedCases.PathOf("bnb-nf4-double"), keepQuantized: kept);
         using var adapted = model.AttachAdapters(AdapterConfig.Load(adapter) with { InferenceMode = false });
         GoldenAdapterTests.SetInitialValues(adapted, reference);
         var losses = new List<double>();
@@ -115,6 +118,18 @@ public sealed class GoldenQuantisedFolderTests : IDisposable
     }
 
     public void Dispose() => folder.Dispose();
+
+    private static TheoryData<string, bool> BothWays(TheoryData<string> names)
+    {
+        var both = new TheoryData<string, bool>();
+        foreach (var name in names)
+        {
+            both.Add(name, false);
+            both.Add(name, true);
+        }
+
+        return both;
+    }
 
     private static Tensor Logits(LlamaForCausalLM model, SafetensorsFile ids)
     {

@@ -62,57 +62,26 @@ internal sealed class BitsAndBytes4Bit : QuantisedWeight
     public static QuantisedWeight? Find(string name, HuggingFaceFolder folder) =>
         new[] { "nf4", "fp4" }.Select(kind => name + StateInfix + kind).FirstOrDefault(folder.Contains) is { } state ? new BitsAndBytes4Bit(name, state, folder) : null;
 
+    public override LinearWeight Encode(ScalarType dtype, bool mapped)
+    {
+        if (Folder.InfoOf(Name).ByteCount < (elements + 1) / 2) throw Error($"'{Name}' has {Folder.InfoOf(Name).ByteCount} bytes instead of {(elements + 1) / 2}");
+        var columns = Shape is [_, var width] ? width : elements;
+        var layout = new FourBitLayout(elements / Math.Max(1, columns), columns, Floats(map, 16), Scales(), blockSize, computed);
+        return new FourBitWeight(Codes(mapped, ScalarType.Byte, Folder.InfoOf(Name).ByteCount), empty(0, dtype: dtype), layout);
+    }
+
     public override void LoadInto(Tensor destination)
     {
-        using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        var values = empty([.. Shape], ScalarType.Float32);
-        Dequantise(Bytes(Name, (elements + 1) / 2), Floats(map, 16), Scales(), values);
-
-        // bitsandbytes gives the dtype that the weight had, rounded to it.
-        destination.copy_(computed == ScalarType.Float32 ? values : values.to(computed));
+        // What is no matrix is one row of its elements.
+        using var flat = Shape.Count == 2 ? destination.alias() : destination.view(1, -1);
+        base.LoadInto(flat);
     }
 
-    private float[] Scales()
+    private BlockScales Scales()
     {
         var count = Blocks(elements, blockSize);
-        if (!isNested) return Floats(absmax, count);
-        var (codes, table, scales) = (Bytes(absmax, count), Floats(nestedMap, 256), Floats(nestedAbsmax, Blocks(count, nestedBlockSize)));
-        var result = new float[count];
-        for (long i = 0; i < count; i++)
-        {
-            var scaled = table[codes[i]] * scales[i / nestedBlockSize];
-            result[i] = scaled + nestedOffset;
-        }
-
-        return result;
+        return isNested ? new(Bytes(absmax, count), Floats(nestedMap, 256), Floats(nestedAbsmax, Blocks(count, nestedBlockSize)), nestedBlockSize, nestedOffset) : new(Floats(absmax, count));
     }
-
-    private unsafe void Dequantise(byte[] codes, float[] table, float[] scales, Tensor values)
-    {
-        using var first = values.view(-1).narrow(0, 0, 1);
-        fixed (byte* pointer = first.bytes)
-        {
-            // By its address, as a lambda cannot hold what is fixed.
-            var destination = (nint)pointer;
-            var (columns, scalesOfRow) = RowOfScales();
-            Parallel.For(0, (int)(elements / columns), row =>
-            {
-                var to = (float*)destination + (row * columns);
-                for (long column = 0, code = row * columns; column < columns; column++, code++)
-                {
-                    var index = code % 2 == 0 ? codes[code / 2] >> 4 : codes[code / 2] & 0xF;
-                    to[column] = table[index] * scales[(row * scalesOfRow) + (column / blockSize)];
-                }
-            });
-        }
-    }
-
-    // Blocks run on from row to row, and where rows are whole numbers of blocks, as in nearly every model, that is the same as counting them row by row. Elsewhere
-    // bitsandbytes quantises in blocks that run on, but dequantises on a CPU with as many scales a row as there are whole blocks in it; adapters are trained over
-    // what it dequantises, so that is what the weight is.
-    private (long Columns, long ScalesOfRow) RowOfScales() =>
-        Shape.Count == 2 && Shape[1] >= blockSize ? (Shape[1], Shape[1] / blockSize) : (elements, 0);
 
     private long Size(JsonElement value, string field) =>
         value.TryGetInt64(out var size) && size >= 1 ? size : throw Error($"its {field} is {value}");

@@ -1,4 +1,3 @@
-using Fossil.Concurrency;
 using Fossil.Serialization;
 using static TorchSharp.torch;
 
@@ -30,12 +29,6 @@ internal sealed class BitsAndBytes8Bit : QuantisedWeight
     public static QuantisedWeight? Find(string name, HuggingFaceFolder folder) =>
         folder.InfoOf(name).Dtype == SafetensorsDtype.I8 && folder.Contains(name[..^".weight".Length] + ".SCB") ? new BitsAndBytes8Bit(name, folder) : null;
 
-    public override void LoadInto(Tensor destination)
-    {
-        using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        var values = Folder.Load(Name, ScalarType.Float32);
-        values.mul_((Folder.Load(rowScales, ScalarType.Float32).div(Scalars.Of(127f))).unsqueeze(1));
-        destination.copy_(values);
-    }
+    public override LinearWeight Encode(ScalarType dtype, bool mapped) => new EightBitWeight(
+        Codes(mapped, ScalarType.Int8, [.. Shape]), empty(0, dtype: dtype), new EightBitLayout([.. Floats(rowScales, Shape[0]).Select(largest => largest / 127f)], BlockRows: 1, BlockColumns: Shape[1]));
 }

@@ -39,27 +39,10 @@ internal sealed class BlockScaledFloat8 : QuantisedWeight
         return config.IsFloat8 ? throw new CheckpointException($"{folder.Path}: the weight '{name}' is stored in {folder.InfoOf(name).Dtype}, and its scales '{name + ScaleSuffix}' are missing. The folder is incomplete; fetch it again.") : null;
     }
 
-    public override void LoadInto(Tensor destination)
+    public override LinearWeight Encode(ScalarType dtype, bool mapped)
     {
-        using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        var values = Folder.Load(Name, ScalarType.Float32);
-        var factors = Folder.Load(scales, ScalarType.Float32);
-        if (block.Rows == long.MaxValue)
-        {
-            values.mul_(factors.reshape(1));
-        }
-        else
-        {
-            for (long row = 0, first = 0; first < Shape[0]; row++, first += block.Rows)
-            {
-                using var rowScope = NewDisposeScope();
-                var ofColumns = factors[row].repeat_interleave(block.Columns).narrow(0, 0, Shape[1]);
-                values.narrow(0, first, Math.Min(block.Rows, Shape[0] - first)).mul_(ofColumns);
-            }
-        }
-
-        destination.copy_(values);
+        var (rows, columns) = block.Rows == long.MaxValue ? (Shape[0], Shape[1]) : block;
+        return new EightBitWeight(Codes(mapped, Folder.InfoOf(Name).Dtype.ToTorch()!.Value, [.. Shape]), empty(0, dtype: dtype), new EightBitLayout(Floats(scales, scaleShape.Aggregate(1L, (product, dimension) => product * dimension)), rows, columns));
     }
 
     private static long Blocks(long elements, long block) => (elements + block - 1) / block;

@@ -13,13 +13,16 @@ internal sealed class QuantisedTensors : ITensorSource
     private const int CodeBits = 8;
 
     private readonly HuggingFaceFolder folder;
+    private readonly bool keeps;
     private readonly Dictionary<string, QuantisedWeight> weights = new(StringComparer.Ordinal);
 
     /// <param name="folder">The folder; it stays the caller's.</param>
     /// <param name="config">What its configuration says.</param>
+    /// <param name="keeps">Whether a model may keep matrices as they are stored.</param>
     /// <exception cref="CheckpointException">Weights are stored in a form that is not read, or what belongs to them is missing.</exception>
-    public QuantisedTensors(HuggingFaceFolder folder, QuantisationConfig config)
+    public QuantisedTensors(HuggingFaceFolder folder, QuantisationConfig config, bool keeps)
     {
+        this.keeps = keeps;
         this.folder = folder;
         foreach (var name in folder.Names.Where(name => name.EndsWith(WeightSuffix, StringComparison.Ordinal)))
         {
@@ -53,6 +56,14 @@ internal sealed class QuantisedTensors : ITensorSource
     {
         if (weights.TryGetValue(name, out var weight)) weight.LoadInto(destination);
         else folder.LoadInto(name, destination);
+    }
+
+    /// <inheritdoc/>
+    public LinearWeight? FindEncoded(string name, ScalarType dtype, Device device)
+    {
+        if (!keeps || !weights.TryGetValue(name, out var weight) || weight.Shape.Count != 2) return null;
+        var encoded = weight.Encode(dtype, mapped: true);
+        return encoded.WithData([.. encoded.Data.Select(tensor => tensor.to(device))]);
     }
 
     private static bool IsPacked(string name) => name.EndsWith(".qweight", StringComparison.Ordinal) || name.EndsWith(".weight_packed", StringComparison.Ordinal) || name.EndsWith("_blocks", StringComparison.Ordinal);
