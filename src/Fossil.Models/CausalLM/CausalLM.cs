@@ -6,7 +6,7 @@ using Fossil.Models.Tokenizers;
 using Fossil.Serialization;
 using Fossil.Targets;
 using Fossil.Training;
-using TorchSharp.Modules;
+using Fossil.Weights;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -47,7 +47,7 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
     /// <summary>Tokens to the hidden states (batch, tokens, hidden_size) that the output layer reads.</summary>
     private protected abstract Tensor Hidden(DecoderInput input);
 
-    /// <summary>Hidden states (…, hidden_size) to logits (…, vocab_size). A family that does more with them than multiply says so by <see cref="OutputWeight"/> too.</summary>
+    /// <summary>Hidden states (…, hidden_size) to logits (…, vocab_size).</summary>
     private protected abstract Tensor Logits(Tensor hidden);
 
     /// <summary>The weight by which <see cref="Logits"/> multiplies, where it does nothing else; null otherwise.</summary>
@@ -113,11 +113,12 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         using var entry = ModelGuard.Of(this).EnterToSave();
+        SourceFiles.Check(this);
         using var withoutActive = AdaptedModel.WithoutActive(this);
-        HuggingFaceFolderWriter.Save(folder, CheckpointParameters(), CommonConfig, dtype, tokenizer?.Definition, maxShardBytes);
+        HuggingFaceFolderWriter.Save(folder, CheckpointTensors(), CommonConfig, dtype, tokenizer?.Definition, maxShardBytes);
     }
 
-    /// <summary>Writes the model as a GGUF file for llama.cpp, Ollama and LLamaSharp. Adapters are not written, nor what they train of the base: merge them first, or save them on their own.</summary>
+    /// <summary>Writes the model as a GGUF file for llama.cpp, Ollama and LLamaSharp. Matrices that are kept as blocks are written as they are, byte for byte, whatever <paramref name="type"/> says. Adapters are not written, nor what they train of the base: merge them first, or save them on their own.</summary>
     /// <param name="path">The file.</param>
     /// <param name="type">How matrices are stored: F32, F16, BF16, Q8_0, Q5_1, Q5_0, Q4_1, Q4_0 or MXFP4. Vectors are always F32, and matrices whose rows are no multiple of 32 elements F16 instead of a quantised type.</param>
     /// <param name="tokenizer">The tokenizer to put into the file; none where null, then llama.cpp cannot run it as it stands.</param>
@@ -128,8 +129,9 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         using var entry = ModelGuard.Of(this).EnterToSave();
+        SourceFiles.Check(this);
         using var withoutActive = AdaptedModel.WithoutActive(this);
-        GgufModelWriter.Save(path, CommonConfig, CheckpointParameters(), type, tokenizer?.Definition, metadata);
+        GgufModelWriter.Save(path, CommonConfig, CheckpointTensors(), type, tokenizer?.Definition, metadata);
     }
 
     /// <summary>What the weights of norms start with: 1, or 0 where the norm adds 1 itself.</summary>
@@ -156,9 +158,17 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
         ? CrossEntropyCall.Run(Logits(hidden), targets)
         : OutputLossCall.Run(hidden, Logits, OutputWeight, targets, CommonConfig.VocabSize);
 
-    /// <summary>The base parameters by their names in a checkpoint; those of adapters, which belong to their own files, are left out.</summary>
-    private Dictionary<string, Parameter> CheckpointParameters() =>
-        named_parameters().Where(p => ownNames.Contains(p.name)).ToDictionary(p => p.name, p => p.parameter, StringComparer.Ordinal);
+    /// <summary>The base's tensors by their names in a checkpoint; those of adapters, which belong to their own files, are left out.</summary>
+    private Dictionary<string, ModelTensor> CheckpointTensors()
+    {
+        var tensors = named_parameters().Where(p => ownNames.Contains(p.name)).ToDictionary(p => p.name, p => ModelTensor.Of(p.parameter), StringComparer.Ordinal);
+        foreach (var (name, module) in named_modules())
+        {
+            if (module is EncodableModule { IsFloatingPoint: false } encoded) tensors.Add($"{name}.{BaseWeight.Name}", ModelTensor.Of(encoded, AdaptedModel.MergedWeightOf(this, module)));
+        }
+
+        return tensors;
+    }
 
     /// <summary>
     /// Hidden states of new tokens where the angles of all tokens change with the length of their sequence: then what the cache holds of the earlier ones is of no use, and all are computed again.

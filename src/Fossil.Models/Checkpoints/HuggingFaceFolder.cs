@@ -87,6 +87,9 @@ internal sealed class HuggingFaceFolder : ITensorSource, IDisposable
         return bytes;
     }
 
+    /// <summary>The file of a tensor that is there, as it was when it was opened.</summary>
+    public MappedFileState StateOf(string name) => fileOf[name].State;
+
     /// <summary>The bytes of a tensor that is there, which has some, as a tensor over the file's own memory, which must not be written to.</summary>
     public Tensor MapBytes(string name, ScalarType dtype, long[] shape) => fileOf[name].MapBytes(name, dtype, shape);
 

@@ -20,22 +20,22 @@ internal static partial class HuggingFaceFolderWriter
     /// <param name="maxShardBytes">Bytes of tensors in one file, from which on several are written.</param>
     /// <exception cref="ExportException">No model computes in the dtype.</exception>
     /// <exception cref="AtomicWriteException">The files could not be written.</exception>
-    public static void Save(string folder, IReadOnlyDictionary<string, Parameter> parameters, CausalLMConfig config, ScalarType? dtype, TokenizerDefinition? tokenizer, long maxShardBytes)
+    public static void Save(string folder, IReadOnlyDictionary<string, ModelTensor> parameters, CausalLMConfig config, ScalarType? dtype, TokenizerDefinition? tokenizer, long maxShardBytes)
     {
-        var stored = dtype ?? parameters.Values.First().dtype;
+        var stored = dtype ?? parameters.Values.First().Dtype;
         if (TorchDtypes.NameOf(stored) is not { } dtypeName || SafetensorsDtypes.FromTorch(stored) is not { } format) throw new ExportException($"No model is stored as {stored}. Choose one of {TorchDtypes.Names}.");
         var shards = new List<List<SafetensorsEntry>> { new() };
         long size = 0, total = 0;
         foreach (var (name, parameter) in parameters)
         {
-            var bytes = parameter.numel() * format.BitSize() / 8;
+            var bytes = parameter.Shape.Aggregate(1L, (product, dimension) => product * dimension) * format.BitSize() / 8;
             if (size > 0 && size + bytes > maxShardBytes)
             {
                 shards.Add([]);
                 size = 0;
             }
 
-            shards[^1].Add(new SafetensorsEntry(name, format, parameter.shape, stream => WriteBytes(stream, parameter, stored)));
+            shards[^1].Add(new SafetensorsEntry(name, format, parameter.Shape, stream => WriteBytes(stream, parameter, stored)));
             size += bytes;
             total += bytes;
         }
@@ -86,11 +86,10 @@ internal static partial class HuggingFaceFolderWriter
     [GeneratedRegex(@"^model-\d{5}-of-\d{5}\.safetensors$", RegexOptions.CultureInvariant)]
     private static partial Regex ShardName();
 
-    private static void WriteBytes(Stream stream, Tensor parameter, ScalarType stored)
+    private static void WriteBytes(Stream stream, ModelTensor parameter, ScalarType stored)
     {
         using var noGrad = no_grad();
-        using var detached = parameter.detach();
-        using var converted = detached.to(stored);
+        using var converted = parameter.Load(stored);
         SafetensorsWriter.WriteTensor(stream, converted);
     }
 }

@@ -54,7 +54,7 @@ public static class AdaptedModelExport
     /// <exception cref="ExportException">The model is no <see cref="CausalLM"/>.</exception>
     /// <exception cref="AtomicWriteException">The files could not be written; what was there before still is.</exception>
     public static void SaveMergedPretrained(this AdaptedModel adapted, string folder, ScalarType? dtype = null, PretrainedTokenizer? tokenizer = null, long maxShardBytes = CausalLM.DefaultMaxShardBytes) =>
-        WithMerged(adapted, model => model.SavePretrained(folder, dtype, tokenizer, maxShardBytes));
+        WithMerged(adapted, null, model => model.SavePretrained(folder, dtype, tokenizer, maxShardBytes));
 
     /// <summary>Writes the model with its merged and its active adapters merged into it as a GGUF file: as it computes. The model itself stays as it is, to the bit.</summary>
     /// <param name="adapted">The adapted <see cref="CausalLM"/>.</param>
@@ -65,13 +65,17 @@ public static class AdaptedModelExport
     /// <exception cref="ExportException">The model is no <see cref="CausalLM"/>, a weight is beyond what F16 can hold, or GGUF has no name for the tokenizer's pre-tokenizer.</exception>
     /// <exception cref="AtomicWriteException">The file could not be written; what was there before still is.</exception>
     public static void SaveMergedGguf(this AdaptedModel adapted, string path, GgufTensorType type = GgufTensorType.F16, PretrainedTokenizer? tokenizer = null, GgufMetadata? metadata = null) =>
-        WithMerged(adapted, model => model.SaveGguf(path, type, tokenizer, metadata));
+        WithMerged(adapted, type, model => model.SaveGguf(path, type, tokenizer, metadata));
 
-    private static void WithMerged(AdaptedModel adapted, Action<CausalLM> save)
+    private static void WithMerged(AdaptedModel adapted, GgufTensorType? type, Action<CausalLM> save)
     {
         ArgumentNullException.ThrowIfNull(adapted);
         var model = ModelOf(adapted);
         using var entry = ModelGuard.Of(model).EnterToSave();
+        if (type?.ToTorch() is null && type?.BitsAWeight() < 6)
+            FossilWarnings.Report($"The merged weights are stored as {type}, whose steps are wider than most of what an adapter changes: it is lost in rounding. Store them as Q8_0, F16 or BF16, or leave the base as it is and save the adapter beside it (SaveGgufLora).");
+        else if (model.modules().OfType<EncodableModule>().Any(module => !module.IsFloatingPoint))
+            FossilWarnings.Report("The base is quantised, and what adapters change of it is written dequantised. Quantised to four bits again, it loses most of what they changed: keep the adapter beside the base (SaveGgufLora) where the file must stay small.");
         using var merged = adapted.MergeActive();
         save(model);
     }

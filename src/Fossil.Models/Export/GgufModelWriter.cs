@@ -1,6 +1,7 @@
 using System.Globalization;
 using Fossil.Concurrency;
 using Fossil.Models.Gguf;
+using Fossil.Models.Gguf.Blocks;
 using Fossil.Models.Tokenizers;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -12,20 +13,23 @@ internal static class GgufModelWriter
 {
     private const uint QuantizationVersion = 2;
 
+    // llama.cpp's mark of a type that is to be told from the tensors.
+    private const uint GuessedFileType = 1024;
+
     /// <summary>Writes a model.</summary>
     /// <param name="path">The file.</param>
     /// <param name="config">The architecture.</param>
-    /// <param name="parameters">The parameters by Hugging Face's names.</param>
+    /// <param name="parameters">The tensors by Hugging Face's names.</param>
     /// <param name="type">How matrices are stored.</param>
     /// <param name="tokenizer">The tokenizer; null to keep that of <paramref name="carried"/>, if there is one.</param>
     /// <param name="carried">Metadata to carry over; null for none.</param>
-    public static void Save(string path, CausalLMConfig config, IReadOnlyDictionary<string, Parameter> parameters, GgufTensorType type, TokenizerDefinition? tokenizer, GgufMetadata? carried)
+    public static void Save(string path, CausalLMConfig config, IReadOnlyDictionary<string, ModelTensor> parameters, GgufTensorType type, TokenizerDefinition? tokenizer, GgufMetadata? carried)
     {
         var tensors = parameters.Select(entry => Source(entry.Key, entry.Value, config, type)).Concat(GgufRope.Tensors(config.Rope, config.RotaryDim)).ToList();
-        GgufWriter.Save(path, Metadata(config, type, tokenizer, carried), tensors);
+        GgufWriter.Save(path, Metadata(config, type, tensors, tokenizer, carried), tensors);
     }
 
-    private static GgufMetadata Metadata(CausalLMConfig config, GgufTensorType type, TokenizerDefinition? tokenizer, GgufMetadata? carried)
+    private static GgufMetadata Metadata(CausalLMConfig config, GgufTensorType type, IReadOnlyList<GgufTensorSource> tensors, TokenizerDefinition? tokenizer, GgufMetadata? carried)
     {
         var architecture = config.GgufArchitecture;
         var metadata = new GgufMetadata();
@@ -43,25 +47,28 @@ internal static class GgufModelWriter
         }
 
         foreach (var (key, value) in config.GgufFields()) metadata[$"{architecture}.{key}"] = GgufValue.Of(value);
-        metadata["general.file_type"] = GgufValue.Of(FileType(type));
-        if (type.ToTorch() is null) metadata["general.quantization_version"] = GgufValue.Of(QuantizationVersion);
+        // The file's type is that of most of its matrices.
+        var kept = tensors.Where(tensor => tensor.LoadBytes is not null).Select(tensor => tensor.Type).ToArray();
+        metadata["general.file_type"] = GgufValue.Of(kept.Length == 0 ? FileType(type) : FileTypeOfKept(kept.CountBy(one => one).MaxBy(count => count.Value).Key));
+        if (type.ToTorch() is null || kept.Length > 0) metadata["general.quantization_version"] = GgufValue.Of(QuantizationVersion);
         if (tokenizer is not null) GgufTokenizerWriter.Write(tokenizer, config.VocabSize, metadata);
         GgufTokenIds.Write(config, metadata);
         if (config.Generation is { } generation) GgufSampling.Write(generation, metadata);
         return metadata;
     }
 
-    /// <summary>One of the model's parameters.</summary>
-    private static GgufTensorSource Source(string name, Tensor parameter, CausalLMConfig config, GgufTensorType type)
+    /// <summary>One of the model's tensors.</summary>
+    private static GgufTensorSource Source(string name, ModelTensor parameter, CausalLMConfig config, GgufTensorType type)
     {
         var gguf = config.GgufNames.ToGguf(name) ?? throw new ExportException($"GGUF has no name for the parameter '{name}'.");
-        var stored = parameter.dim() < 2 ? GgufTensorType.F32
-            : parameter.shape[^1] % type.Block().Elements != 0 ? GgufTensorType.F16
+        if (parameter.Encoded is BlockWeight blocks) return new GgufTensorSource(gguf, blocks.Block.Type, parameter.Shape, () => blocks.ToTensor(ScalarType.Float32)) { LoadBytes = () => InOrder(blocks, config.InterleavedHeads(name)) };
+        var stored = parameter.Shape.Length < 2 ? GgufTensorType.F32
+            : parameter.Shape[^1] % type.Block().Elements != 0 ? GgufTensorType.F16
             : type;
-        return new GgufTensorSource(gguf, stored, parameter.shape, () =>
+        return new GgufTensorSource(gguf, stored, parameter.Shape, () =>
         {
             using var scope = NewDisposeScope();
-            var rows = Interleave(parameter.detach(), config.InterleavedHeads(name));
+            var rows = Interleave(parameter.Load(parameter.Encoded is null ? parameter.Dtype : ScalarType.Float32), config.InterleavedHeads(name));
             if (config.GgufAddition(name) is not 0 and var added) rows = rows.to(ScalarType.Float32).add(Scalars.Of(added), Scalars.One);
             if (stored == GgufTensorType.F16 && !HalfHolds(rows)) throw new ExportException($"'{name}' has elements beyond 65504 (or none at all), which F16 cannot hold. Write the model as BF16.");
             return rows.MoveToOuterDisposeScope();
@@ -79,6 +86,17 @@ internal static class GgufModelWriter
         return rows.reshape(heads, 2, half, -1).transpose(1, 2).reshape(rows.shape).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Rows of blocks in the order that the file is to have them.</summary>
+    private static Tensor InOrder(BlockWeight blocks, int heads)
+    {
+        var order = heads == 0 ? default : new HeadOrder(blocks.OutFeatures / heads);
+        if (order == blocks.Order) return blocks.Bytes.alias();
+        using var scope = NewDisposeScope();
+        var rows = new long[blocks.OutFeatures];
+        for (long row = 0; row < rows.Length; row++) rows[order.InFile(row)] = blocks.Order.InFile(row);
+        return blocks.Bytes.index_select(0, tensor(rows, device: blocks.Device)).MoveToOuterDisposeScope();
+    }
+
     private static bool HalfHolds(Tensor rows)
     {
         using var scope = NewDisposeScope();
@@ -89,6 +107,19 @@ internal static class GgufModelWriter
 
     private static bool IsOfArchitecture(string key) =>
         AutoModelForCausalLM.Families.SelectMany(family => family.GgufArchitectures).Any(architecture => key.StartsWith(architecture + ".", StringComparison.Ordinal));
+
+    // Types that are not written here are those of a file that was quantised elsewhere: llama.cpp's "medium" mixtures where there are several.
+    private static uint FileTypeOfKept(GgufTensorType type) => type switch
+    {
+        GgufTensorType.Q2_K => 10,
+        GgufTensorType.Q3_K => 12,
+        GgufTensorType.Q4_K => 15,
+        GgufTensorType.Q5_K => 17,
+        GgufTensorType.Q6_K => 18,
+        GgufTensorType.IQ4_NL => 25,
+        GgufTensorType.IQ4_XS => 30,
+        _ => GgufBlock.For(type) is { IsWritten: true } ? FileType(type) : GuessedFileType,
+    };
 
     private static uint FileType(GgufTensorType type) => type switch
     {

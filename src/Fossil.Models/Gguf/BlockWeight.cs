@@ -1,6 +1,8 @@
+using System.Runtime.InteropServices;
 using Fossil.Adapters;
 using Fossil.Models.Gguf.Blocks;
 using Fossil.Models.Kernels;
+using Fossil.Serialization;
 using Fossil.Weights;
 using static TorchSharp.torch;
 
@@ -9,6 +11,9 @@ namespace Fossil.Models.Gguf;
 /// <summary>A weight as the blocks of a GGUF file, in the file's own memory or a copy of it.</summary>
 internal sealed class BlockWeight : TiledWeight
 {
+    // Rows that are quantised at a time: bounds what is held beside the weight.
+    private const long QuantisedRows = 256;
+
     private readonly Tensor bytes;
     private readonly Tensor dtype;
 
@@ -17,7 +22,23 @@ internal sealed class BlockWeight : TiledWeight
     /// <param name="dtype">An empty tensor of the dtype that is computed in: where a model is moved to another one, it goes along.</param>
     /// <param name="block">What the bytes are.</param>
     /// <param name="order">The order of the rows.</param>
-    public BlockWeight(Tensor bytes, Tensor dtype, GgufBlock block, HeadOrder order) => (this.bytes, this.dtype, Block, Order) = (bytes, dtype, block, order);
+    /// <param name="source">The file whose own memory the bytes are; null where they are not.</param>
+    public BlockWeight(Tensor bytes, Tensor dtype, GgufBlock block, HeadOrder order, MappedFileState? source = null) => (this.bytes, this.dtype, Block, Order, SourceFile) = (bytes, dtype, block, order, source);
+
+    /// <summary>A weight quantised to blocks that are written here, of whose elements its width is a multiple.</summary>
+    public static BlockWeight Quantise(LinearWeight weight, GgufBlock block)
+    {
+        using var noGrad = no_grad();
+        var bytes = empty(weight.OutFeatures, weight.InFeatures / block.Elements * block.Bytes, dtype: ScalarType.Byte);
+        foreach (var piece in RowRange.Pieces(weight.OutFeatures, QuantisedRows))
+        {
+            using var scope = NewDisposeScope();
+            var values = weight.Rows(piece.Start, piece.Count).to(ScalarType.Float32).cpu().contiguous();
+            GgufWriter.Quantise(block, MemoryMarshal.Cast<byte, float>(values.bytes)).CopyTo(bytes.narrow(0, piece.Start, piece.Count).bytes);
+        }
+
+        return new BlockWeight(bytes.to(weight.Device), empty(0, dtype: weight.Dtype, device: weight.Device), block, default);
+    }
 
     /// <summary>The blocks' type.</summary>
     public GgufBlock Block { get; }
@@ -36,9 +57,11 @@ internal sealed class BlockWeight : TiledWeight
 
     public override IReadOnlyList<Tensor> Data => [bytes, dtype];
 
+    internal override MappedFileState? SourceFile { get; }
+
     protected override long ColumnMultiple => Block.Elements;
 
-    public override LinearWeight WithData(IReadOnlyList<Tensor> data) => new BlockWeight(data[0], data[1], Block, Order);
+    public override LinearWeight WithData(IReadOnlyList<Tensor> data) => new BlockWeight(data[0], data[1], Block, Order, SourceFile);
 
     public override Tensor Product(Tensor input, Tensor? bias) => BlockProduct.TryRun(this, input, bias) ?? base.Product(input, bias);
 

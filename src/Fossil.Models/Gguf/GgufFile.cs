@@ -121,6 +121,9 @@ public sealed unsafe class GgufFile : IDisposable
         using (bytes) return bytes.clone();
     }
 
+    /// <summary>The file of a tensor, as it was when it was opened.</summary>
+    internal MappedFileState StateOf(GgufTensorInfo info) => byName[info.Name].Part.State;
+
     private PieceReader Reader(GgufTensorInfo info, int heads)
     {
         var elements = info.Shape.Aggregate(1L, (product, dimension) => product * dimension);

@@ -19,6 +19,9 @@ internal sealed unsafe class GgufPart : IDisposable
     /// <summary>The file.</summary>
     public string Path { get; }
 
+    /// <summary>The file as it was when it was opened.</summary>
+    public MappedFileState State => file.State;
+
     /// <summary>Its metadata.</summary>
     public GgufMetadata Metadata => header.Metadata;
 

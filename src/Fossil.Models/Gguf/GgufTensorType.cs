@@ -59,6 +59,9 @@ internal static class GgufTensorTypes
         _ => GgufBlock.For(type) is { } block ? (block.Elements, block.Bytes) : (0, 0),
     };
 
+    /// <summary>Bits of an element, scales included.</summary>
+    public static double BitsAWeight(this GgufTensorType type) => type.Block() is (var elements, var bytes) ? bytes * 8.0 / elements : 0;
+
     /// <summary>The dtype of libtorch that holds the type's elements as they are; null for blocks.</summary>
     public static ScalarType? ToTorch(this GgufTensorType type) => type switch
     {

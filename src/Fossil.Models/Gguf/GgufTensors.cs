@@ -61,7 +61,7 @@ internal sealed class GgufTensors : ITensorSource
     {
         var info = tensors[name];
         if (!kept.Keeps || info.Shape.Count != 2 || GgufBlock.For(info.Type) is not { } block) return null;
-        var weight = new BlockWeight(file.LoadBlocks(info, kept.Mapped).to(device), empty(0, dtype: dtype, device: device), block, HeadOrder.Of(info, config.InterleavedHeads(name), file.Path));
+        var weight = new BlockWeight(file.LoadBlocks(info, kept.Mapped).to(device), empty(0, dtype: dtype, device: device), block, HeadOrder.Of(info, config.InterleavedHeads(name), file.Path), kept.Mapped ? file.StateOf(info) : null);
         if (BlockRows.FindNonFinite(weight) is not { } row) return weight;
         foreach (var tensor in weight.Data) tensor.Dispose();
         throw new GgufException(GgufError.InvalidBlock, file.Path, $"tensor '{info.Name}' has blocks in row {row} whose scales are no numbers (NaN or infinity). The file is damaged; fetch or convert it again.");

@@ -11,7 +11,11 @@ namespace Fossil.Models.Gguf;
 /// <param name="Type">How its elements are stored: F32, F16, BF16, Q8_0, Q5_1, Q5_0, Q4_1, Q4_0 or MXFP4.</param>
 /// <param name="Shape">Its dimensions in PyTorch's order.</param>
 /// <param name="Load">Makes the tensor, of any float dtype, when its turn comes; the writer disposes of it.</param>
-public sealed record GgufTensorSource(string Name, GgufTensorType Type, IReadOnlyList<long> Shape, Func<Tensor> Load);
+public sealed record GgufTensorSource(string Name, GgufTensorType Type, IReadOnlyList<long> Shape, Func<Tensor> Load)
+{
+    /// <summary>Makes the tensor's blocks, (rows, bytes of a row), uint8, which are written as they are; null where <see cref="Load"/> is to be stored.</summary>
+    internal Func<Tensor>? LoadBytes { get; init; }
+}
 
 /// <summary>Writes GGUF files (version 3) byte for byte as the Python package <c>gguf</c> does. Only one tensor at a time is in memory.</summary>
 public static class GgufWriter
@@ -68,7 +72,7 @@ public static class GgufWriter
         {
             if (!names.Add(tensor.Name)) throw new GgufException(GgufError.InvalidName, path, $"two tensors are named '{tensor.Name}'.");
             long[] dimensions = [.. tensor.Shape.Reverse()];
-            if (!IsWritten(tensor.Type))
+            if (tensor.LoadBytes is null && !IsWritten(tensor.Type))
             {
                 throw new GgufException(GgufError.UnsupportedTensorType, path, $"tensor '{tensor.Name}' cannot be written as {tensor.Type}, only as {WrittenTypes}.");
             }
@@ -132,6 +136,12 @@ public static class GgufWriter
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
+        if (source.LoadBytes is { } loadBytes)
+        {
+            Pad(stream, WriteBytes(stream, loadBytes().cpu()));
+            return;
+        }
+
         var tensor = source.Load().detach();
         if (!tensor.shape.SequenceEqual(source.Shape)) throw new GgufException(GgufError.ShapeMismatch, null, $"tensor '{source.Name}' was to have shape [{string.Join(", ", source.Shape)}], but has [{string.Join(", ", tensor.shape)}].");
         var flat = tensor.cpu().to(source.Type.ToTorch() ?? ScalarType.Float32).contiguous().view(-1);
@@ -148,7 +158,20 @@ public static class GgufWriter
         Pad(stream, written);
     }
 
-    private static unsafe byte[] Quantise(GgufBlock block, ReadOnlySpan<float> values)
+    private static long WriteBytes(Stream stream, Tensor rows)
+    {
+        var flat = rows.view(-1);
+        for (long done = 0; done < flat.shape[0]; done += CopyChunk)
+        {
+            using var piece = flat.narrow(0, done, Math.Min(CopyChunk, flat.shape[0] - done));
+            stream.Write(piece.bytes);
+        }
+
+        return flat.shape[0];
+    }
+
+    /// <summary>A whole number of blocks of <paramref name="values"/>, on all processors.</summary>
+    internal static unsafe byte[] Quantise(GgufBlock block, ReadOnlySpan<float> values)
     {
         var bytes = new byte[values.Length / block.Elements * block.Bytes];
         var count = values.Length;

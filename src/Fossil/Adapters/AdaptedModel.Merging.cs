@@ -18,16 +18,21 @@ public sealed partial class AdaptedModel
     /// Keeps a copy of each weight, so that <see cref="Unmerge"/> and <see cref="DisableAdapters"/> restore it bit for bit. Otherwise they compute the weight back, within
     /// rounding, which adds up where a model is merged again and again. <see cref="MergeAndUnload"/> keeps none.
     /// </param>
+    /// <param name="expandWeights">
+    /// Whether a quantised weight becomes a floating-point one when its turn comes, so that it can take up the change, and stays one. Otherwise it is refused: what is quantised to four bits again loses
+    /// most of what an adapter changes.
+    /// </param>
     /// <returns>The adapters that were merged now.</returns>
     /// <remarks>Where it throws, no adapter is merged that was not before.</remarks>
     /// <exception cref="NonFiniteWeightException">A safe merge found NaN or infinity; nothing was changed.</exception>
     /// <exception cref="AdapterCombinationException">An adapter whose change depends on the weight (Bat, DoRA) would be merged onto another one's.</exception>
     /// <exception cref="AdapterStateException">Adapters are disabled, or each row uses its own.</exception>
-    public IReadOnlyList<string> Merge(IReadOnlyList<string>? adapterNames = null, bool safe = false, bool keepBase = true)
+    /// <exception cref="WeightNotChangeableException">A weight is quantised, and <paramref name="expandWeights"/> is false.</exception>
+    public IReadOnlyList<string> Merge(IReadOnlyList<string>? adapterNames = null, bool safe = false, bool keepBase = true, bool expandWeights = false)
     {
         using var entry = Enter();
         CheckCanMerge();
-        var names = mergedBase.Merge(adapterNames ?? adapters.Active, safe, keepBase);
+        var names = mergedBase.Merge(adapterNames ?? adapters.Active, safe, keepBase, expandWeights);
         ApplyState();
         return names;
     }
@@ -46,10 +51,10 @@ public sealed partial class AdaptedModel
     /// <summary>Merges adapters and removes all of them: what is left is an ordinary model. This object is disposed.</summary>
     /// <inheritdoc cref="Merge"/>
     /// <returns>The model.</returns>
-    public nn.Module MergeAndUnload(IReadOnlyList<string>? adapterNames = null, bool safe = false)
+    public nn.Module MergeAndUnload(IReadOnlyList<string>? adapterNames = null, bool safe = false, bool expandWeights = false)
     {
         using var entry = Enter();
-        Merge(adapterNames, safe, keepBase: false);
+        Merge(adapterNames, safe, keepBase: false, expandWeights);
         Dispose();
         return Model;
     }
@@ -66,6 +71,9 @@ public sealed partial class AdaptedModel
         CheckCanMerge();
         return mergedBase.MergeActive();
     }
+
+    /// <summary>Makes the weight of a module that holds it in another form as it is with the active adapters, while <see cref="MergeActive"/> is open; null where nothing changes it.</summary>
+    internal static Func<Tensor>? MergedWeightOf(nn.Module model, nn.Module module) => Attached.TryGetValue(model, out var adapted) ? adapted.mergedBase.MergedWeightOf(module) : null;
 
     /// <summary>
     /// Puts the base's own values in place of those that an active adapter has of its own, until the result is disposed: for writing a model without its adapters. What is merged

@@ -63,13 +63,13 @@ public sealed partial class AdaptedModel : IDisposable
     /// <exception cref="AdapterNameException">There is no such adapter.</exception>
     public AdapterConfig GetConfig(string adapterName = DefaultAdapterName) => Find(adapterName).Config;
 
-    /// <summary>Refuses to have the weight of a module replaced by one of another shape while adapters count on it.</summary>
+    /// <summary>Refuses to have the weight of a module replaced by one of another shape or form while adapters count on it.</summary>
     /// <exception cref="AdapterStateException">They do.</exception>
     internal static void CheckReplaceable(nn.Module model, nn.Module module)
     {
         var isAdapted = DispatchTable.Find(module) is not null;
         if (isAdapted || (Attached.TryGetValue(model, out var adapted) && adapted.trainedBase.HasValuesIn(module)))
-            throw new AdapterStateException($"{module.GetName()} cannot get a weight of another size: adapters {(isAdapted ? "act on it" : "have values of their own for it")}. Resize before they are attached.");
+            throw new AdapterStateException($"{module.GetName()} cannot get another weight: adapters {(isAdapted ? "act on it" : "have values of their own for it")}. Resize or quantise before they are attached.");
     }
 
     internal static AdaptedModel Attach(nn.Module model, AdapterConfig? config, string adapterName, AdapterFolder? folder = null)
@@ -308,8 +308,16 @@ public sealed partial class AdaptedModel : IDisposable
     internal ModelGuard.Entry Enter(bool toSave = false)
     {
         var entry = toSave ? guard.EnterToSave() : guard.Enter();
-        if (!disposed) return entry;
-        entry.Dispose();
-        throw new ObjectDisposedException(nameof(AdaptedModel));
+        try
+        {
+            ObjectDisposedException.ThrowIf(disposed, this);
+            if (toSave) SourceFiles.Check(Model);
+            return entry;
+        }
+        catch
+        {
+            entry.Dispose();
+            throw;
+        }
     }
 }

@@ -88,7 +88,7 @@ internal sealed class AdapterTensors(ModelTargets modelTargets, TrainedBase trai
         var place = brought.Place;
         var values = brought.Layer is { } layer && place.Name == BaseWeight.Name ? layer.FromFileWeight(fileValues) : fileValues;
         if (brought.IsSameBase(values, OfBase(place))) return false;
-        brought.Layer?.Target.Base.CheckChangeable();
+        brought.Layer?.Target.Base.CheckChangeable(expand: false);
         trainedBase.Add(adapter.Name, place, new TrainedBaseUse(brought.Tensors, brought.IsTogether, IsFrozen: true), ties()).SetValues(adapter.Name, values);
 
         // After a resize nothing else is to be expected.

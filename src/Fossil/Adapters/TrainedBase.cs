@@ -146,6 +146,7 @@ internal sealed class TrainedBase(AdapterSet adapters, ModelTargets modelTargets
         var config = adapter.Config;
         var chosen = TargetSelector.SelectModulesToSave(config, modelTargets.Modules.Select(entry => entry.Path));
         if (chosen.Count == 0) return;
+        foreach (var module in modelTargets.Modules.Where(entry => chosen.Any(path => IsWithin(entry.Path, path)))) Expand(module);
         var now = ties();
         foreach (var place in chosen.SelectMany(PlacesIn))
         {
@@ -154,6 +155,17 @@ internal sealed class TrainedBase(AdapterSet adapters, ModelTargets modelTargets
             var use = tied is null ? OwnUse(place, now, chosen) : new TrainedBaseUse([.. tied.Select(OfBase)], IsTogether: true);
             if (use is not null) Add(adapter.Name, tied?[0] ?? place, use, now);
         }
+    }
+
+    /// <summary>Makes a floating-point parameter, which can be trained, of a weight in another form.</summary>
+    private static void Expand(NamedModule entry)
+    {
+        if (BaseWeight.Of(entry.Module) is null or FloatWeight) return;
+        var module = entry.Module is TiedLinear tied ? tied.Source : entry.Module;
+        if (module is not EncodableModule encoded) throw new NotAdaptableException($"'{entry.Path}' is to be trained whole (modules_to_save), but holds its weight as {BaseWeight.Of(module)!.GetType().Name}. Leave it out, or give it a floating-point weight.");
+        var form = encoded.Form.GetType().Name;
+        encoded.Expand();
+        FossilWarnings.Report($"'{entry.Path}' is to be trained whole (modules_to_save), so its {form} was expanded to {encoded.Form.Dtype}: {encoded.Form.Data.Sum(tensor => tensor.numel() * tensor.ElementSize) / 1e6:n0} MB, and the adapter has a copy of that size of its own. Choose it as target instead to keep the weight as it is.");
     }
 
     /// <summary>A copy for this place: together with those of the same saved module that share it, of which the first counts. Null for the others of these.</summary>

@@ -1,4 +1,5 @@
 using Fossil.Adapters;
+using Fossil.Kernels;
 using Fossil.Targets;
 using Fossil.Weights;
 using static TorchSharp.torch;
@@ -13,6 +14,7 @@ namespace Fossil.Merging;
 internal sealed class MergedBase(AdapterSet adapters, ModelTargets modelTargets, TrainedBase trainedBase, Func<WeightTies> ties)
 {
     private readonly Dictionary<AdaptedTarget, MergedTarget> targets = [];
+    private readonly Dictionary<nn.Module, (AdaptedTarget Target, List<AdapterLayer> Layers)> encoded = new(ReferenceEqualityComparer.Instance);
     private bool isSuspended;
 
     /// <summary>Which weights have memory of their own, although others share it.</summary>
@@ -22,9 +24,10 @@ internal sealed class MergedBase(AdapterSet adapters, ModelTargets modelTargets,
     public bool IsActiveMerged { get; private set; }
 
     /// <summary>As <see cref="AdaptedModel.Merge"/>.</summary>
-    public IReadOnlyList<string> Merge(IEnumerable<string> adapterNames, bool safe, bool keepBase)
+    public IReadOnlyList<string> Merge(IEnumerable<string> adapterNames, bool safe, bool keepBase, bool expand)
     {
         var (names, plans) = Plan(adapterNames);
+        foreach (var (target, _) in plans) target.Base.CheckChangeable(expand);
         using var noGrad = no_grad();
         if (safe)
         {
@@ -52,15 +55,36 @@ internal sealed class MergedBase(AdapterSet adapters, ModelTargets modelTargets,
     {
         var (_, plans) = Plan(adapters.Active);
         var active = new Dictionary<AdaptedTarget, MergedTarget>();
-        using (var noGrad = no_grad()) MergeAll(plans, active, keepBase: true);
+        foreach (var (target, layers) in plans.Where(plan => !plan.Target.Base.IsFloatingPoint)) CheckBias(target, layers);
+        using (var noGrad = no_grad()) MergeAll([.. plans.Where(plan => plan.Target.Base.IsFloatingPoint)], active, keepBase: true);
+
+        // A weight in another form cannot take up the change: it is made with it when it is written.
+        foreach (var plan in plans.Where(plan => !plan.Target.Base.IsFloatingPoint)) encoded.Add(plan.Target.Module, plan);
         IsActiveMerged = true;
         return new Restoration(() =>
         {
             IsActiveMerged = false;
+            encoded.Clear();
             using var noGrad = no_grad();
             foreach (var merged in active.Values) merged.Unmerge();
         });
     }
+
+    /// <summary>As <see cref="AdaptedModel.MergedWeightOf"/>.</summary>
+    public Func<Tensor>? MergedWeightOf(nn.Module module) => !encoded.TryGetValue(module, out var plan) ? null : () =>
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var weight = plan.Target.Base.Weight;
+        var full = weight.ToTensor(ShardOperations.Accumulator(weight.Dtype), copy: true);
+        foreach (var layer in plan.Layers)
+        {
+            using var values = layer.CopyValues(full.dtype);
+            layer.MergeInto(full, values);
+        }
+
+        return full.MoveToOuterDisposeScope();
+    };
 
     /// <summary>Puts the base in place of the merged weights, until <see cref="Resume"/>; false where nothing is merged, or the base is in place already.</summary>
     public bool Suspend()
@@ -117,13 +141,19 @@ internal sealed class MergedBase(AdapterSet adapters, ModelTargets modelTargets,
         string[] names = [.. adapterNames.Where(name => !adapters.IsMerged(adapters.Find(name).Name)).Distinct()];
         foreach (var name in names) adapters.Find(name).Method.Require(AdapterAbilities.Merging, name, "be merged");
         (AdaptedTarget Target, List<AdapterLayer> Layers)[] plans = [.. modelTargets.Targets.Select(target => (target, MergeOrder.Of(target, names, targets.GetValueOrDefault(target), adapters.Active))).Where(plan => plan.Item2.Count > 0)];
-        foreach (var (target, _) in plans) target.Base.CheckChangeable();
         return (names, plans);
+    }
+
+    private static void CheckBias(AdaptedTarget target, IReadOnlyList<AdapterLayer> layers)
+    {
+        if (target.Bias is not null && layers.FirstOrDefault(layer => layer.ChangesBias) is { } layer)
+            throw new WeightNotChangeableException($"'{layer.AdapterName}' changes the bias of '{target.Path}' too, whose weight is held as {target.Base.Weight.GetType().Name}: the two cannot be written merged. Merge with expandWeights: true, or save the adapter on its own.");
     }
 
     /// <summary>Merges into all targets, or where one throws into none.</summary>
     private void MergeAll(IReadOnlyList<(AdaptedTarget Target, List<AdapterLayer> Layers)> plans, Dictionary<AdaptedTarget, MergedTarget> into, bool keepBase)
     {
+        foreach (var (target, _) in plans) target.Base.Expand();
         var now = ties();
         foreach (var (target, layers) in plans)
         {

@@ -14,10 +14,14 @@ internal sealed class MappedFile : IDisposable
 
     private MappedFile(FileStream stream, long length)
     {
+        State = new(stream.Name, length, File.GetLastWriteTimeUtc(stream.SafeFileHandle));
         // The mapping owns the stream, which later views are made from.
         mapping = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
         Length = length;
     }
+
+    /// <summary>The file as it was when it was opened.</summary>
+    public MappedFileState State { get; }
 
     /// <summary>Bytes of the file.</summary>
     public long Length { get; }

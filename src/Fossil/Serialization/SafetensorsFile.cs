@@ -126,6 +126,9 @@ public sealed unsafe class SafetensorsFile : IDisposable
         }
     }
 
+    /// <summary>The file as it was when it was opened.</summary>
+    internal MappedFileState State => file.State;
+
     /// <summary>A tensor's bytes, of which there are some, as they are in the file: a tensor over the file's own memory, which outlives this object and must not be written to.</summary>
     internal Tensor MapBytes(string name, ScalarType dtype, long[] shape) => MappedTensor.Of(Map(GetInfo(name)), dtype, shape);
 

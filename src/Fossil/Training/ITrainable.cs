@@ -1,5 +1,6 @@
 using Fossil.Concurrency;
 using Fossil.Serialization;
+using Fossil.Weights;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -41,6 +42,7 @@ public sealed class TrainableModule(nn.Module module) : ITrainable
     public void Save(string folder)
     {
         using var entry = ModelGuard.Of(Module).EnterToSave();
+        SourceFiles.Check(Module);
         SafetensorsWriter.Save(Path.Combine(folder, FileName), TrainableParameters().Select(named => (named.Name, (Tensor)named.Parameter)), [new("format", "pt")]);
     }
 

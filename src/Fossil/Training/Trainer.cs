@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Fossil.Concurrency;
+using Fossil.Weights;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -26,6 +27,9 @@ public sealed partial class Trainer<TBatch>(
     IEnumerable<TrainerCallback>? callbacks = null)
     where TBatch : ITrainingBatch
 {
+    // A file that the model's weights lie in is looked at this often.
+    private const int StepsPerFileCheck = 100;
+
     private readonly List<TrainerCallback> callbacks = [.. callbacks ?? []];
     private readonly CheckpointStore? store = arguments.OutputDirectory is null ? null : new(arguments.OutputDirectory);
     private IReadOnlyList<(string Name, Parameter Parameter)> parameters = [];
@@ -141,6 +145,7 @@ public sealed partial class Trainer<TBatch>(
         var guard = ModelGuard.Of(model.Module);
         using var entry = guard.Enter();
         manual_seed((long)(DataOrder.Mix(arguments.Seed, state.GlobalStep) >> 1));
+        if (state.GlobalStep % StepsPerFileCheck == 0) SourceFiles.Check(model.Module);
         model.Module.train();
         optimizer.zero_grad();
         var batches = new List<TBatch>();

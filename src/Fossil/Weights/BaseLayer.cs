@@ -43,6 +43,9 @@ internal sealed class BaseLayer(nn.Module<Tensor, Tensor> module, string path)
     /// <summary>Whether its forward pass is the product with a floating-point weight and nothing else, in which no other module runs.</summary>
     public bool IsPlain => BaseWeight.IsPlain(module);
 
+    /// <summary>Whether its weight is a floating-point tensor.</summary>
+    public bool IsFloatingPoint => Weight is FloatWeight;
+
     /// <summary>Whether it is training, so that dropout acts.</summary>
     public bool IsTraining => module.training;
 
@@ -77,11 +80,17 @@ internal sealed class BaseLayer(nn.Module<Tensor, Tensor> module, string path)
     private bool IsCast(LinearWeight weight) => HasBf16Products && weight.Dtype is not (ScalarType.BFloat16 or ScalarType.Float64);
 
     /// <summary>Refuses a weight that nothing can be merged into. One that is a floating-point tensor is changed at its <see cref="WeightPlace"/>.</summary>
+    /// <param name="expand">Whether one in another form may become one; <see cref="Expand"/> makes it so.</param>
     /// <exception cref="WeightNotChangeableException">It is in another form.</exception>
-    public void CheckChangeable()
+    public void CheckChangeable(bool expand)
     {
-        if (Weight is FloatWeight) return;
+        if (Weight is FloatWeight || (expand && Storage is not null)) return;
         throw new WeightNotChangeableException(
-            $"The weight of '{path}' is held as {Weight.GetType().Name}, which cannot take up a change: no weight was changed. Use the adapter unmerged, or load the base model with floating-point weights.");
+            $"The weight of '{path}' is held as {Weight.GetType().Name}, which cannot take up a change: no weight was changed. Use the adapter unmerged, export the model with it (SaveMerged…), or merge with expandWeights: true where there is memory for floating-point weights.");
     }
+
+    /// <summary>Makes a floating-point parameter of a weight in another form.</summary>
+    public void Expand() => Storage?.Expand();
+
+    private EncodableModule? Storage => (module is TiedLinear { IsTied: true } tied ? tied.Source : module) as EncodableModule;
 }

@@ -1,6 +1,7 @@
 using Fossil.Adapters;
 using Fossil.Concurrency;
 using Fossil.Kernels;
+using Fossil.Serialization;
 using Fossil.Weights;
 using static TorchSharp.torch;
 
@@ -118,6 +119,9 @@ public abstract class LinearWeight
 
     /// <summary>The weight in the dtype that it is held in, where products are made in another one.</summary>
     internal virtual LinearWeight Exact => this;
+
+    /// <summary>The file in whose own memory it lies; null where it has memory of its own.</summary>
+    internal virtual MappedFileState? SourceFile => null;
 
     /// <summary>(out, in).</summary>
     internal long[] Shape => [OutFeatures, InFeatures];

@@ -62,12 +62,12 @@ internal sealed class BitsAndBytes4Bit : QuantisedWeight
     public static QuantisedWeight? Find(string name, HuggingFaceFolder folder) =>
         new[] { "nf4", "fp4" }.Select(kind => name + StateInfix + kind).FirstOrDefault(folder.Contains) is { } state ? new BitsAndBytes4Bit(name, state, folder) : null;
 
-    public override LinearWeight Encode(ScalarType dtype, bool mapped)
+    public override LinearWeight Encode(ScalarType dtype)
     {
         if (Folder.InfoOf(Name).ByteCount < (elements + 1) / 2) throw Error($"'{Name}' has {Folder.InfoOf(Name).ByteCount} bytes instead of {(elements + 1) / 2}");
         var columns = Shape is [_, var width] ? width : elements;
         var layout = new FourBitLayout(elements / Math.Max(1, columns), columns, Floats(map, 16), Scales(), blockSize, computed);
-        return new FourBitWeight(Codes(mapped, ScalarType.Byte, Folder.InfoOf(Name).ByteCount), empty(0, dtype: dtype), layout);
+        return new FourBitWeight(Codes(ScalarType.Byte, Folder.InfoOf(Name).ByteCount), empty(0, dtype: dtype), layout, Folder.StateOf(Name));
     }
 
     public override void LoadInto(Tensor destination)

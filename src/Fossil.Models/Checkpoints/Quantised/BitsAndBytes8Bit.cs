@@ -29,6 +29,6 @@ internal sealed class BitsAndBytes8Bit : QuantisedWeight
     public static QuantisedWeight? Find(string name, HuggingFaceFolder folder) =>
         folder.InfoOf(name).Dtype == SafetensorsDtype.I8 && folder.Contains(name[..^".weight".Length] + ".SCB") ? new BitsAndBytes8Bit(name, folder) : null;
 
-    public override LinearWeight Encode(ScalarType dtype, bool mapped) => new EightBitWeight(
-        Codes(mapped, ScalarType.Int8, [.. Shape]), empty(0, dtype: dtype), new EightBitLayout([.. Floats(rowScales, Shape[0]).Select(largest => largest / 127f)], BlockRows: 1, BlockColumns: Shape[1]));
+    public override LinearWeight Encode(ScalarType dtype) => new EightBitWeight(
+        Codes(ScalarType.Int8, [.. Shape]), empty(0, dtype: dtype), new EightBitLayout([.. Floats(rowScales, Shape[0]).Select(largest => largest / 127f)], BlockRows: 1, BlockColumns: Shape[1]), Folder.StateOf(Name));
 }

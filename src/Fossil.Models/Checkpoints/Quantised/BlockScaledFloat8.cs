@@ -39,10 +39,10 @@ internal sealed class BlockScaledFloat8 : QuantisedWeight
         return config.IsFloat8 ? throw new CheckpointException($"{folder.Path}: the weight '{name}' is stored in {folder.InfoOf(name).Dtype}, and its scales '{name + ScaleSuffix}' are missing. The folder is incomplete; fetch it again.") : null;
     }
 
-    public override LinearWeight Encode(ScalarType dtype, bool mapped)
+    public override LinearWeight Encode(ScalarType dtype)
     {
         var (rows, columns) = block.Rows == long.MaxValue ? (Shape[0], Shape[1]) : block;
-        return new EightBitWeight(Codes(mapped, Folder.InfoOf(Name).Dtype.ToTorch()!.Value, [.. Shape]), empty(0, dtype: dtype), new EightBitLayout(Floats(scales, scaleShape.Aggregate(1L, (product, dimension) => product * dimension)), rows, columns));
+        return new EightBitWeight(Codes(Folder.InfoOf(Name).Dtype.ToTorch()!.Value, [.. Shape]), empty(0, dtype: dtype), new EightBitLayout(Floats(scales, scaleShape.Aggregate(1L, (product, dimension) => product * dimension)), rows, columns), Folder.StateOf(Name));
     }
 
     private static long Blocks(long elements, long block) => (elements + block - 1) / block;

@@ -1,4 +1,5 @@
 using Fossil.Adapters;
+using Fossil.Serialization;
 using Fossil.Weights;
 using static TorchSharp.torch;
 
@@ -15,7 +16,8 @@ internal sealed class EightBitWeight : TiledWeight
     /// <param name="codes">The numbers (out, in), int8 or one of the floats of eight bits. Converted to another dtype they stay what they are.</param>
     /// <param name="dtype">An empty tensor of the dtype that is computed in: where a model is moved to another one, it goes along.</param>
     /// <param name="layout">How they are scaled.</param>
-    public EightBitWeight(Tensor codes, Tensor dtype, EightBitLayout layout) => (this.codes, this.dtype, this.layout) = (codes, dtype, layout);
+    /// <param name="source">The file whose own memory the codes are; null where they are not.</param>
+    public EightBitWeight(Tensor codes, Tensor dtype, EightBitLayout layout, MappedFileState? source = null) => (this.codes, this.dtype, this.layout, SourceFile) = (codes, dtype, layout, source);
 
     public override long OutFeatures => codes.shape[0];
 
@@ -25,7 +27,9 @@ internal sealed class EightBitWeight : TiledWeight
 
     public override IReadOnlyList<Tensor> Data => [codes, dtype];
 
-    public override LinearWeight WithData(IReadOnlyList<Tensor> data) => new EightBitWeight(data[0], data[1], layout);
+    public override LinearWeight WithData(IReadOnlyList<Tensor> data) => new EightBitWeight(data[0], data[1], layout, SourceFile);
+
+    internal override MappedFileState? SourceFile { get; }
 
     protected override Tensor Tile(RowRange rows, RowRange columns)
     {

@@ -1,5 +1,6 @@
 using Fossil.Adapters;
 using Fossil.Models.Kernels;
+using Fossil.Serialization;
 using Fossil.Weights;
 using static TorchSharp.torch;
 
@@ -15,7 +16,8 @@ internal sealed class FourBitWeight : TiledWeight
     /// <param name="codes">The codes, one after the other, uint8.</param>
     /// <param name="dtype">An empty tensor of the dtype that is computed in: where a model is moved to another one, it goes along.</param>
     /// <param name="layout">What the codes stand for.</param>
-    public FourBitWeight(Tensor codes, Tensor dtype, FourBitLayout layout) => (this.codes, this.dtype, Layout) = (codes, dtype, layout);
+    /// <param name="source">The file whose own memory the codes are; null where they are not.</param>
+    public FourBitWeight(Tensor codes, Tensor dtype, FourBitLayout layout, MappedFileState? source = null) => (this.codes, this.dtype, Layout, SourceFile) = (codes, dtype, layout, source);
 
     /// <summary>What the codes stand for.</summary>
     public FourBitLayout Layout { get; }
@@ -31,7 +33,9 @@ internal sealed class FourBitWeight : TiledWeight
 
     public override IReadOnlyList<Tensor> Data => [codes, dtype];
 
-    public override LinearWeight WithData(IReadOnlyList<Tensor> data) => new FourBitWeight(data[0], data[1], Layout);
+    public override LinearWeight WithData(IReadOnlyList<Tensor> data) => new FourBitWeight(data[0], data[1], Layout, SourceFile);
+
+    internal override MappedFileState? SourceFile { get; }
 
     protected override Tensor Tile(RowRange rows, RowRange columns) => FourBitRows.Write(this, rows, columns);
 }

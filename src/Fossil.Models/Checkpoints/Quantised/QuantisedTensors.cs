@@ -62,7 +62,7 @@ internal sealed class QuantisedTensors : ITensorSource
     public LinearWeight? FindEncoded(string name, ScalarType dtype, Device device)
     {
         if (!keeps || !weights.TryGetValue(name, out var weight) || weight.Shape.Count != 2) return null;
-        var encoded = weight.Encode(dtype, mapped: true);
+        var encoded = weight.Encode(dtype);
         return encoded.WithData([.. encoded.Data.Select(tensor => tensor.to(device))]);
     }
 

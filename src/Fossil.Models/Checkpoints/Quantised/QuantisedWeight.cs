@@ -18,15 +18,15 @@ internal abstract class QuantisedWeight(string name, HuggingFaceFolder folder)
 
     /// <summary>The weight as it is stored, where it is a matrix.</summary>
     /// <param name="dtype">The dtype that is computed in.</param>
-    /// <param name="mapped">Whether its codes are the file's own memory, not a copy.</param>
-    public abstract LinearWeight Encode(ScalarType dtype, bool mapped);
+    /// <returns>The weight, its codes in the file's own memory.</returns>
+    public abstract LinearWeight Encode(ScalarType dtype);
 
     /// <summary>Dequantises into a tensor of <see cref="Shape"/>, of any float dtype and device.</summary>
     public virtual void LoadInto(Tensor destination)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var weight = Encode(ScalarType.Float32, mapped: true);
+        var weight = Encode(ScalarType.Float32);
         foreach (var tile in weight.Tiles())
         {
             using var part = NewDisposeScope();
@@ -54,16 +54,10 @@ internal abstract class QuantisedWeight(string name, HuggingFaceFolder folder)
         return stored == count ? folder.ReadBytes(tensor) : throw Error($"'{tensor}' has {stored} bytes instead of {count}");
     }
 
-    /// <summary>The bytes of the weight's tensor as they lie in the file.</summary>
-    /// <param name="mapped">Whether the tensor is the file's own memory, which must not be written to; otherwise it is a copy.</param>
+    /// <summary>The bytes of the weight's tensor as they lie in the file: its own memory, which must not be written to.</summary>
     /// <param name="dtype">A dtype of one byte.</param>
     /// <param name="shape">Its shape.</param>
-    protected Tensor Codes(bool mapped, ScalarType dtype, params long[] shape)
-    {
-        var bytes = folder.MapBytes(name, dtype, shape);
-        if (mapped) return bytes;
-        using (bytes) return bytes.clone();
-    }
+    protected Tensor Codes(ScalarType dtype, params long[] shape) => folder.MapBytes(name, dtype, shape);
 
     /// <summary>Refuses a tensor that is missing or has another number of elements.</summary>
     protected void CheckCount(string tensor, long count)

@@ -1,5 +1,6 @@
 using Fossil.Adapters;
 using Fossil.Kernels;
+using Fossil.Weights;
 using static TorchSharp.torch;
 
 namespace Fossil.Methods.Miss;
@@ -10,18 +11,18 @@ internal static class ShardInference
     /// <summary>The target's output with <paramref name="layers"/>; null where <see cref="ShardCall"/> has to do it.</summary>
     public static Tensor? TryRun(AdaptedTarget target, Tensor input, IReadOnlyList<AdapterLayer> layers)
     {
-        if (is_grad_enabled() || layers is not [ShardLayer layer] || target.Base is not { IsPlain: true, Bias: null } linear) return null;
+        if (is_grad_enabled() || layers is not [ShardLayer layer] || target.Base is not { Frozen: not null, Bias: null } linear) return null;
         var shape = input.shape;
         if (input.numel() > IFewRowsProduct.MostRows * shape[^1] || (layer.Config.Dropout > 0 && linear.IsTraining)) return null;
 
         var shard = layer.Shard;
         var width = linear.OutFeatures;
         using var rows = input.reshape(-1, shape[^1]);
-        if (rows.shape[0] == 1 && input.dtype == ScalarType.BFloat16)
+        if (rows.shape[0] == 1 && input.dtype == ScalarType.BFloat16 && linear is { IsPlain: true, Weight: FloatWeight weight })
         {
             var one = empty([.. shape[..^1], width], dtype: input.dtype, device: input.device);
             using var flatOne = one.view(1, -1);
-            if (KernelRegistry.TryRun<IOneRowProduct>(layer.ShardSize, [flatOne, rows, linear.Weight.Rows(0, width), shard], static (kernel, m) => kernel.TryRun(m[0], m[1], m[2], m[3]))) return one;
+            if (KernelRegistry.TryRun<IOneRowProduct>(layer.ShardSize, [flatOne, rows, weight.Tensor, shard], static (kernel, m) => kernel.TryRun(m[0], m[1], m[2], m[3]))) return one;
             one.Dispose();
         }
 
