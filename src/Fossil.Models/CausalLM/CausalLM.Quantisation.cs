@@ -2,7 +2,6 @@ using Fossil.Concurrency;
 using Fossil.Models.Checkpoints.Quantised;
 using Fossil.Models.Gguf;
 using Fossil.Models.Gguf.Blocks;
-using static TorchSharp.torch;
 
 namespace Fossil.Models;
 

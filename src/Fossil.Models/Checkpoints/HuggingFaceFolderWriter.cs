@@ -3,7 +3,6 @@ using System.Text.RegularExpressions;
 using Fossil.Models.Export;
 using Fossil.Models.Tokenizers;
 using Fossil.Serialization;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Fossil.Models;

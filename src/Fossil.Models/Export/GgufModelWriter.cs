@@ -3,7 +3,6 @@ using Fossil.Concurrency;
 using Fossil.Models.Gguf;
 using Fossil.Models.Gguf.Blocks;
 using Fossil.Models.Tokenizers;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Export;

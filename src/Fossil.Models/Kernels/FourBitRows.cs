@@ -4,7 +4,6 @@ using Fossil.Adapters;
 using Fossil.CompilerServices;
 using Fossil.Kernels.Cpu;
 using Fossil.Models.Checkpoints.Quantised;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Kernels;
