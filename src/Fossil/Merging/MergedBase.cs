@@ -55,7 +55,12 @@ internal sealed class MergedBase(AdapterSet adapters, ModelTargets modelTargets,
     {
         var (_, plans) = Plan(adapters.Active);
         var active = new Dictionary<AdaptedTarget, MergedTarget>();
-        foreach (var (target, layers) in plans.Where(plan => !plan.Target.Base.IsFloatingPoint)) CheckBias(target, layers);
+        foreach (var (target, layers) in plans.Where(plan => !plan.Target.Base.IsFloatingPoint))
+        {
+            target.Base.CheckChangeable(expand: true);
+            CheckBias(target, layers);
+        }
+
         using (var noGrad = no_grad()) MergeAll([.. plans.Where(plan => plan.Target.Base.IsFloatingPoint)], active, keepBase: true);
 
         // A weight in another form cannot take up the change: it is made with it when it is written.

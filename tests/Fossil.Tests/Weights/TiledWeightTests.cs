@@ -29,7 +29,7 @@ public class TiledWeightTests
         Assert.Equal(rows * columns, tiles.Elements);
         Assert.InRange(tiles.Largest, 1, LargestTile);
         Assert.False(tiles.LeftOne);
-        Assert.True(input.grad!.allclose(full([20, columns], rows), rtol: 1e-4));
+        Assert.True(input.grad!.allclose(ones(20, columns) * rows, rtol: 1e-4));
         Assert.True(tiles.Last!.IsInvalid);
     }
 
