@@ -31,6 +31,24 @@ public sealed class FamilyTrainingTests
         Assert.InRange(Distance.Relative(last[0], logits[0].narrow(0, 23, 1)), 0, 0.1);
     }
 
+    [Theory, MemberData(nameof(Names))]
+    public void The_loss_is_the_cross_entropy_of_the_models_own_logits(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var folder = new TemporaryFolder();
+        using (var exact = FamilyModels.Create(name)) exact.SavePretrained(folder.Path);
+        var ids = arange(3, 27, dtype: int64).unsqueeze(0);
+        foreach (var (dtype, tolerance) in ((ScalarType, double)[])[(float32, 1e-5), (bfloat16, 5e-3)])
+        {
+            using var model = AutoModelForCausalLM.FromPretrained(folder.Path, dtype);
+            var logits = model.forward(ids).narrow(1, 0, 23).to(float32);
+            var expected = nn.functional.cross_entropy(logits.view(23, -1), ids.narrow(1, 1, 23).view(-1)).item<float>();
+
+            Assert.Equal(expected, model.loss(ids, ids).item<float>(), tolerance * expected);
+        }
+    }
+
     [Theory, MemberData(nameof(OfEachClass))]
     public void Packed_examples_are_trained_on_as_if_each_were_alone(string name)
     {
