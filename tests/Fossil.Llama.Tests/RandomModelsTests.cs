@@ -82,9 +82,9 @@ public sealed class RandomModelsTests : IDisposable
         Assert.True(Logits.Distance(client.Logits(ids), Logits.Of(model, ids)) > 0.1, "llama.cpp heeds the window now: the warning has no reason any more");
     }
 
+    // Not 1, no layer with a window: llama.cpp ends the process then.
     [Theory]
     [InlineData(2u)]
-    [InlineData(1u)]
     [InlineData(0u)]
     public void Other_patterns_of_layers_that_a_Gemma_file_states_are_read_as_in_llama_cpp(uint period)
     {
