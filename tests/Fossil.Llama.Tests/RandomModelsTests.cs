@@ -4,7 +4,6 @@ using Fossil.Models.Gguf;
 using Fossil.Models.Tests.Families;
 using Fossil.Models.Tokenizers;
 using Fossil.TestData;
-using static TorchSharp.torch;
 
 namespace Fossil.Llama.Tests;
 

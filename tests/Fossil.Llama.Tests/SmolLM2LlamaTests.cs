@@ -3,7 +3,6 @@ using Fossil.Models.Export;
 using Fossil.Models.Gguf;
 using Fossil.Models.Tokenizers;
 using Fossil.TestData;
-using static TorchSharp.torch;
 
 namespace Fossil.Llama.Tests;
 
