@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Fossil.Cuda.Native;
 
 namespace Fossil.Cuda.Tests;
 

@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Fossil.Serialization;
 using Fossil.TestData;
-using Fossil.Training;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Tests.Decoder;

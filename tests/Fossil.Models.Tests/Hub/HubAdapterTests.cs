@@ -1,6 +1,5 @@
 using Fossil.Models.Hub;
 using Fossil.Models.Tests.Decoder;
-using Fossil.Serialization;
 using Fossil.TestData;
 using static TorchSharp.torch;
 
