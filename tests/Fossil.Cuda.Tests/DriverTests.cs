@@ -100,8 +100,8 @@ public sealed class DriverTests
     {
         var driver = FakeDriver.Reset();
         var nvrtc = Tools.RequireNvrtc();
-        AssertDeclinedWithOneMessage(new(() => new(driver.Library), () => new(driver.Library), new(Path.GetTempPath())), "nvrtcVersion");
-        AssertDeclinedWithOneMessage(new(() => throw new CudaException("the CUDA driver was not found"), () => nvrtc, new(Path.GetTempPath())), "was not found");
+        AssertDeclinedWithOneMessage(new(() => new(driver.Library), () => new(driver.Library), new(Path.GetTempPath()), () => new(driver.Library)), "nvrtcVersion");
+        AssertDeclinedWithOneMessage(new(() => throw new CudaException("the CUDA driver was not found"), () => nvrtc, new(Path.GetTempPath()), () => new(driver.Library)), "was not found");
         var variable = new CudaLibrary("NVRTC", "FOSSIL_TEST_OF_A_LIBRARY", CudaLibrary.Nvrtc.Files, ["libnothing-of-this-name.so"]);
         Assert.Contains("FOSSIL_TEST_OF_A_LIBRARY", Assert.Throws<CudaException>(() => (variable with { Files = new("^$") }).Load()).Message, StringComparison.Ordinal);
         Environment.SetEnvironmentVariable(variable.Variable, "/nowhere/libnvrtc.so");

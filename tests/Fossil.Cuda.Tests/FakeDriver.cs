@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Fossil.Cuda.Tests;
 
-/// <summary><c>Native/fake_driver.cpp</c>: a driver without a device, whose launches run emulated kernels on host memory. It is one for the process, so the tests that use it follow each other.</summary>
+/// <summary><c>Native/fake_driver.cpp</c> and <c>fake_cublas.cpp</c>: driver and cuBLAS without a device, whose launches run emulated kernels, and whose products are computed, on host memory. It is one for the process, so the tests that use it follow each other.</summary>
 internal sealed unsafe class FakeDriver
 {
     /// <summary>A device that NVRTC does not know: it gets PTX, which says what parameters a kernel has.</summary>
@@ -14,13 +14,16 @@ internal sealed unsafe class FakeDriver
     {
         Tools.Require("g++");
         var file = Path.Combine(Directory.CreateTempSubdirectory("fossil-driver-").FullName, "libcuda.so");
-        Tools.Run("g++", "-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Werror", Path.Combine(AppContext.BaseDirectory, "Native", "fake_driver.cpp"), "-o", file);
+        Tools.Run("g++", "-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Werror", Native("fake_driver.cpp"), Native("fake_cublas.cpp"), "-o", file);
         Library = NativeLibrary.Load(file);
     }
 
     public nint Library { get; }
 
     public int Launches => ((delegate* unmanaged<int>)Export("fake_launches"))();
+
+    /// <summary>Products by cuBLAS, and the handles that they were made with.</summary>
+    public (int Products, int Handles) Cublas => (((delegate* unmanaged<int>)Export("fake_products"))(), ((delegate* unmanaged<int>)Export("fake_handles"))());
 
     public int Loads => ((delegate* unmanaged<int>)Export("fake_loads"))();
 
@@ -35,6 +38,7 @@ internal sealed unsafe class FakeDriver
     {
         var driver = Built.Value;
         ((delegate* unmanaged<int, int, int, int, void>)driver.Export("fake_reset"))(architecture, version, devices, isCapturing ? 1 : 0);
+        ((delegate* unmanaged<void>)driver.Export("fake_cublas_reset"))();
         driver.Run(null);
         return driver;
     }
@@ -54,8 +58,10 @@ internal sealed unsafe class FakeDriver
     public CudaRuntime Runtime(string? folder = null)
     {
         var nvrtc = Tools.RequireNvrtc();
-        return new(() => new(Library), () => nvrtc, new(folder ?? Directory.CreateTempSubdirectory("fossil-cache-").FullName));
+        return new(() => new(Library), () => nvrtc, new(folder ?? Directory.CreateTempSubdirectory("fossil-cache-").FullName), () => new(Library));
     }
+
+    private static string Native(string file) => Path.Combine(AppContext.BaseDirectory, "Native", file);
 
     private nint Export(string name) => NativeLibrary.GetExport(Library, name);
 }

@@ -45,6 +45,15 @@ internal sealed class CudaDevice
         driver.Launch(context, module.Functions.GetOrAdd(call.Kernel, kernel => driver.Function(context, module.Handle, kernel)), call);
     }
 
+    /// <summary>A product by cuBLAS: C (rows, columns) = L (rows, inner) R (inner, columns) + beta · C.</summary>
+    /// <exception cref="CudaException">cuBLAS refuses it, or a graph is being captured.</exception>
+    public void Multiply(Cublas cublas, CublasMatrix left, CublasMatrix right, CublasMatrix result, (int Rows, int Columns, int Inner) size, float beta, string name)
+    {
+        using var current = driver.Enter(context);
+        driver.RefuseCapture(name);
+        cublas.Multiply(context, left, right, result, size.Rows, size.Columns, size.Inner, beta, name);
+    }
+
     private Module ModuleOf(string source, string name) => modules.GetOrAdd(source, text => new(() => Load(text, name))).Value;
 
     private Module Load(string source, string name)

@@ -18,6 +18,10 @@ internal static class CudaKernels
         KernelRegistry.Register<ITiledAdd>(shards, device, size: size);
         KernelRegistry.Register<IFewRowsProduct>(shards, device, size: size);
         KernelRegistry.Register<IFewRowsStep>(shards, device, size: size);
+        var products = new CudaProducts(runtime);
+        KernelRegistry.Register<IShardProduct>(products, device, size: size);
+        KernelRegistry.Register<ISumGradient>(products, device, size: size);
+        KernelRegistry.Register<IShardGradient>(products, device, size: size);
         var optimizer = new CudaOptimizerKernels(runtime, scratch);
         KernelRegistry.Register<IAdamW>(optimizer, device, size: size);
         KernelRegistry.Register<ISquaredNorm>(optimizer, device, size: size);

@@ -134,7 +134,7 @@ internal static class ShardOperations
     public static Tensor TimesTransposed(Tensor matrix, Tensor factor, double scale = 1)
     {
         var product = empty(matrix.shape[0], factor.shape[0], dtype: factor.dtype, device: matrix.device);
-        if (KernelRegistry.TryRun<ISumGradient>(factor.shape[0], [matrix, product, factor], static (kernel, m) => kernel.TrySumGradient(m[0], m[1], m[2]))) return product;
+        if (scale == 1 && KernelRegistry.TryRun<ISumGradient>(factor.shape[0], [matrix, product, factor], static (kernel, m) => kernel.TrySumGradient(m[0], m[1], m[2]))) return product;
         using var scope = NewDisposeScope();
         var transposed = factor.t();
         foreach (var (start, count) in Blocks(matrix, factor.dtype)) product.narrow(0, start, count).addmm_(matrix.narrow(0, start, count).to(factor.dtype), transposed, beta: 0, alpha: (float)scale);

@@ -25,7 +25,10 @@ Launch emulation;
 int architecture = 90, driver_version = 13050, devices = 1;
 bool is_capturing;
 thread_local std::vector<void *> contexts;
-int context_of_device;
+int contexts_of_devices[16];
+
+// The device whose primary context this is; negative for none.
+int device_of(const void *context) { return context >= contexts_of_devices && context < contexts_of_devices + devices ? (int)((const int *)context - contexts_of_devices) : -1; }
 
 // What the tests set for a function; 0 for success.
 int failure(const char *function)
@@ -62,6 +65,9 @@ EXPORT const char *fake_error() { return last_error.empty() ? nullptr : last_err
 EXPORT int fake_launches() { return launches; }
 EXPORT int fake_loads() { return loads; }
 EXPORT int fake_contexts() { return (int)contexts.size(); }
+EXPORT int fake_device() { return contexts.empty() ? -1 : device_of(contexts.back()); }
+EXPORT int fake_failure(const char *function) { return failure(function); }
+EXPORT int fake_refuse(const char *why) { return refuse(why); }
 EXPORT void fake_emulation(void *run) { emulation.run = (decltype(emulation.run))run; }
 
 // The driver's.
@@ -73,10 +79,10 @@ EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device)
     *value = attribute == 75 ? architecture / 10 : attribute == 76 ? architecture % 10 : attribute == 16 ? 4 : -1;
     return *value < 0 ? 1 : failure("cuDeviceGetAttribute");
 }
-EXPORT int cuDevicePrimaryCtxRetain(void **context, int device) { *context = &context_of_device; return failure("cuDevicePrimaryCtxRetain"); }
+EXPORT int cuDevicePrimaryCtxRetain(void **context, int device) { *context = &contexts_of_devices[device]; return failure("cuDevicePrimaryCtxRetain"); }
 EXPORT int cuCtxPushCurrent_v2(void *context)
 {
-    if (context != &context_of_device) return refuse("Another context than the device's primary one is pushed.");
+    if (device_of(context) < 0) return refuse("Another context than the device's primary one is pushed.");
     contexts.push_back(context);
     return failure("cuCtxPushCurrent_v2");
 }

@@ -102,9 +102,7 @@ internal sealed unsafe class CudaDriver
     public void Launch(nint context, nint function, CudaLaunch call)
     {
         using var current = Enter(context);
-        int capture;
-        Check(isCapturing(DefaultStream, &capture), "cuStreamIsCapturing", call.Kernel);
-        if (capture != 0) throw new CudaException($"{call.Kernel} was to run while a CUDA graph is captured, which would hold the addresses of tensors that are freed. Capture no graphs around adapted layers, or set FOSSIL_CUDA=off.");
+        RefuseCapture(call.Kernel);
         var count = call.Arguments.Length;
         var values = stackalloc long[count];
         var addresses = stackalloc void*[count];
@@ -116,7 +114,18 @@ internal sealed unsafe class CudaDriver
         Check(launch(function, call.Grid.X, call.Grid.Y, 1, call.Block.X, call.Block.Y, 1, 0, DefaultStream, addresses, null), "cuLaunchKernel", call.Kernel);
     }
 
-    private Current Enter(nint context)
+    /// <summary>Refuses work while a graph is captured on the default stream.</summary>
+    /// <param name="what">The work, for the message.</param>
+    /// <exception cref="CudaException">One is.</exception>
+    public void RefuseCapture(string what)
+    {
+        int capture;
+        Check(isCapturing(DefaultStream, &capture), "cuStreamIsCapturing", what);
+        if (capture != 0) throw new CudaException($"{what} was to run while a CUDA graph is captured, which would hold the addresses of tensors that are freed. Capture no graphs around adapted layers, or set FOSSIL_CUDA=off.");
+    }
+
+    /// <summary>Makes a context this thread's current one until what is returned is disposed.</summary>
+    public Current Enter(nint context)
     {
         Check(pushContext(context), "cuCtxPushCurrent");
         return new(this);
@@ -136,7 +145,7 @@ internal sealed unsafe class CudaDriver
         : throw new CudaException($"The CUDA driver has no function {function}: it is too old. Install a newer one.");
 
     /// <summary>A context that is this thread's until it is left.</summary>
-    private readonly ref struct Current(CudaDriver driver)
+    public readonly ref struct Current(CudaDriver driver)
     {
         public void Dispose()
         {
