@@ -30,9 +30,10 @@ public sealed class NothingIsLostTests
                 .Select(file => (Path.GetFileName(file), (ChatTemplate?)ChatTemplate.Parse(File.ReadAllText(file), names))),
         ];
         var (accepted, ignored) = (0, 0);
-        Gen.Select(Gen.Int[0, 1 << 30], Gen.Int[0, templates.Count - 1]).Sample(
-            (seed, which) =>
+        Gen.Select(Gen.Int[0, 1 << 30], Gen.Int[0, templates.Count - 1]).SampleSeeded(
+            sample =>
             {
+                var (seed, which) = sample;
                 var (name, template) = templates[which];
                 var row = new RandomRow(seed).Make();
                 TokenData data;
@@ -57,7 +58,7 @@ public sealed class NothingIsLostTests
                     Assert.True(fields.Any(field => Covers(field, path)), $"{path} ({value.ToJsonString()}) of template {name} is neither in the text nor ignored ({string.Join(", ", fields)}):\n{row.ToJsonString()}\n{text}");
                 }
             },
-            iter: 2000);
+            count: 2000);
         Assert.True(accepted > 500 && ignored > 200, $"{accepted} accepted, {ignored} values ignored");
     }
 

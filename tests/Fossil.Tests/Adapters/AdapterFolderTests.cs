@@ -5,7 +5,6 @@ using static TorchSharp.torch;
 namespace Fossil.Tests.Adapters;
 
 /// <summary>Adapters on the disk.</summary>
-[Collection(nameof(Alone))] // torch has one random generator for all tests.
 public class AdapterFolderTests
 {
     [Fact]

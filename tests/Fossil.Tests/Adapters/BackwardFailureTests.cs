@@ -5,7 +5,6 @@ using static TorchSharp.torch;
 namespace Fossil.Tests.Adapters;
 
 /// <summary>A backward pass that cannot be made: nothing is thrown there, nothing wrong reaches a parameter or a file, and the model says so the next time that it is trained or saved.</summary>
-[Collection(nameof(Alone))] // torch has one random generator for all tests.
 public sealed class BackwardFailureTests
 {
     /// <summary>Methods that need their input for the backward pass.</summary>

@@ -8,7 +8,6 @@ using static TorchSharp.torch;
 namespace Fossil.Tests.Adapters;
 
 /// <summary>The switch for bfloat16 products: what it covers, what it leaves as it was, and that recomputed, resumed and mixed passes agree with it.</summary>
-[Collection(TorchRandomNumbers.Collection)]
 public class Bf16ProductsTests
 {
     public static TheoryData<string> Configs => [.. Named.Keys];

@@ -4,12 +4,7 @@ using static TorchSharp.torch;
 
 namespace Fossil.Tests.Adapters;
 
-/// <summary>Measurements of the whole process, which other tests at the same time would disturb.</summary>
-[CollectionDefinition(nameof(Alone), DisableParallelization = true)]
-public class Alone;
-
 /// <summary>What adapters cost: time where there is none, tensors where there are.</summary>
-[Collection(nameof(Alone))]
 public class CostTests
 {
     [Fact]

@@ -5,7 +5,6 @@ using static TorchSharp.torch;
 namespace Fossil.Tests.Adapters;
 
 /// <summary>What a layer with adapters goes through in a program.</summary>
-[Collection(nameof(Alone))] // torch has one random generator for all tests.
 public class LifeTests
 {
     public static TheoryData<FossilVariant> Variants => new(Enum.GetValues<FossilVariant>());

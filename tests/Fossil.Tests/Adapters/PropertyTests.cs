@@ -1,4 +1,5 @@
 using CsCheck;
+using Fossil.TestData;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -28,7 +29,7 @@ public class PropertyTests
             seed);
 
     [Fact]
-    public void Merged_unmerged_converted_and_mixed_give_the_same() => Shapes.Sample(
+    public void Merged_unmerged_converted_and_mixed_give_the_same() => Shapes.SampleSeeded(
         shape =>
         {
             using var scope = NewDisposeScope();
@@ -53,11 +54,10 @@ public class PropertyTests
                 null);
             AssertClose(change, conversion.Changes[0].B.mm(conversion.Changes[0].A), 1e-4);
         },
-        iter: 60,
-        threads: 1);
+        count: 60);
 
     [Fact]
-    public void Gradients_are_those_of_finite_differences() => Shapes.Sample(
+    public void Gradients_are_those_of_finite_differences() => Shapes.SampleSeeded(
         shape =>
         {
             using var scope = NewDisposeScope();
@@ -81,11 +81,10 @@ public class PropertyTests
                 Assert.Equal(expected, (up - down) / (2 * Step), 1e-5 * Math.Max(1, Math.Abs(expected)));
             }
         },
-        iter: 40,
-        threads: 1);
+        count: 40);
 
     [Fact]
-    public void A_bfloat16_base_stays_within_its_rounding() => Shapes.Sample(
+    public void A_bfloat16_base_stays_within_its_rounding() => Shapes.SampleSeeded(
         shape =>
         {
             using var scope = NewDisposeScope();
@@ -99,8 +98,7 @@ public class PropertyTests
             layer.proj.to(ScalarType.Float32);
             AssertClose(layer.forward(x.to(ScalarType.Float32)), rounded.to(ScalarType.Float32), 0.02);
         },
-        iter: 40,
-        threads: 1);
+        count: 40);
 
     private static void AssertClose(Tensor expected, Tensor actual, double tolerance)
     {

@@ -6,7 +6,6 @@ using static TorchSharp.torch;
 namespace Fossil.Tests.Adapters;
 
 /// <summary>What TorchSharp does, and a user of this library must not notice. The first test of each pair, where there is one, shows that TorchSharp still does it.</summary>
-[Collection(nameof(Alone))] // A failed backward pass is reported by the next forward pass, whose ever it is.
 public class TorchSharpTrapTests
 {
     [Fact]

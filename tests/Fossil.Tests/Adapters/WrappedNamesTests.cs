@@ -5,7 +5,6 @@ using static TorchSharp.torch;
 namespace Fossil.Tests.Adapters;
 
 /// <summary>Adapter files whose names PyTorch's wrappers, or their writer, changed.</summary>
-[Collection(nameof(Alone))] // torch has one random generator for all tests.
 public sealed class WrappedNamesTests : IDisposable
 {
     private const string Prefix = "base_model.model.";

@@ -5,7 +5,6 @@ using static TorchSharp.torch;
 namespace Fossil.Tests.Concurrency;
 
 /// <summary>Who waits for whom.</summary>
-[Collection(nameof(Alone))] // A limit of the process is changed, and time is measured.
 public sealed class ModelGuardTests : IDisposable
 {
     private static readonly TimeSpan Short = TimeSpan.FromMilliseconds(100), Long = TimeSpan.FromSeconds(20);

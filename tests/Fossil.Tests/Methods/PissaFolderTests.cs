@@ -9,7 +9,6 @@ using static TorchSharp.torch;
 namespace Fossil.Tests.Methods;
 
 /// <summary>A PiSSA adapter on the disk: with what it started from it is the same one wherever it is loaded or trained on.</summary>
-[Collection(TorchRandomNumbers.Collection)]
 public sealed class PissaFolderTests : IDisposable
 {
     private const string StartFile = "pissa_init.safetensors";

@@ -6,7 +6,6 @@ using static TorchSharp.torch;
 namespace Fossil.Tests.Methods;
 
 /// <summary>What several VeRA adapters share, and where PEFT goes on without a word (<c>errors.json</c>): here it is refused, or right.</summary>
-[Collection(TorchRandomNumbers.Collection)]
 public sealed class VeraTests : IDisposable
 {
     private static readonly VeraConfig Both = new() { Rank = 4, TargetModules = ["a", "b"] };

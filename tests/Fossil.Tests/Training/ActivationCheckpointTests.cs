@@ -4,7 +4,6 @@ using static TorchSharp.torch;
 
 namespace Fossil.Tests.Training;
 
-[Collection(TorchRandomNumbers.Collection)]
 public class ActivationCheckpointTests
 {
     [Theory]

@@ -6,7 +6,6 @@ using static TorchSharp.torch;
 namespace Fossil.Tests.Training;
 
 /// <summary>Every operation by which a checkpoint is written, replaced and pruned fails once, and the run is killed before each; what does not fit or is damaged is named.</summary>
-[Collection(TorchRandomNumbers.Collection)]
 public sealed class CheckpointFaultTests : IDisposable
 {
     private const int Kept = 2;

@@ -3,7 +3,6 @@ using Fossil.Training;
 
 namespace Fossil.Tests.Training;
 
-[Collection(TorchRandomNumbers.Collection)]
 public sealed class CheckpointTests : IDisposable
 {
     private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("fossil-checkpoint-");

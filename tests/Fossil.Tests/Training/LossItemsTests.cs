@@ -4,7 +4,6 @@ using static TorchSharp.torch;
 namespace Fossil.Tests.Training;
 
 /// <summary>Batches of which nothing counts in the loss: the mean over nothing is no number, and none comes of them.</summary>
-[Collection(TorchRandomNumbers.Collection)]
 public sealed class LossItemsTests
 {
     private static readonly TrainingArguments Arguments = new() { LearningRate = 0.01, BatchSize = 1, MaxSteps = 6, LoggingSteps = 1, Shuffle = false, LearningRateScheduler = LearningRateSchedulerType.Constant };

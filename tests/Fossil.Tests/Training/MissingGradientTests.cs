@@ -5,7 +5,6 @@ using static TorchSharp.torch;
 namespace Fossil.Tests.Training;
 
 /// <summary>Adapters that run and are not trained.</summary>
-[Collection(nameof(Alone))] // The warnings of the process are looked at.
 public sealed class MissingGradientTests
 {
     [Fact]

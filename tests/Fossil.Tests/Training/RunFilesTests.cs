@@ -4,7 +4,6 @@ using Fossil.Training;
 namespace Fossil.Tests.Training;
 
 /// <summary>The text of the files of a run: other versions of the library, and other programs, read them.</summary>
-[Collection(TorchRandomNumbers.Collection)]
 public sealed partial class RunFilesTests : IDisposable
 {
     // The files come in the order in which the file system lists them.

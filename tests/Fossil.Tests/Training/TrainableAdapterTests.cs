@@ -4,7 +4,6 @@ using static TorchSharp.torch;
 
 namespace Fossil.Tests.Training;
 
-[Collection(TorchRandomNumbers.Collection)]
 public sealed class TrainableAdapterTests : IDisposable
 {
     private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("fossil-adapter-");

@@ -4,7 +4,6 @@ using static TorchSharp.torch;
 
 namespace Fossil.Tests.Training;
 
-[Collection(TorchRandomNumbers.Collection)]
 public sealed class TrainerTests : IDisposable
 {
     private static readonly TrainingArguments Arguments = new()

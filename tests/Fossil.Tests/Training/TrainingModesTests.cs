@@ -5,7 +5,6 @@ using static TorchSharp.torch;
 namespace Fossil.Tests.Training;
 
 /// <summary>What a run or an evaluation finds, it leaves: modes of every module, random numbers.</summary>
-[Collection(TorchRandomNumbers.Collection)]
 public sealed class TrainingModesTests
 {
     private static readonly TrainingArguments Arguments = new() { MaxSteps = 3, BatchSize = 4, LearningRate = 0.01 };

@@ -9,7 +9,6 @@ namespace Fossil.Tests.Weights;
 /// A base weight that is no floating-point tensor: every method trains on it as on the same weight written out, which it never is as a whole (PiSSA's decomposition aside), and what would have to
 /// change it is refused.
 /// </summary>
-[Collection(nameof(Alone))] // torch has one random generator for all tests.
 public class EncodedWeightTests
 {
     private const long In = 64, Out = 48;

@@ -7,7 +7,6 @@ using static TorchSharp.torch;
 namespace Fossil.Tests.Weights;
 
 /// <summary>The library's linear layer: TorchSharp's with a floating-point weight, and more with any other.</summary>
-[Collection(nameof(Alone))] // torch has one random generator for all tests.
 public class LinearLayerTests
 {
     [Theory]
