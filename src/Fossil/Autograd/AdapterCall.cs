@@ -91,6 +91,7 @@ internal abstract class AdapterCall
     internal Tensor?[] Gradients(Tensor gradOutput, IReadOnlyList<Tensor?> kept)
     {
         for (var i = 0; i < saved.Count; i++) saved[i].Set(kept[i]);
+        foreach (var input in inputs) input.FindSlot();
         try
         {
             Backward(gradOutput);

@@ -27,6 +27,8 @@ internal sealed class CallInput : CallTensor
 {
     private readonly ScalarType? dtype;
     private (long[] Shape, ScalarType Dtype, Device Device)? leaf;
+    private Parameter? parameter;
+    private IGradientSlot? slot;
     private Tensor? gradient;
 
     internal CallInput(Tensor? tensor)
@@ -41,21 +43,37 @@ internal sealed class CallInput : CallTensor
         set => gradient = value;
     }
 
+    /// <summary>
+    /// Memory for the gradient, where the optimizer will read it; null where there is none, or something in it already. A product may be written there, all of it, and is then the gradient or the first
+    /// part of it.
+    /// </summary>
+    /// <param name="product">The dtype of the product.</param>
+    public Tensor? FindPlace(ScalarType product) => gradient is null && product == dtype ? slot?.FindFree() : null;
+
     /// <summary>Adds a part of the gradient. The call owns it, and may give no other use to it.</summary>
     public void AddGradient(Tensor? part)
     {
         if (part is not null) gradient = gradient?.add_(part, Scalars.One) ?? part;
     }
 
-    /// <summary>Remembers whether this is a tensor that the caller made to see its gradient, so that one can be made whatever happens.</summary>
-    internal void Describe() => leaf = NeedsGradient && Optional is { is_leaf: true } and not Parameter ? (Optional.shape, Optional.dtype, Optional.device) : null;
+    /// <summary>Remembers what the backward pass asks of the tensor: whether it is a parameter, or one that the caller made to see its gradient, so that one can be made whatever happens.</summary>
+    internal void Describe()
+    {
+        if (!NeedsGradient || !Value.is_leaf) return;
+        parameter = Value as Parameter;
+        if (parameter is null) leaf = (Value.shape, Value.dtype, Value.device);
+    }
 
-    /// <summary>The gradient in the tensor's own dtype, once.</summary>
+    /// <summary>Finds where the gradient goes. Before the call's backward pass.</summary>
+    internal void FindSlot() => slot = parameter is null ? null : DirectGradients.SlotOf(parameter);
+
+    /// <summary>The gradient in the tensor's own dtype, once; null where it went to the optimizer's memory.</summary>
     internal Tensor? TakeGradient()
     {
         var taken = gradient;
         gradient = null;
-        return taken is null || taken.dtype == dtype ? taken : taken.to(dtype!.Value);
+        if (taken is null || slot?.TryAdd(taken) == true) return null;
+        return taken.dtype == dtype ? taken : taken.to(dtype!.Value);
     }
 
     /// <summary>

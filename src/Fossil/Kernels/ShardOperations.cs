@@ -119,11 +119,12 @@ internal static class ShardOperations
     /// <param name="shard">D (r, out) or (r, m), in the dtype of S.</param>
     /// <param name="needsSum">Whether dS is wanted.</param>
     /// <param name="needsShard">Whether dD is wanted.</param>
-    public static (Tensor? Sum, Tensor? Shard) ProductGradients(Tensor gradOutput, Tensor sum, Tensor shard, bool needsSum, bool needsShard)
+    /// <param name="shardPlace">Where dD is written, in the dtype of S; a new tensor where null.</param>
+    public static (Tensor? Sum, Tensor? Shard) ProductGradients(Tensor gradOutput, Tensor sum, Tensor shard, bool needsSum, bool needsShard, Tensor? shardPlace = null)
     {
         using var scope = NewDisposeScope();
         var tiled = gradOutput.shape[1] == shard.shape[1] ? gradOutput : SumOfTiles(gradOutput, shard.shape[1], sum.dtype);
-        var (sumGradient, shardGradient) = (needsSum ? TimesTransposed(tiled, shard) : null, needsShard ? TransposedTimes(sum, tiled) : null);
+        var (sumGradient, shardGradient) = (needsSum ? TimesTransposed(tiled, shard) : null, needsShard ? TransposedTimes(sum, tiled, shardPlace) : null);
         return (sumGradient?.MoveToOuterDisposeScope(), shardGradient?.MoveToOuterDisposeScope());
     }
 
@@ -144,9 +145,10 @@ internal static class ShardOperations
     /// <summary>Lᵀ X (r, columns), in the dtype of L.</summary>
     /// <param name="left">L (rows, r).</param>
     /// <param name="matrix">X (rows, columns), contiguous.</param>
-    public static Tensor TransposedTimes(Tensor left, Tensor matrix)
+    /// <param name="place">Where the product is written; a new tensor where null.</param>
+    public static Tensor TransposedTimes(Tensor left, Tensor matrix, Tensor? place = null)
     {
-        var product = empty(left.shape[1], matrix.shape[1], dtype: left.dtype, device: matrix.device);
+        var product = place ?? empty(left.shape[1], matrix.shape[1], dtype: left.dtype, device: matrix.device);
         if (KernelRegistry.TryRun<IShardGradient>(left.shape[1], [matrix, left, product], static (kernel, m) => kernel.TryShardGradient(m[0], m[1], m[2]))) return product;
         using var scope = NewDisposeScope();
         var transposed = left.t();

@@ -161,7 +161,7 @@ public sealed partial class Trainer<TBatch>(
                 var share = batch.LossItems / total;
                 var batchLoss = loss(batch);
                 mean += ValueOf(batchLoss) * share;
-                (share == 1 ? batchLoss : batchLoss.mul(Scalars.Of(share))).backward();
+                optimizer.Backward(share == 1 ? batchLoss : batchLoss.mul(Scalars.Of(share)));
                 state.TokensSeen += batch.Tokens;
             }
 

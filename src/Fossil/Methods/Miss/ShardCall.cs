@@ -54,7 +54,7 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
         foreach (var term in Terms)
         {
             var (key, shard, dtype) = (KeyOf(term), shards[term.Layer], GradientDtype(term));
-            var (sumGradient, shardGradient) = ShardOperations.ProductGradients(term.Rows.Of(gradOutput), SumOf(term, dtype), ShardOf(term, dtype), inputGradient is not null, shard.NeedsGradient);
+            var (sumGradient, shardGradient) = ShardOperations.ProductGradients(term.Rows.Of(gradOutput), SumOf(term, dtype), ShardOf(term, dtype), inputGradient is not null, shard.NeedsGradient, shard.FindPlace(dtype));
             shard.AddGradient(shardGradient);
             ref var total = ref sumGradients[sums.IndexOf(key)];
             if (sumGradient is not null) total = key.Accumulate(total, sumGradient.to(Accumulator), term);
@@ -77,7 +77,7 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
     {
         if (inputGradient is null || OnlyOfFewRows is not { } term || !shards[term.Layer].NeedsGradient || KernelRegistry.For<IFewRowsStep>(term.Layer.ShardSize, gradOutput) is []) return false;
         var shard = ShardOf(term, ProductDtype);
-        var shardGradient = empty_like(shard);
+        var shardGradient = shards[term.Layer].FindPlace(shard.dtype) ?? empty_like(shard);
         if (!KernelRegistry.TryRun<IFewRowsStep>(term.Layer.ShardSize, [gradOutput, shard, SumOf(term, ProductDtype), inputGradient, shardGradient], static (kernel, m) => kernel.TryBackward(m[0], m[1], m[2], m[3], m[4]))) return false;
         shards[term.Layer].AddGradient(shardGradient);
         return true;

@@ -156,16 +156,17 @@ public sealed partial class FusedAdamW
         }
 
         /// <summary>Whether everything lies in the slot.</summary>
-        public bool IsFlat(Tensor gradient) => Slot is not null && Slot.HoldsGradient(gradient) && Slot.HoldsValues(Parameter) && Slot.HoldsMoments(State.FirstMoment, State.SecondMoment);
+        public bool IsFlat(Tensor gradient) => Slot is not null && Slot.HoldsGradient(gradient) && Slot.HoldsValues() && Slot.HoldsMoments(State.FirstMoment, State.SecondMoment);
 
         /// <summary>Whether it is updated just as the entry before it, and lies right behind it.</summary>
         public bool Continues(Entry before) => Slot!.Follows(before.Slot!) && Group == before.Group && State.Step == before.State.Step;
 
         /// <summary>Takes the gradient out.</summary>
-        public void ClearGradient()
+        /// <param name="showZeros">Whether it is zeros in the slot then, for libtorch to add to.</param>
+        public void ClearGradient(bool showZeros)
         {
             if (Parameter.IsInvalid) return;
-            if (Slot is not null && Parameter.requires_grad) Slot.ShowGradient(Parameter);
+            if (showZeros && Slot is not null && Parameter.requires_grad) Slot.ShowGradient();
             else Parameter.grad = null;
         }
     }

@@ -23,7 +23,11 @@ public sealed partial class FusedAdamW : OptimizerHelper, IOptimizer
     private readonly List<FlatBuffers> buffers = [];
     private readonly DeadGraphs deadGraphs = new();
     private readonly IReadOnlyList<AdaptedModel> models;
+    private readonly Dictionary<Parameter, FlatBuffers.Slot> slots = new(ReferenceEqualityComparer.Instance);
     private bool hasStepped;
+
+    // Whether gradients come by Backward, for which nothing need be zeroed.
+    private bool hasOwnPasses;
 
     /// <summary>Creates the optimizer over one group of parameters.</summary>
     /// <param name="parameters">Named parameters; the names identify the saved state.</param>
@@ -66,7 +70,7 @@ public sealed partial class FusedAdamW : OptimizerHelper, IOptimizer
         var filled = Filled(groups);
         Parameter[] all = [.. filled.SelectMany(group => group.Parameters).Select(named => named.Parameter)];
         models = AdapterParameters.OwnersOf(all);
-        var slots = SlotsFor(AdapterParameters.Movable(all));
+        var free = SlotsFor(AdapterParameters.Movable(all));
         foreach (var (parameters, weightDecay) in filled)
         {
             var options = new Options { LearningRate = learningRate, InitialLearningRate = learningRate, Beta1 = beta1, Beta2 = beta2, Epsilon = epsilon, WeightDecay = weightDecay };
@@ -74,7 +78,7 @@ public sealed partial class FusedAdamW : OptimizerHelper, IOptimizer
             _parameter_groups.Add(group);
             foreach (var (name, parameter) in parameters)
             {
-                slots.Remove(parameter, out var slot);
+                if (free.Remove(parameter, out var slot)) slots.Add(parameter, slot);
                 var state = new State(parameter, slot);
                 _state[parameter.Handle] = state;
                 entries.Add(new(name, parameter, state, group, slot));
@@ -128,14 +132,28 @@ public sealed partial class FusedAdamW : OptimizerHelper, IOptimizer
     }
 
     /// <summary>
-    /// Takes all gradients out. Those of an adapted model's parameters are then zeros in one buffer, which the backward pass adds to (PyTorch: <c>set_to_none=False</c>); others' are null. A parameter that gets none is
-    /// left out of <see cref="step"/> either way.
+    /// Computes the gradients, as <c>loss.backward()</c> does, but faster: the layers of an adapted model write those of its parameters where <see cref="step"/> reads them. What is there already they
+    /// add to, so several losses may follow each other.
+    /// </summary>
+    /// <remarks>No other thread may go back through the model meanwhile, and a custom autograd function in it may not ask <c>autograd.grad</c> in its backward pass.</remarks>
+    /// <param name="loss">A scalar.</param>
+    public void Backward(Tensor loss)
+    {
+        ArgumentNullException.ThrowIfNull(loss);
+        hasOwnPasses = true;
+        using var pass = FlatBuffers.Accumulate(slots);
+        loss.backward();
+    }
+
+    /// <summary>
+    /// Takes all gradients out. Those of an adapted model's parameters are then zeros in one buffer, which the backward pass adds to (PyTorch: <c>set_to_none=False</c>), unless they come by
+    /// <see cref="Backward"/>, which needs none; others' are null. A parameter that gets none is left out of <see cref="step"/> either way.
     /// </summary>
     public override void zero_grad()
     {
         using var withoutGradient = no_grad();
-        foreach (var buffer in buffers) buffer.ClearGradients();
-        foreach (var entry in entries) entry.ClearGradient();
+        if (!hasOwnPasses) buffers.ForEach(buffer => buffer.ClearGradients());
+        foreach (var entry in entries) entry.ClearGradient(showZeros: !hasOwnPasses);
     }
 
     /// <inheritdoc/>
@@ -251,8 +269,9 @@ public sealed partial class FusedAdamW : OptimizerHelper, IOptimizer
             var entry = entries[first];
             if (!entry.IsFlat(gradient))
             {
+                if (entry.Slot?.HoldsGradient(gradient) == false) hasOwnPasses = false;
                 AdamWUpdate.Step(entry.Parameter, gradient, entry.State.FirstMoment, entry.State.SecondMoment, entry.Coefficients());
-                entry.Slot?.TakeValues(entry.Parameter);
+                entry.Slot?.TakeValues();
                 continue;
             }
 

@@ -8,6 +8,10 @@ internal interface IOptimizer : IDisposable
     /// <summary>The learning rate of all parameters.</summary>
     double LearningRate { get; set; }
 
+    /// <summary>Computes the gradients of a loss, and adds them to those that are there.</summary>
+    /// <param name="loss">A scalar.</param>
+    void Backward(Tensor loss);
+
     /// <summary>Takes all gradients out.</summary>
     void zero_grad();
 
