@@ -1,3 +1,4 @@
+using Fossil.Concurrency;
 using Fossil.Models.Kernels;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -14,14 +15,15 @@ internal static class GroupedQueryAttention
     /// <param name="context">Positions, masks and cache of the forward pass.</param>
     /// <param name="layer">The layer, by which the cache knows it.</param>
     /// <param name="windowed">Whether the layer has the sliding window, and the angles of such layers.</param>
-    public static Tensor Run(Tensor q, Tensor k, Tensor v, AttentionContext context, int layer, bool windowed)
+    /// <param name="scoreCap">The bound of the scores; null where they have none.</param>
+    public static Tensor Run(Tensor q, Tensor k, Tensor v, AttentionContext context, int layer, bool windowed, double? scoreCap = null)
     {
         using var scope = NewDisposeScope();
         (q, k, v) = InOneDtype(q, k, v);
         var (heads, keyValueHeads) = (q.shape[2], k.shape[2]);
         var mask = windowed ? context.WindowMask : context.Mask;
         var (cos, sin) = windowed && context.WindowCos is not null ? (context.WindowCos, context.WindowSin!) : (context.Cos, context.Sin);
-        if (context.Cache is null && mask is null && cos.shape[1] == q.shape[3] && CausalAttentionCall.Fits(q))
+        if (scoreCap is null && context.Cache is null && mask is null && cos.shape[1] == q.shape[3] && CausalAttentionCall.Fits(q))
             return CausalAttentionCall.Run(q, k, v, cos, sin, context.Starts).MoveToOuterDisposeScope();
         if (mask is null && context.Starts is not null) mask = AttentionContext.MaskOfPacked(context.Starts);
 
@@ -33,6 +35,7 @@ internal static class GroupedQueryAttention
         v = (repeat == 1 ? v : RotaryCall.Run(v, null, null, repeat)).transpose(1, 2);
         if (cache is not null) (k, v) = cache.Append(layer, k, v);
 
+        if (scoreCap is { } cap) return AttendCapped(q, k, v, mask, cap).MoveToOuterDisposeScope();
         return (cache is not null && tokens == 1 ? AttendWithOneToken(q, k, v, mask) : Attend(q, k, v, mask)).MoveToOuterDisposeScope();
     }
 
@@ -52,14 +55,27 @@ internal static class GroupedQueryAttention
     /// <summary>Queries (batch, heads, tokens, head_dim) on keys and values (batch, heads or key-value heads, all tokens, head_dim), to (batch, tokens, heads · head_dim).</summary>
     private static Tensor Attend(Tensor q, Tensor k, Tensor v, Tensor? mask)
     {
-        var (heads, size) = (q.shape[1], q.shape[3]);
-        if (k.shape[1] < heads) (k, v) = (Repeat(k), Repeat(v));
-        var y = functional.scaled_dot_product_attention(q, k, v, mask, is_casual: mask is null);
-        return y.transpose(1, 2).reshape(q.shape[0], q.shape[2], heads * size);
-
-        Tensor Repeat(Tensor x) =>
-            x.unsqueeze(2).expand(x.shape[0], x.shape[1], heads / x.shape[1], x.shape[2], size).reshape(x.shape[0], heads, x.shape[2], size);
+        var heads = q.shape[1];
+        return Joined(functional.scaled_dot_product_attention(q, Repeated(k, heads), Repeated(v, heads), mask, is_casual: mask is null));
     }
+
+    /// <summary>As <see cref="Attend"/>, with bounded scores: these have no fused form.</summary>
+    private static Tensor AttendCapped(Tensor q, Tensor k, Tensor v, Tensor? mask, double cap)
+    {
+        var (heads, tokens, all) = (q.shape[1], q.shape[2], k.shape[2]);
+        var scores = SoftCap.Apply(q.matmul(Repeated(k, heads).transpose(2, 3)).mul(Scalars.Of(1 / Math.Sqrt(q.shape[3]))), cap);
+        if (mask is null && tokens > 1) mask = ones(tokens, all, dtype: ScalarType.Bool, device: q.device).tril(all - tokens);
+        if (mask is not null) scores = scores.masked_fill(mask.logical_not(), Scalars.Of(double.NegativeInfinity));
+        var wide = scores.dtype == ScalarType.Float64 ? scores.dtype : ScalarType.Float32;
+        return Joined(functional.softmax(scores, -1, wide).to(v.dtype).matmul(Repeated(v, heads)));
+    }
+
+    /// <summary>(batch, heads, tokens, head_dim) to (batch, tokens, heads · head_dim).</summary>
+    private static Tensor Joined(Tensor y) => y.transpose(1, 2).reshape(y.shape[0], y.shape[2], y.shape[1] * y.shape[3]);
+
+    /// <summary>Key or value heads, each repeated for its group.</summary>
+    private static Tensor Repeated(Tensor x, long heads) => x.shape[1] == heads ? x
+        : x.unsqueeze(2).expand(x.shape[0], x.shape[1], heads / x.shape[1], x.shape[2], x.shape[3]).reshape(x.shape[0], heads, x.shape[2], x.shape[3]);
 
     /// <summary>One new token: the query heads of a group become the rows of their key-value head, so that the cache is read where it lies.</summary>
     private static Tensor AttendWithOneToken(Tensor q, Tensor k, Tensor v, Tensor? mask)

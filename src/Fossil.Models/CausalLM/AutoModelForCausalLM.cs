@@ -16,6 +16,7 @@ public static class AutoModelForCausalLM
         new(typeof(LlamaForCausalLM), ["llama", "mistral", "qwen2", "qwen3"], ["llama", "qwen2", "qwen3"], json => new LlamaConfig(json), gguf => new LlamaConfig(gguf)),
         new(typeof(Phi3ForCausalLM), ["phi3"], ["phi3"], json => new Phi3Config(json), gguf => new Phi3Config(gguf)),
         new(typeof(SmolLM3ForCausalLM), ["smollm3"], ["smollm3"], json => new SmolLM3Config(json), gguf => new SmolLM3Config(gguf)),
+        new(typeof(Gemma2ForCausalLM), ["gemma2"], ["gemma2"], json => new Gemma2Config(json), gguf => new Gemma2Config(gguf)),
         new(typeof(Gemma3ForCausalLM), ["gemma3_text"], ["gemma3"], json => new Gemma3Config(json), gguf => new Gemma3Config(gguf)),
         new(typeof(Olmo2ForCausalLM), ["olmo2"], ["olmo2"], json => new Olmo2Config(json), gguf => new Olmo2Config(gguf)),
         new(typeof(GraniteForCausalLM), ["granite"], ["granite"], json => new GraniteConfig(json), gguf => new GraniteConfig(gguf)),

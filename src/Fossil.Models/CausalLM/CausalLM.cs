@@ -47,11 +47,11 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
     /// <summary>Tokens to the hidden states (batch, tokens, hidden_size) that the output layer reads.</summary>
     private protected abstract Tensor Hidden(DecoderInput input);
 
-    /// <summary>Hidden states (…, hidden_size) to logits (…, vocab_size).</summary>
-    private protected abstract Tensor Logits(Tensor hidden);
+    /// <summary>Runs the output layer on hidden states (…, hidden_size): by a call in the annotated class, so that adapters of the layer act.</summary>
+    private protected abstract Tensor Project(Tensor hidden);
 
     /// <summary>The weight by which <see cref="Logits"/> multiplies, where it does nothing else; null otherwise.</summary>
-    private protected virtual LinearWeight? OutputWeight => Output is ILinearLayer layer && Output.get_parameter("bias") is null ? layer.Weight : null;
+    private LinearWeight? OutputWeight => CommonConfig.LogitScaling == LogitScaling.None && Output is ILinearLayer layer && Output.get_parameter("bias") is null ? layer.Weight : null;
 
     /// <summary>Token ids (batch, tokens), int64, to logits (batch, tokens, vocab_size).</summary>
     public override Tensor forward(Tensor input_ids) => forward(input_ids, attention_mask: null, cache: null);
@@ -152,6 +152,9 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
             else init.normal_(parameter, 0, CommonConfig.InitializerRange);
         }
     }
+
+    /// <summary>Hidden states (…, hidden_size) to logits (…, vocab_size).</summary>
+    private Tensor Logits(Tensor hidden) => CommonConfig.LogitScaling.Apply(Project(hidden));
 
     /// <summary>The loss of hidden states (rows, hidden_size). Where the output layer is trained, fully or by an adapter, its gradient needs all logits at once.</summary>
     private Tensor OutputLoss(Tensor hidden, Tensor targets) => DispatchTable.Find(Output) is not null || Output is ILinearLayer { Weight.IsFrozen: false } || Output.parameters().Any(parameter => parameter.requires_grad)

@@ -217,6 +217,9 @@ public abstract record CausalLMConfig
     /// <param name="dtype">dtype of the checkpoint's tensors, by its PyTorch name.</param>
     public void Save(string path, string dtype = "float32") => AtomicFile.Write(path, stream => JsonFile.Write(stream, ToJson(dtype)));
 
+    /// <summary>What the logits are of the output layer's product; the loss follows it.</summary>
+    internal virtual LogitScaling LogitScaling => LogitScaling.None;
+
     /// <summary>A decoder of this configuration whose weights have no values yet.</summary>
     internal abstract CausalLM Allocate(ScalarType dtype, Device? device);
 

@@ -2,6 +2,7 @@ using Fossil.Models.Gguf;
 using Fossil.Models.Hub;
 using Fossil.Serialization;
 using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
 
 namespace Fossil.Models;
 
@@ -12,12 +13,15 @@ public abstract class CausalLM<TModel, TConfig> : CausalLM
     where TModel : CausalLM<TModel, TConfig>
     where TConfig : CausalLMConfig
 {
+    private readonly DecoderModel model;
+    private Module<Tensor, Tensor>? output;
     private TConfig config;
 
-    private protected CausalLM(string name, TConfig config) : base(name)
+    private protected CausalLM(string name, TConfig config, Func<DecoderModel> create) : base(name)
     {
         ArgumentNullException.ThrowIfNull(config);
-        this.config = config;
+        (this.config, model) = (config, create());
+        register_module(nameof(model), model);
     }
 
     private static CausalLMFamily[] Family => [AutoModelForCausalLM.FamilyOf<TModel>()];
@@ -36,6 +40,15 @@ public abstract class CausalLM<TModel, TConfig> : CausalLM
 
     /// <inheritdoc/>
     public sealed override CausalLMConfig CommonConfig => Config;
+
+    private protected sealed override TokenEmbedding Embedding => model.Embedding;
+
+    private protected sealed override Module<Tensor, Tensor> Output => output!;
+
+    private protected sealed override Tensor Hidden(DecoderInput input) => model.forward(input);
+
+    /// <summary>The output layer, for a field of the family's annotated class.</summary>
+    private protected Module<Tensor, Tensor> CreateOutput(ScalarType dtype, Device? device) => output = Projection.CreateOutput(config, model.Embedding, dtype, device);
 
     /// <summary>Loads a decoder from a Hugging Face folder: <c>config.json</c> and <c>model.safetensors</c>, or several files with their index.</summary>
     /// <remarks>The files are mapped into memory and each tensor is converted straight into its parameter, so the peak is the model and one tensor.</remarks>

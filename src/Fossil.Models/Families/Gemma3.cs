@@ -91,8 +91,11 @@ public sealed record Gemma3Config : CausalLMConfig
 
     internal override string GgufArchitecture => "gemma3";
 
-    internal override GgufNames GgufNames => GgufNames.Decoder.With(
+    /// <summary>The names of a Gemma, with norms before and after each block.</summary>
+    internal static GgufNames GgufNamesOfNorms { get; } = GgufNames.Decoder.With(
         ("post_attention_norm", "post_attention_layernorm"), ("ffn_norm", "pre_feedforward_layernorm"), ("post_ffw_norm", "post_feedforward_layernorm"));
+
+    internal override GgufNames GgufNames => GgufNamesOfNorms;
 
     /// <summary>llama.cpp's norms have 1 + weight for a weight.</summary>
     internal override double GgufAddition(string name) => name.EndsWith("norm.weight", StringComparison.Ordinal) ? 1 : 0;
@@ -120,6 +123,8 @@ public sealed record Gemma3Config : CausalLMConfig
 
         ExportException Unsayable(string what) => new($"The model has {what}, which GGUF cannot say for {GgufArchitecture}.");
     }
+
+    internal override LogitScaling LogitScaling => new(SoftCap: FinalLogitSoftcapping);
 
     internal override CausalLM Allocate(ScalarType dtype, Device? device) => new Gemma3ForCausalLM(this, dtype, device, initialize: false);
 
@@ -170,11 +175,11 @@ public sealed partial class Gemma3MLP : Module<Tensor, Tensor>
 {
     private readonly LinearLayer gate_proj, up_proj, down_proj;
 
-    internal Gemma3MLP(Gemma3Config config, ScalarType dtype, Device? device) : base(nameof(Gemma3MLP))
+    internal Gemma3MLP(int hidden, int intermediate, ScalarType dtype, Device? device) : base(nameof(Gemma3MLP))
     {
-        gate_proj = Projection.Create(config.HiddenSize, config.IntermediateSize, false, dtype, device);
-        up_proj = Projection.Create(config.HiddenSize, config.IntermediateSize, false, dtype, device);
-        down_proj = Projection.Create(config.IntermediateSize, config.HiddenSize, false, dtype, device);
+        gate_proj = Projection.Create(hidden, intermediate, false, dtype, device);
+        up_proj = Projection.Create(hidden, intermediate, false, dtype, device);
+        down_proj = Projection.Create(intermediate, hidden, false, dtype, device);
         RegisterComponents();
     }
 
@@ -187,40 +192,18 @@ public sealed partial class Gemma3MLP : Module<Tensor, Tensor>
     }
 }
 
-/// <summary>x + norm(attention(norm(x))), then x + norm(mlp(norm(x))).</summary>
-public sealed class Gemma3DecoderLayer : DecoderLayer
+/// <summary>A layer of Gemma 3: norms before and after attention and feed-forward block.</summary>
+public sealed class Gemma3DecoderLayer : SandwichNormDecoderLayer
 {
-    private readonly UnitOffsetRMSNorm input_layernorm;
-    private readonly Gemma3Attention self_attn;
-    private readonly UnitOffsetRMSNorm post_attention_layernorm;
-    private readonly UnitOffsetRMSNorm pre_feedforward_layernorm;
-    private readonly Gemma3MLP mlp;
-    private readonly UnitOffsetRMSNorm post_feedforward_layernorm;
-
-    internal Gemma3DecoderLayer(Gemma3Config config, int layer, ScalarType dtype, Device? device) : base(nameof(Gemma3DecoderLayer))
+    internal Gemma3DecoderLayer(Gemma3Config config, int layer, ScalarType dtype, Device? device)
+        : base(nameof(Gemma3DecoderLayer), config, new Gemma3Attention(config, layer, dtype, device), new Gemma3MLP(config.HiddenSize, config.IntermediateSize, dtype, device), dtype, device)
     {
-        input_layernorm = Norm();
-        self_attn = new Gemma3Attention(config, layer, dtype, device);
-        post_attention_layernorm = Norm();
-        pre_feedforward_layernorm = Norm();
-        mlp = new Gemma3MLP(config, dtype, device);
-        post_feedforward_layernorm = Norm();
-        RegisterComponents();
-
-        UnitOffsetRMSNorm Norm() => new(config.HiddenSize, config.RmsNormEps, dtype, device);
-    }
-
-    internal override Tensor forward(Tensor x, AttentionContext context)
-    {
-        using var scope = NewDisposeScope();
-        x = x.add(post_attention_layernorm.forward(self_attn.forward(input_layernorm.forward(x), context)), Scalars.One);
-        return x.add(post_feedforward_layernorm.forward(mlp.forward(pre_feedforward_layernorm.forward(x))), Scalars.One).MoveToOuterDisposeScope();
     }
 }
 
 /// <summary>Embedding, layers, last norm: token ids (batch, tokens) to hidden states (batch, tokens, hidden_size).</summary>
 [FossilAdapt("embed_tokens", OnRequest = true)]
-public sealed partial class Gemma3Model : Module, ISupportsGradientCheckpointing
+public sealed partial class Gemma3Model : DecoderModel
 {
     private readonly TokenEmbedding embed_tokens;
     private readonly DecoderLayers layers;
@@ -236,18 +219,15 @@ public sealed partial class Gemma3Model : Module, ISupportsGradientCheckpointing
         RegisterComponents();
     }
 
-    internal TokenEmbedding Embedding => embed_tokens;
+    internal override TokenEmbedding Embedding => embed_tokens;
 
-    /// <inheritdoc/>
-    public bool GradientCheckpointing { get; set; }
-
-    internal Tensor forward(DecoderInput input)
+    internal override Tensor forward(DecoderInput input)
     {
         using var scope = NewDisposeScope();
         // The scale is rounded to the model's dtype before it is used, as in training.
         var x = embed_tokens.forward(input.Ids);
         x = x.mul(tensor(Math.Sqrt(hiddenSize), dtype: x.dtype, device: x.device));
-        return norm.forward(layers.forward(x, input, recompute: GradientCheckpointing && training)).MoveToOuterDisposeScope();
+        return norm.forward(layers.forward(x, input, Recomputes)).MoveToOuterDisposeScope();
     }
 }
 
@@ -258,7 +238,6 @@ public sealed partial class Gemma3Model : Module, ISupportsGradientCheckpointing
 [FossilAdapt("lm_head", OnRequest = true)]
 public sealed partial class Gemma3ForCausalLM : CausalLM<Gemma3ForCausalLM, Gemma3Config>
 {
-    private readonly Gemma3Model model;
     private readonly Module<Tensor, Tensor> lm_head;
 
     /// <summary>Creates a decoder with fresh weights: normal with <see cref="CausalLMConfig.InitializerRange"/>, norms 0, to which 1 is added.</summary>
@@ -270,28 +249,14 @@ public sealed partial class Gemma3ForCausalLM : CausalLM<Gemma3ForCausalLM, Gemm
     {
     }
 
-    internal Gemma3ForCausalLM(Gemma3Config config, ScalarType dtype, Device? device, bool initialize) : base(nameof(Gemma3ForCausalLM), config)
+    internal Gemma3ForCausalLM(Gemma3Config config, ScalarType dtype, Device? device, bool initialize) : base(nameof(Gemma3ForCausalLM), config, () => new Gemma3Model(config, dtype, device))
     {
-        model = new Gemma3Model(config, dtype, device);
-        lm_head = Projection.CreateOutput(config, model.Embedding, dtype, device);
+        lm_head = CreateOutput(dtype, device);
         RegisterComponents();
         Complete(initialize);
     }
 
-    private protected override TokenEmbedding Embedding => model.Embedding;
-
-    private protected override Module<Tensor, Tensor> Output => lm_head;
-
-    private protected override Tensor Hidden(DecoderInput input) => model.forward(input);
-
     private protected override double NormStart => 0;
 
-    private protected override LinearWeight? OutputWeight => Config.FinalLogitSoftcapping is null ? base.OutputWeight : null;
-
-    private protected override Tensor Logits(Tensor hidden)
-    {
-        if (Config.FinalLogitSoftcapping is not { } cap) return lm_head.forward(hidden);
-        using var scope = NewDisposeScope();
-        return lm_head.forward(hidden).div(Scalars.Of(cap)).tanh().mul(Scalars.Of(cap)).MoveToOuterDisposeScope();
-    }
+    private protected override Tensor Project(Tensor hidden) => lm_head.forward(hidden);
 }

@@ -88,6 +88,8 @@ public sealed record GraniteConfig : CausalLMConfig
     internal override IEnumerable<(string Key, object Value)> GgufFields() =>
         base.GgufFields().Concat([("attention.scale", (float)AttentionMultiplier), ("embedding_scale", (float)EmbeddingMultiplier), ("residual_scale", (float)ResidualMultiplier), ("logit_scale", (float)LogitsScaling)]);
 
+    internal override LogitScaling LogitScaling => new(Divisor: LogitsScaling);
+
     internal override CausalLM Allocate(ScalarType dtype, Device? device) => new GraniteForCausalLM(this, dtype, device, initialize: false);
 }
 
@@ -152,7 +154,7 @@ public sealed class GraniteDecoderLayer : DecoderLayer
 
 /// <summary>Embedding, layers, last norm: token ids (batch, tokens) to hidden states (batch, tokens, hidden_size).</summary>
 [FossilAdapt("embed_tokens", OnRequest = true)]
-public sealed partial class GraniteModel : Module, ISupportsGradientCheckpointing
+public sealed partial class GraniteModel : DecoderModel
 {
     private readonly TokenEmbedding embed_tokens;
     private readonly DecoderLayers layers;
@@ -168,16 +170,13 @@ public sealed partial class GraniteModel : Module, ISupportsGradientCheckpointin
         RegisterComponents();
     }
 
-    internal TokenEmbedding Embedding => embed_tokens;
+    internal override TokenEmbedding Embedding => embed_tokens;
 
-    /// <inheritdoc/>
-    public bool GradientCheckpointing { get; set; }
-
-    internal Tensor forward(DecoderInput input)
+    internal override Tensor forward(DecoderInput input)
     {
         using var scope = NewDisposeScope();
         var x = embed_tokens.forward(input.Ids).mul(Scalars.Of(multiplier));
-        return norm.forward(layers.forward(x, input, recompute: GradientCheckpointing && training)).MoveToOuterDisposeScope();
+        return norm.forward(layers.forward(x, input, Recomputes)).MoveToOuterDisposeScope();
     }
 }
 
@@ -187,7 +186,6 @@ public sealed partial class GraniteModel : Module, ISupportsGradientCheckpointin
 [FossilAdapt("lm_head", OnRequest = true)]
 public sealed partial class GraniteForCausalLM : CausalLM<GraniteForCausalLM, GraniteConfig>
 {
-    private readonly GraniteModel model;
     private readonly Module<Tensor, Tensor> lm_head;
 
     /// <summary>Creates a decoder with fresh weights: normal with <see cref="CausalLMConfig.InitializerRange"/>, biases 0, norms 1.</summary>
@@ -199,25 +197,12 @@ public sealed partial class GraniteForCausalLM : CausalLM<GraniteForCausalLM, Gr
     {
     }
 
-    internal GraniteForCausalLM(GraniteConfig config, ScalarType dtype, Device? device, bool initialize) : base(nameof(GraniteForCausalLM), config)
+    internal GraniteForCausalLM(GraniteConfig config, ScalarType dtype, Device? device, bool initialize) : base(nameof(GraniteForCausalLM), config, () => new GraniteModel(config, dtype, device))
     {
-        model = new GraniteModel(config, dtype, device);
-        lm_head = Projection.CreateOutput(config, model.Embedding, dtype, device);
+        lm_head = CreateOutput(dtype, device);
         RegisterComponents();
         Complete(initialize);
     }
 
-    private protected override TokenEmbedding Embedding => model.Embedding;
-
-    private protected override Module<Tensor, Tensor> Output => lm_head;
-
-    private protected override Tensor Hidden(DecoderInput input) => model.forward(input);
-
-    private protected override LinearWeight? OutputWeight => Config.LogitsScaling == 1 ? base.OutputWeight : null;
-
-    private protected override Tensor Logits(Tensor hidden)
-    {
-        using var scope = NewDisposeScope();
-        return lm_head.forward(hidden).div(Scalars.Of(Config.LogitsScaling)).MoveToOuterDisposeScope();
-    }
+    private protected override Tensor Project(Tensor hidden) => lm_head.forward(hidden);
 }

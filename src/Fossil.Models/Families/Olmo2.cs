@@ -113,7 +113,7 @@ public sealed class Olmo2DecoderLayer : DecoderLayer
 
 /// <summary>Embedding, layers, last norm: token ids (batch, tokens) to hidden states (batch, tokens, hidden_size).</summary>
 [FossilAdapt("embed_tokens", OnRequest = true)]
-public sealed partial class Olmo2Model : Module, ISupportsGradientCheckpointing
+public sealed partial class Olmo2Model : DecoderModel
 {
     private readonly TokenEmbedding embed_tokens;
     private readonly DecoderLayers layers;
@@ -127,15 +127,12 @@ public sealed partial class Olmo2Model : Module, ISupportsGradientCheckpointing
         RegisterComponents();
     }
 
-    internal TokenEmbedding Embedding => embed_tokens;
+    internal override TokenEmbedding Embedding => embed_tokens;
 
-    /// <inheritdoc/>
-    public bool GradientCheckpointing { get; set; }
-
-    internal Tensor forward(DecoderInput input)
+    internal override Tensor forward(DecoderInput input)
     {
         using var scope = NewDisposeScope();
-        return norm.forward(layers.forward(embed_tokens.forward(input.Ids), input, recompute: GradientCheckpointing && training)).MoveToOuterDisposeScope();
+        return norm.forward(layers.forward(embed_tokens.forward(input.Ids), input, Recomputes)).MoveToOuterDisposeScope();
     }
 }
 
@@ -145,7 +142,6 @@ public sealed partial class Olmo2Model : Module, ISupportsGradientCheckpointing
 [FossilAdapt("lm_head", OnRequest = true)]
 public sealed partial class Olmo2ForCausalLM : CausalLM<Olmo2ForCausalLM, Olmo2Config>
 {
-    private readonly Olmo2Model model;
     private readonly Module<Tensor, Tensor> lm_head;
 
     /// <summary>Creates a decoder with fresh weights: normal with <see cref="CausalLMConfig.InitializerRange"/>, biases 0, norms 1.</summary>
@@ -157,19 +153,12 @@ public sealed partial class Olmo2ForCausalLM : CausalLM<Olmo2ForCausalLM, Olmo2C
     {
     }
 
-    internal Olmo2ForCausalLM(Olmo2Config config, ScalarType dtype, Device? device, bool initialize) : base(nameof(Olmo2ForCausalLM), config)
+    internal Olmo2ForCausalLM(Olmo2Config config, ScalarType dtype, Device? device, bool initialize) : base(nameof(Olmo2ForCausalLM), config, () => new Olmo2Model(config, dtype, device))
     {
-        model = new Olmo2Model(config, dtype, device);
-        lm_head = Projection.CreateOutput(config, model.Embedding, dtype, device);
+        lm_head = CreateOutput(dtype, device);
         RegisterComponents();
         Complete(initialize);
     }
 
-    private protected override TokenEmbedding Embedding => model.Embedding;
-
-    private protected override Module<Tensor, Tensor> Output => lm_head;
-
-    private protected override Tensor Hidden(DecoderInput input) => model.forward(input);
-
-    private protected override Tensor Logits(Tensor hidden) => lm_head.forward(hidden);
+    private protected override Tensor Project(Tensor hidden) => lm_head.forward(hidden);
 }

@@ -41,6 +41,12 @@ internal static class FamilyModels
         QueryPreAttnScalar = 24, SlidingWindow = 8, BosTokenId = 1, EosTokenIds = [2], PadTokenId = 0,
     };
 
+    private static readonly Gemma2Config Gemma2 = new()
+    {
+        VocabSize = VocabSize, HiddenSize = 64, IntermediateSize = 96, NumHiddenLayers = 4, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 24, MaxPositionEmbeddings = 256, TieWordEmbeddings = true,
+        QueryPreAttnScalar = 24, SlidingWindow = 8, AttnLogitSoftcapping = 2, FinalLogitSoftcapping = 3, BosTokenId = 1, EosTokenIds = [2], PadTokenId = 0,
+    };
+
     private static readonly Olmo2Config Olmo2 = new()
     {
         VocabSize = VocabSize, HiddenSize = 64, IntermediateSize = 96, NumHiddenLayers = 3, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 16, MaxPositionEmbeddings = 256,
@@ -70,6 +76,7 @@ internal static class FamilyModels
         ["olmo2"] = Olmo2,
         ["granite"] = Granite,
         ["granite-biases"] = Granite with { AttentionBias = true, MlpBias = true, TieWordEmbeddings = false },
+        ["gemma2"] = Gemma2,
         ["gemma3"] = Gemma3,
         ["gemma3-linear"] = Gemma3 with { Rope = new() { Theta = 1_000_000, Type = RopeType.Linear, Factor = 8 } },
     };
@@ -89,6 +96,7 @@ internal static class FamilyModels
             LlamaConfig llama => new LlamaForCausalLM(llama),
             Phi3Config phi3 => new Phi3ForCausalLM(phi3),
             SmolLM3Config smollm3 => new SmolLM3ForCausalLM(smollm3),
+            Gemma2Config gemma2 => new Gemma2ForCausalLM(gemma2),
             Gemma3Config gemma3 => new Gemma3ForCausalLM(gemma3),
             Olmo2Config olmo2 => new Olmo2ForCausalLM(olmo2),
             GraniteConfig granite => new GraniteForCausalLM(granite),

@@ -106,6 +106,8 @@ public sealed class GoldenFamiliesDecoderTests
     {
         { Rope.Type: RopeType.Dynamic } => "dynamic",
         SmolLM3Config when Enumerable.Range(0, config.NumHiddenLayers).Any(layer => ((SmolLM3Config)config).HasRope(layer) != ((layer + 1) % 4 != 0)) => "every fourth",
+        Gemma2Config gemma2 when Enumerable.Range(0, gemma2.NumHiddenLayers).Any(layer => gemma2.IsSliding(layer) != (layer % 2 == 0)) => "every second",
+        Gemma2Config gemma2 when gemma2.QueryPreAttnScalar != gemma2.HeadDim => "query_pre_attn_scalar",
         Gemma3Config when Enumerable.Range(0, config.NumHiddenLayers).Any(layer => ((Gemma3Config)config).IsSliding(layer) != ((layer + 1) % 6 != 0)) => "every sixth",
         _ => null,
     };
