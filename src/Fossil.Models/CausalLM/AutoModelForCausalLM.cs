@@ -14,6 +14,7 @@ public static class AutoModelForCausalLM
     internal static IReadOnlyList<CausalLMFamily> Families { get; } =
     [
         new(typeof(LlamaForCausalLM), ["llama", "mistral", "qwen2", "qwen3"], ["llama", "qwen2", "qwen3"], json => new LlamaConfig(json), gguf => new LlamaConfig(gguf)),
+        new(typeof(Qwen3MoeForCausalLM), ["qwen3_moe"], ["qwen3moe"], json => new Qwen3MoeConfig(json), gguf => new Qwen3MoeConfig(gguf)),
         new(typeof(Phi3ForCausalLM), ["phi3"], ["phi3"], json => new Phi3Config(json), gguf => new Phi3Config(gguf)),
         new(typeof(SmolLM3ForCausalLM), ["smollm3"], ["smollm3"], json => new SmolLM3Config(json), gguf => new SmolLM3Config(gguf)),
         new(typeof(Gemma2ForCausalLM), ["gemma2"], ["gemma2"], json => new Gemma2Config(json), gguf => new Gemma2Config(gguf)),

@@ -52,7 +52,7 @@ public abstract record CausalLMConfig
         HiddenSize = gguf.Agreed("embedding_length", "token_embd.weight", 1);
         NumHiddenLayers = gguf.Layers();
         (NumAttentionHeads, NumKeyValueHeads, HeadDim) = gguf.Heads(HiddenSize);
-        IntermediateSize = gguf.Agreed("feed_forward_length", "blk.0.ffn_down.weight", 1);
+        IntermediateSize = gguf.FeedForward();
         MaxPositionEmbeddings = gguf.FindCount("context_length") ?? 2048;
         RmsNormEps = gguf.FindNumber("attention.layer_norm_rms_epsilon") ?? 1e-6;
         var rotated = gguf.FindCount("rope.dimension_count") ?? HeadDim;
@@ -141,6 +141,9 @@ public abstract record CausalLMConfig
 
     /// <summary>What is added to the elements of the GGUF tensor of that name (Hugging Face's), as llama.cpp wants it for some norms; 0 where they are the same.</summary>
     internal virtual double GgufAddition(string name) => 0;
+
+    /// <summary>Whether the GGUF matrix of that name (Hugging Face's) is stored as F32 whatever the others are.</summary>
+    internal virtual bool IsFloat32InGguf(string name) => false;
 
     /// <summary>The content of <c>config.json</c>, as Hugging Face's transformers reads it.</summary>
     /// <param name="dtype">dtype of the checkpoint's tensors, by its PyTorch name.</param>

@@ -54,6 +54,11 @@ internal sealed class ModelConfigReader
         _ => throw Error($"has {flag} in {name}, which is neither 0 nor 1"),
     }).ToArray();
 
+    /// <summary>A list of layers by their numbers, such as <c>mlp_only_layers</c>; empty where the field is missing.</summary>
+    public int[] LayerNumbers(string name, int layers) => !root.TryGetProperty(name, out var list) || list.ValueKind == JsonValueKind.Null ? []
+        : list.ValueKind == JsonValueKind.Array ? [.. list.EnumerateArray().Select(number => number.ValueKind == JsonValueKind.Number && number.TryGetInt32(out var layer) && layer >= 0 && layer < layers ? layer : throw Error($"has {number} in {name}, which is none of {layers} layers"))]
+        : throw Error($"has {name} {list}, which is no list");
+
     /// <summary>All fields.</summary>
     public JsonObject Fields() => JsonObject.Create(root)!;
 

@@ -42,7 +42,7 @@ public static class AdaptedModelExport
             ["adapter.lora.alpha"] = GgufValue.Of(alpha),
             ["general.name"] = GgufValue.Of(name ?? NameOf(path)),
         };
-        GgufWriter.Save(path, metadata, [.. changes.Changes.OrderBy(change => change.Target.Path, StringComparer.Ordinal).SelectMany(change => Sources(change, config))]);
+        GgufWriter.Save(path, metadata, [.. changes.Changes.OrderBy(change => change.Target.Path, StringComparer.Ordinal).GroupBy(change => NameOf(change.Target, config)).SelectMany(group => Sources(group.Key, [.. group], ModelOf(adapted)))]);
     }
 
     /// <summary>Writes the model with its merged and its active adapters merged into it as a Hugging Face folder: as it computes. The model itself stays as it is, to the bit.</summary>
@@ -86,20 +86,29 @@ public static class AdaptedModelExport
     // "miss-r16.lora.gguf" is miss-r16.
     private static string NameOf(string path) => Path.GetFileName(path).Split('.')[0];
 
-    private static GgufTensorSource[] Sources(LowRankChange change, CausalLMConfig config)
-    {
-        var weight = change.Target.Path + ".weight";
-        var gguf = config.GgufNames.ToGguf(weight) ?? throw new ExportException($"GGUF has no name for the adapted module '{change.Target.Path}'.");
+    private static string NameOf(AdaptedTarget target, CausalLMConfig config) =>
+        config.GgufNames.ToGguf(target.Path + ".weight") ?? throw new ExportException($"GGUF has no name for the adapted module '{target.Path}'.");
 
-        // llama.cpp looks the rows of an embedding's A up by token.
-        return
-        [
-            change.Target.IsEmbedding
-                ? new GgufTensorSource(gguf + ".lora_a", GgufTensorType.F32, [change.A.shape[1], change.A.shape[0]], change.A.t)
-                : new GgufTensorSource(gguf + ".lora_a", GgufTensorType.F32, change.A.shape, change.A.alias),
-            new GgufTensorSource(gguf + ".lora_b", GgufTensorType.F32, change.B.shape, () => GgufModelWriter.Interleave(change.B, config.InterleavedHeads(weight))),
-        ];
+    /// <summary>A and B of the modules that have one name in GGUF: of one, or of all experts of a layer, which are stacked.</summary>
+    private static IEnumerable<GgufTensorSource> Sources(string gguf, LowRankChange[] changes, CausalLM model)
+    {
+        var config = model.CommonConfig;
+        if (changes.Length < model.named_modules().Count(entry => config.GgufNames.ToGguf(entry.name + ".weight") == gguf))
+            throw new ExportException($"The adapter is on some of the modules that GGUF stacks as '{gguf}', such as '{changes[0].Target.Path}', and not on all of them. Use SaveMergedGguf.");
+        if (changes.Select(change => change.A.shape[0]).Distinct().Count() > 1)
+            throw new ExportException($"The adapter has several ranks on the modules that GGUF stacks as '{gguf}', such as '{changes[0].Target.Path}'. Use SaveMergedGguf.");
+        var ordered = changes.OrderBy(change => GgufNames.NumberOf(change.Target.Path)).Select(change => Sources(gguf, change, config)).ToArray();
+        return [GgufModelWriter.Stacked([.. ordered.Select(source => source.A)]), GgufModelWriter.Stacked([.. ordered.Select(source => source.B)])];
     }
+
+    // llama.cpp looks the rows of an embedding's A up by token.
+    private static (GgufTensorSource A, GgufTensorSource B) Sources(string gguf, LowRankChange change, CausalLMConfig config) =>
+    (
+        change.Target.IsEmbedding
+            ? new GgufTensorSource(gguf + ".lora_a", GgufTensorType.F32, [change.A.shape[1], change.A.shape[0]], change.A.t)
+            : new GgufTensorSource(gguf + ".lora_a", GgufTensorType.F32, change.A.shape, change.A.alias),
+        new GgufTensorSource(gguf + ".lora_b", GgufTensorType.F32, change.B.shape, () => GgufModelWriter.Interleave(change.B, config.InterleavedHeads(change.Target.Path + ".weight")))
+    );
 
     /// <summary>A GGUF file of a tied model has one matrix for both ends, to which llama.cpp would apply an adapter of either end twice, or not at all.</summary>
     private static void CheckUntied(string adapterName, CausalLMConfig config, LowRankChanges changes)

@@ -24,7 +24,9 @@ internal static class GgufModelWriter
     /// <param name="carried">Metadata to carry over; null for none.</param>
     public static void Save(string path, CausalLMConfig config, IReadOnlyDictionary<string, ModelTensor> parameters, GgufTensorType type, TokenizerDefinition? tokenizer, GgufMetadata? carried)
     {
-        var tensors = parameters.Select(entry => Source(entry.Key, entry.Value, config, type)).Concat(GgufRope.Tensors(config.Rope, config.RotaryDim)).ToList();
+        // What GGUF stacks has one name there.
+        var tensors = parameters.Select(entry => (Number: GgufNames.NumberOf(entry.Key), Source: Source(entry.Key, entry.Value, config, type)))
+            .GroupBy(entry => entry.Source.Name).Select(entries => Stacked([.. entries.OrderBy(entry => entry.Number).Select(entry => entry.Source)])).Concat(GgufRope.Tensors(config.Rope, config.RotaryDim)).ToList();
         GgufWriter.Save(path, Metadata(config, type, tensors, tokenizer, carried), tensors);
     }
 
@@ -61,7 +63,7 @@ internal static class GgufModelWriter
     {
         var gguf = config.GgufNames.ToGguf(name) ?? throw new ExportException($"GGUF has no name for the parameter '{name}'.");
         if (parameter.Encoded is BlockWeight blocks) return new GgufTensorSource(gguf, blocks.Block.Type, parameter.Shape, () => blocks.ToTensor(ScalarType.Float32)) { LoadBytes = () => InOrder(blocks, config.InterleavedHeads(name)) };
-        var stored = parameter.Shape.Length < 2 ? GgufTensorType.F32
+        var stored = parameter.Shape.Length < 2 || config.IsFloat32InGguf(name) ? GgufTensorType.F32
             : parameter.Shape[^1] % type.Block().Elements != 0 ? GgufTensorType.F16
             : type;
         return new GgufTensorSource(gguf, stored, parameter.Shape, () =>
@@ -72,6 +74,22 @@ internal static class GgufModelWriter
             if (stored == GgufTensorType.F16 && !HalfHolds(rows)) throw new ExportException($"'{name}' has elements beyond 65504 (or none at all), which F16 cannot hold. Write the model as BF16.");
             return rows.MoveToOuterDisposeScope();
         });
+    }
+
+    /// <summary>Tensors of one name as one, in the order of their numbers.</summary>
+    public static GgufTensorSource Stacked(GgufTensorSource[] sources)
+    {
+        if (sources is [var only]) return only;
+        long[] shape = [sources.Length, .. sources[0].Shape];
+        var areKept = Array.TrueForAll(sources, source => source.LoadBytes is not null && source.Type == sources[0].Type);
+        var type = areKept ? sources[0].Type : Array.Find(sources, source => source.LoadBytes is null)?.Type ?? GgufTensorType.F16;
+        return new(sources[0].Name, type, shape, () => Joined(source => source.Load().to(ScalarType.Float32).unsqueeze(0))) { LoadBytes = areKept ? () => Joined(source => source.LoadBytes!()) : null };
+
+        Tensor Joined(Func<GgufTensorSource, Tensor> load)
+        {
+            using var scope = NewDisposeScope();
+            return cat([.. sources.Select(load)], 0).MoveToOuterDisposeScope();
+        }
     }
 
     /// <summary>Rows in llama.cpp's order: in each head, the two halves of the rotary dimensions are interleaved.</summary>

@@ -112,6 +112,13 @@ public sealed record LlamaConfig : CausalLMConfig
     internal override CausalLM Allocate(ScalarType dtype, Device? device) => new LlamaForCausalLM(this, dtype, device, initialize: false);
 }
 
+/// <summary>What differs between the attentions of the family.</summary>
+/// <param name="IsWindowed">Whether the layer has the sliding window.</param>
+/// <param name="QueryKeyValueBias">Whether q, k and v have biases.</param>
+/// <param name="OutputBias">Whether the output has one.</param>
+/// <param name="QueryKeyNorm">Whether queries and keys are normed.</param>
+internal readonly record struct LlamaAttentionOptions(bool IsWindowed, bool QueryKeyValueBias, bool OutputBias, bool QueryKeyNorm);
+
 /// <summary>Grouped-query attention with rotary positions.</summary>
 [FossilAdapt("q_proj", "k_proj", "v_proj", "o_proj")]
 public sealed partial class LlamaAttention : DecoderAttention
@@ -121,16 +128,16 @@ public sealed partial class LlamaAttention : DecoderAttention
     private readonly int layer, heads, keyValueHeads, headDim;
     private readonly bool windowed;
 
-    internal LlamaAttention(LlamaConfig config, int layer, ScalarType dtype, Device? device) : base(nameof(LlamaAttention))
+    internal LlamaAttention(CausalLMConfig config, int layer, LlamaAttentionOptions options, ScalarType dtype, Device? device) : base(nameof(LlamaAttention))
     {
         this.layer = layer;
         (heads, keyValueHeads, headDim) = (config.NumAttentionHeads, config.NumKeyValueHeads, config.HeadDim);
-        windowed = config.WindowOf(layer) is not null;
-        q_proj = Projection.Create(config.HiddenSize, heads * headDim, config.QueryKeyValueBias, dtype, device);
-        k_proj = Projection.Create(config.HiddenSize, keyValueHeads * headDim, config.QueryKeyValueBias, dtype, device);
-        v_proj = Projection.Create(config.HiddenSize, keyValueHeads * headDim, config.QueryKeyValueBias, dtype, device);
-        o_proj = Projection.Create(heads * headDim, config.HiddenSize, config.OutputBias, dtype, device);
-        if (config.QueryKeyNorm)
+        windowed = options.IsWindowed;
+        q_proj = Projection.Create(config.HiddenSize, heads * headDim, options.QueryKeyValueBias, dtype, device);
+        k_proj = Projection.Create(config.HiddenSize, keyValueHeads * headDim, options.QueryKeyValueBias, dtype, device);
+        v_proj = Projection.Create(config.HiddenSize, keyValueHeads * headDim, options.QueryKeyValueBias, dtype, device);
+        o_proj = Projection.Create(heads * headDim, config.HiddenSize, options.OutputBias, dtype, device);
+        if (options.QueryKeyNorm)
         {
             q_norm = new RMSNorm(headDim, config.RmsNormEps, dtype, device);
             k_norm = new RMSNorm(headDim, config.RmsNormEps, dtype, device);
@@ -178,7 +185,7 @@ public sealed partial class LlamaMLP : Module<Tensor, Tensor>
 public sealed class LlamaDecoderLayer : PreNormDecoderLayer
 {
     internal LlamaDecoderLayer(LlamaConfig config, int layer, ScalarType dtype, Device? device)
-        : base(nameof(LlamaDecoderLayer), config, new LlamaAttention(config, layer, dtype, device), new LlamaMLP(config.HiddenSize, config.IntermediateSize, config.MlpBias, dtype, device), dtype, device)
+        : base(nameof(LlamaDecoderLayer), config, new LlamaAttention(config, layer, new(config.WindowOf(layer) is not null, config.QueryKeyValueBias, config.OutputBias, config.QueryKeyNorm), dtype, device), new LlamaMLP(config.HiddenSize, config.IntermediateSize, config.MlpBias, dtype, device), dtype, device)
     {
     }
 }

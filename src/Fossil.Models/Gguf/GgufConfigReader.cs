@@ -68,6 +68,9 @@ internal sealed class GgufConfigReader
         return (heads, keyValueHeads, headDim);
     }
 
+    /// <summary>The width inside the feed-forward block. Of a file whose layers all have experts it is the width of what is not there, and need not be stated.</summary>
+    public int FeedForward() => Contains("blk.0.ffn_down_exps.weight") ? Math.Max(1, FindCount("feed_forward_length") ?? 1) : Agreed("feed_forward_length", "blk.0.ffn_down.weight", 1);
+
     /// <summary>A count that is a dimension of a tensor.</summary>
     public int Agreed(string key, string tensor, int dimension)
     {

@@ -91,9 +91,12 @@ public sealed unsafe class GgufFile : IDisposable
     /// are interleaved, as llama.cpp wants them for q and k; they are loaded in Hugging Face's order, one half after the other.
     /// </param>
     /// <exception cref="GgufException">There is no tensor of that name, the shapes differ, or its type is not dequantised here.</exception>
-    public void LoadInto(string name, Tensor destination, int heads = 0)
+    public void LoadInto(string name, Tensor destination, int heads = 0) => LoadInto(GetInfo(name), destination, heads);
+
+    /// <summary>As <see cref="LoadInto(string, Tensor, int)"/>, of a tensor or a part of one (<see cref="GgufTensorInfo.Part"/>).</summary>
+    internal void LoadInto(GgufTensorInfo info, Tensor destination, int heads)
     {
-        var info = GetInfo(name);
+        var name = info.Name;
         if (!destination.shape.AsSpan().SequenceEqual([.. info.Shape]))
         {
             throw new GgufException(GgufError.ShapeMismatch, Path, $"tensor '{name}' has shape [{string.Join(", ", info.Shape)}], the tensor to load into [{string.Join(", ", destination.shape)}]. Does the file belong to this model?");

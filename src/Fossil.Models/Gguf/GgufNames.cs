@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Fossil.Models.Gguf;
 
 /// <summary>The names of a decoder's tensors in GGUF (<c>blk.3.attn_q.weight</c>) and in Hugging Face's checkpoints (<c>model.layers.3.self_attn.q_proj.weight</c>).</summary>
@@ -5,6 +7,7 @@ internal sealed class GgufNames
 {
     private const string GgufBlock = "blk.";
     private const string Layers = "model.layers.";
+    private const string Number = "*";
 
     private readonly (string Gguf, string HuggingFace)[] whole;
     private readonly (string Gguf, string HuggingFace)[] inLayer;
@@ -36,6 +39,15 @@ internal sealed class GgufNames
     public GgufNames With(params (string Gguf, string HuggingFace)[] modules) =>
         new(whole, [.. inLayer.Where(row => !modules.Any(module => module.Gguf == row.Gguf || module.HuggingFace == row.HuggingFace)), .. modules]);
 
+    /// <summary>Whether one of Hugging Face's names stands for many tensors, which GGUF stacks: a <c>*</c> in it is their numbers.</summary>
+    public static bool IsStacked(string name) => name.Contains(Number, StringComparison.Ordinal);
+
+    /// <summary>The name of one of many tensors.</summary>
+    public static string OfStacked(string name, int index) => name.Replace(Number, index.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
+
+    /// <summary>The number in the name of one of many tensors.</summary>
+    public static int NumberOf(string name) => int.TryParse(name.Split('.').LastOrDefault(IsNumber), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
+
     /// <summary>Hugging Face's name of a GGUF tensor; null where it has none.</summary>
     public string? ToHuggingFace(string name) => Translate(name, GgufBlock, Layers, whole, inLayer);
 
@@ -49,10 +61,14 @@ internal sealed class GgufNames
         if (!module.StartsWith(blockFrom, StringComparison.Ordinal)) return Find(module, whole) is { } translated ? translated + suffix : null;
         var rest = module[blockFrom.Length..];
         var dot = rest.IndexOf('.', StringComparison.Ordinal);
-        return dot > 0 && rest.AsSpan(0, dot).IndexOfAnyExceptInRange('0', '9') < 0 && Find(rest[(dot + 1)..], inLayer) is { } inside
+        return dot > 0 && IsNumber(rest[..dot]) && (Find(rest[(dot + 1)..], inLayer) ?? Find(WithoutNumbers(rest[(dot + 1)..]), inLayer)) is { } inside
             ? $"{blockTo}{rest[..dot]}.{inside}{suffix}"
             : null;
     }
+
+    private static string WithoutNumbers(string name) => string.Join('.', name.Split('.').Select(part => IsNumber(part) ? Number : part));
+
+    private static bool IsNumber(string text) => text.Length > 0 && text.AsSpan().IndexOfAnyExceptInRange('0', '9') < 0;
 
     private static string? Find(string name, (string From, string To)[] table) => Array.Find(table, row => row.From == name).To;
 

@@ -102,4 +102,8 @@ internal static class GgufTensorTypes
 /// <param name="Shape">Its dimensions in PyTorch's order: (rows, row length) for a matrix. The file holds them reversed.</param>
 /// <param name="Offset">Where its bytes begin, counted from the start of the data section of its file.</param>
 /// <param name="ByteCount">The number of its bytes.</param>
-public sealed record GgufTensorInfo(string Name, GgufTensorType Type, IReadOnlyList<long> Shape, long Offset, long ByteCount);
+public sealed record GgufTensorInfo(string Name, GgufTensorType Type, IReadOnlyList<long> Shape, long Offset, long ByteCount)
+{
+    /// <summary>One of the tensors that are stacked along the first dimension: the same name, another part of its bytes.</summary>
+    internal GgufTensorInfo Part(int index) => this with { Shape = [.. Shape.Skip(1)], Offset = Offset + (ByteCount / Shape[0] * index), ByteCount = ByteCount / Shape[0] };
+}

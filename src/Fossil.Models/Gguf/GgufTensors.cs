@@ -8,6 +8,9 @@ namespace Fossil.Models.Gguf;
 /// <summary>The tensors of a model in a GGUF file under Hugging Face's names, dequantised, their rows in Hugging Face's order.</summary>
 internal sealed class GgufTensors : ITensorSource
 {
+    // More experts than any layer has: what a file claims costs no memory.
+    private const long MostStacked = 1 << 16;
+
     private readonly GgufFile file;
     private readonly CausalLMConfig config;
     private readonly KeptBlocks kept;
@@ -23,8 +26,12 @@ internal sealed class GgufTensors : ITensorSource
         this.config = config;
         foreach (var tensor in file.Tensors)
         {
+            if (GgufRope.IsFactors(tensor.Name)) continue;
+
             // A name without a counterpart stays as it is, for the error that lists surplus tensors.
-            if (!GgufRope.IsFactors(tensor.Name)) tensors[config.GgufNames.ToHuggingFace(tensor.Name) ?? tensor.Name] = tensor;
+            var name = config.GgufNames.ToHuggingFace(tensor.Name) ?? tensor.Name;
+            if (!GgufNames.IsStacked(name) || tensor.Shape is not [<= MostStacked, _, _]) tensors[name] = tensor;
+            else for (var index = 0; index < tensor.Shape[0]; index++) tensors[GgufNames.OfStacked(name, index)] = tensor.Part(index);
         }
     }
 
@@ -46,13 +53,14 @@ internal sealed class GgufTensors : ITensorSource
         if (config.GgufAddition(name) is not 0 and var added)
         {
             // Taken off before the values are rounded to the destination's dtype, in which a sum would have lost their last digits.
-            using var sum = file.Load(tensors[name].Name, ScalarType.Float32);
+            using var sum = empty([.. tensors[name].Shape], ScalarType.Float32, CPU);
+            file.LoadInto(tensors[name], sum, 0);
             using var own = sum.sub(Scalars.Of(added));
             destination.copy_(own);
         }
         else
         {
-            file.LoadInto(tensors[name].Name, destination, config.InterleavedHeads(name));
+            file.LoadInto(tensors[name], destination, config.InterleavedHeads(name));
         }
     }
 

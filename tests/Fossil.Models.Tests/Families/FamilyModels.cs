@@ -47,6 +47,12 @@ internal static class FamilyModels
         QueryPreAttnScalar = 24, SlidingWindow = 8, AttnLogitSoftcapping = 2, FinalLogitSoftcapping = 3, BosTokenId = 1, EosTokenIds = [2], PadTokenId = 0,
     };
 
+    private static readonly Qwen3MoeConfig Qwen3Moe = new()
+    {
+        VocabSize = VocabSize, HiddenSize = 64, IntermediateSize = 96, NumHiddenLayers = 3, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 16, MaxPositionEmbeddings = 256,
+        NumExperts = 12, NumExpertsPerToken = 3, MoeIntermediateSize = 32, BosTokenId = 1, EosTokenIds = [2], PadTokenId = 0,
+    };
+
     private static readonly Olmo2Config Olmo2 = new()
     {
         VocabSize = VocabSize, HiddenSize = 64, IntermediateSize = 96, NumHiddenLayers = 3, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 16, MaxPositionEmbeddings = 256,
@@ -69,6 +75,7 @@ internal static class FamilyModels
         ["llama3"] = Llama with { Rope = new() { Type = RopeType.Llama3, Factor = 8, LowFrequencyFactor = 1, HighFrequencyFactor = 4, OriginalMaxPositionEmbeddings = 64 } },
         ["qwen2"] = Llama with { ModelType = "qwen2", QueryKeyValueBias = true },
         ["qwen3"] = Llama with { ModelType = "qwen3", QueryKeyNorm = true, HeadDim = 16 },
+        ["qwen3-moe"] = Qwen3Moe,
         ["phi3"] = Phi3,
         ["phi3-partial"] = Phi3 with { Rope = new() { PartialRotaryFactor = 0.75 } },
         ["phi3-longrope"] = Phi3 with { Rope = LongRope, OriginalMaxPositionEmbeddings = 32, MaxPositionEmbeddings = 256 },
@@ -96,6 +103,7 @@ internal static class FamilyModels
             LlamaConfig llama => new LlamaForCausalLM(llama),
             Phi3Config phi3 => new Phi3ForCausalLM(phi3),
             SmolLM3Config smollm3 => new SmolLM3ForCausalLM(smollm3),
+            Qwen3MoeConfig moe => new Qwen3MoeForCausalLM(moe),
             Gemma2Config gemma2 => new Gemma2ForCausalLM(gemma2),
             Gemma3Config gemma3 => new Gemma3ForCausalLM(gemma3),
             Olmo2Config olmo2 => new Olmo2ForCausalLM(olmo2),

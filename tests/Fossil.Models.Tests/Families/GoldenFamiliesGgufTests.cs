@@ -29,6 +29,27 @@ public sealed class GoldenFamiliesGgufTests
     public void Olmo2_with_biases_is_refused() => AssertRefused(
         new Olmo2ForCausalLM(new() { VocabSize = 64, HiddenSize = 32, IntermediateSize = 48, NumHiddenLayers = 1, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 8, AttentionBias = true }), "biases");
 
+    [Fact]
+    public void Gemma2_that_GGUF_cannot_say_is_refused()
+    {
+        var gemma2 = new Gemma2Config { VocabSize = 64, HiddenSize = 32, IntermediateSize = 48, NumHiddenLayers = 3, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 16, QueryPreAttnScalar = 16, SlidingWindow = 4, TieWordEmbeddings = true, InitializerRange = 0.15 };
+        AssertRefused(new Gemma2ForCausalLM(gemma2 with { SlidingLayers = [true, true, false] }), "every second");
+        AssertRefused(new Gemma2ForCausalLM(gemma2 with { QueryPreAttnScalar = 32 }), "query_pre_attn_scalar");
+        AssertRefused(new Gemma2ForCausalLM(gemma2 with { AttnLogitSoftcapping = null }), "attn_logit_softcapping");
+        AssertRefused(new Gemma2ForCausalLM(gemma2 with { FinalLogitSoftcapping = null }), "final_logit_softcapping");
+        AssertComesBack(new Gemma2ForCausalLM(gemma2), "gemma2");
+    }
+
+    [Fact]
+    public void A_mixture_of_experts_that_GGUF_cannot_say_is_refused()
+    {
+        var moe = new Qwen3MoeConfig { VocabSize = 64, HiddenSize = 32, IntermediateSize = 48, NumHiddenLayers = 4, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 16, NumExperts = 12, NumExpertsPerToken = 2, MoeIntermediateSize = 32, InitializerRange = 0.15 };
+        AssertRefused(new Qwen3MoeForCausalLM(moe with { NormTopkProb = false }), "norm_topk_prob");
+        AssertRefused(new Qwen3MoeForCausalLM(moe with { SparseStep = 2 }), "without experts");
+        AssertRefused(new Qwen3MoeForCausalLM(moe with { DenseLayers = [1] }), "without experts");
+        AssertComesBack(new Qwen3MoeForCausalLM(moe), "qwen3moe");
+    }
+
     private static readonly Gemma3Config Gemma3 = new()
     {
         VocabSize = 64, HiddenSize = 32, IntermediateSize = 48, NumHiddenLayers = 7, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 16, TieWordEmbeddings = true, InitializerRange = 0.15,
