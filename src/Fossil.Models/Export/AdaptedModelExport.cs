@@ -42,7 +42,8 @@ public static class AdaptedModelExport
             ["adapter.lora.alpha"] = GgufValue.Of(alpha),
             ["general.name"] = GgufValue.Of(name ?? NameOf(path)),
         };
-        GgufWriter.Save(path, metadata, [.. changes.Changes.OrderBy(change => change.Target.Path, StringComparer.Ordinal).GroupBy(change => NameOf(change.Target, config)).SelectMany(group => Sources(group.Key, [.. group], ModelOf(adapted)))]);
+        var modules = ModelOf(adapted).named_modules().Select(entry => config.GgufNames.ToGguf(entry.name + ".weight") ?? string.Empty).CountBy(gguf => gguf).ToDictionary();
+        GgufWriter.Save(path, metadata, [.. changes.Changes.OrderBy(change => change.Target.Path, StringComparer.Ordinal).GroupBy(change => NameOf(change.Target, config)).SelectMany(group => Sources(group.Key, [.. group], modules[group.Key], config))]);
     }
 
     /// <summary>Writes the model with its merged and its active adapters merged into it as a Hugging Face folder: as it computes. The model itself stays as it is, to the bit.</summary>
@@ -90,10 +91,9 @@ public static class AdaptedModelExport
         config.GgufNames.ToGguf(target.Path + ".weight") ?? throw new ExportException($"GGUF has no name for the adapted module '{target.Path}'.");
 
     /// <summary>A and B of the modules that have one name in GGUF: of one, or of all experts of a layer, which are stacked.</summary>
-    private static IEnumerable<GgufTensorSource> Sources(string gguf, LowRankChange[] changes, CausalLM model)
+    private static IEnumerable<GgufTensorSource> Sources(string gguf, LowRankChange[] changes, int modules, CausalLMConfig config)
     {
-        var config = model.CommonConfig;
-        if (changes.Length < model.named_modules().Count(entry => config.GgufNames.ToGguf(entry.name + ".weight") == gguf))
+        if (changes.Length < modules)
             throw new ExportException($"The adapter is on some of the modules that GGUF stacks as '{gguf}', such as '{changes[0].Target.Path}', and not on all of them. Use SaveMergedGguf.");
         if (changes.Select(change => change.A.shape[0]).Distinct().Count() > 1)
             throw new ExportException($"The adapter has several ranks on the modules that GGUF stacks as '{gguf}', such as '{changes[0].Target.Path}'. Use SaveMergedGguf.");

@@ -8,6 +8,10 @@ namespace Fossil.CompilerServices;
 [EditorBrowsable(EditorBrowsableState.Never)]
 public readonly unsafe struct KernelMatrix
 {
+    // The operands of the kernel that this thread runs: a generated one opens tensors that the registry has opened already.
+    [ThreadStatic]
+    private static KernelMatrix[]? ofLaunch;
+
     private readonly byte* address;
     private readonly long rowBytes;
 
@@ -16,7 +20,7 @@ public readonly unsafe struct KernelMatrix
         Tensor = tensor;
         address = (byte*)NativeTensor.Data(tensor);
         ElementType = tensor.dtype;
-        ElementSize = (int)tensor.ElementSize;
+        ElementSize = ElementType switch { ScalarType.Float32 => sizeof(float), ScalarType.BFloat16 => sizeof(ushort), _ => (int)tensor.ElementSize };
         RowStride = rowStride;
         rowBytes = rowStride * ElementSize;
         Rows = rows;
@@ -54,8 +58,23 @@ public readonly unsafe struct KernelMatrix
     /// </summary>
     public static bool TryOpen(Tensor tensor, out KernelMatrix matrix)
     {
-        matrix = tensor.device_type == TorchSharp.DeviceType.CPU && tensor.dim() == 2 ? Of(tensor) : default;
+        matrix = tensor.dim() != 2 ? default : FindOpen(tensor) ?? (tensor.device_type == TorchSharp.DeviceType.CPU ? Of(tensor) : default);
         return matrix.ElementType is ScalarType.Float32 or ScalarType.BFloat16;
+    }
+
+    /// <summary>Lets kernels find what is open.</summary>
+    /// <param name="operands">The operands of a launch on this thread, on the CPU; null when it is over.</param>
+    internal static void SetLaunch(KernelMatrix[]? operands) => ofLaunch = operands;
+
+    private static KernelMatrix? FindOpen(Tensor tensor)
+    {
+        if (ofLaunch is null) return null;
+        foreach (var operand in ofLaunch)
+        {
+            if (ReferenceEquals(operand.Tensor, tensor)) return operand;
+        }
+
+        return null;
     }
 
     /// <summary>

@@ -42,14 +42,22 @@ internal static class KernelRegistry
     /// <returns>Whether one did; otherwise nothing was written.</returns>
     public static bool TryRun<TKernel>(long size, ReadOnlySpan<Tensor> operands, Launch<TKernel> launch) where TKernel : class
     {
-        if (For<TKernel>(size, operands) is not { Length: > 0 } kernels) return false;
+        if (For<TKernel>(size, operands, out var place) is not { Length: > 0 } kernels) return false;
         var matrices = new KernelMatrix[operands.Length];
         for (var i = 0; i < matrices.Length; i++) matrices[i] = KernelMatrix.Of(operands[i]);
         var isDone = false;
-        foreach (var kernel in kernels)
+        KernelMatrix.SetLaunch(place.IsHost ? matrices : null);
+        try
         {
-            isDone = launch(kernel, matrices);
-            if (isDone) break;
+            foreach (var kernel in kernels)
+            {
+                isDone = launch(kernel, matrices);
+                if (isDone) break;
+            }
+        }
+        finally
+        {
+            KernelMatrix.SetLaunch(null);
         }
 
         // The kernels work on their memory, so they must not be collected before they are done.
@@ -70,9 +78,11 @@ internal static class KernelRegistry
     }
 
     /// <summary>The kernels to ask for <paramref name="operands"/>, in that order; none where these lie on several devices.</summary>
-    public static TKernel[] For<TKernel>(long size, params ReadOnlySpan<Tensor> operands) where TKernel : class
+    public static TKernel[] For<TKernel>(long size, params ReadOnlySpan<Tensor> operands) where TKernel : class => For<TKernel>(size, operands, out _);
+
+    private static TKernel[] For<TKernel>(long size, ReadOnlySpan<Tensor> operands, out DevicePlace place) where TKernel : class
     {
-        var place = DevicePlace.Of(operands[0]);
+        place = DevicePlace.Of(operands[0]);
         foreach (var operand in operands[1..])
         {
             if (DevicePlace.Of(operand) != place) return [];
