@@ -4,7 +4,6 @@ using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Nodes;
 using Fossil.Concurrency;
 using Fossil.Models.Gguf;
-using Fossil.Training;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 

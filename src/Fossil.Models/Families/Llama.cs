@@ -5,7 +5,6 @@ using System.Text.Json.Nodes;
 using Fossil.Models.Export;
 using Fossil.Models.Gguf;
 using Fossil.Models.Kernels;
-using Fossil.Training;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 

@@ -5,7 +5,6 @@ using System.Text.Json.Nodes;
 using Fossil.Concurrency;
 using Fossil.Models.Export;
 using Fossil.Models.Gguf;
-using Fossil.Training;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 

@@ -76,7 +76,7 @@ public sealed record Qwen3MoeConfig : CausalLMConfig
 
     internal override string GgufArchitecture => "qwen3moe";
 
-    internal override GgufNames GgufNames { get; } = GgufNames.Decoder.With(
+    internal override GgufNames GgufNames => GgufNames.Decoder.With(
         ("ffn_gate_inp", "mlp.gate"), ("ffn_gate_exps", "mlp.experts.*.gate_proj"), ("ffn_up_exps", "mlp.experts.*.up_proj"), ("ffn_down_exps", "mlp.experts.*.down_proj"));
 
     /// <summary>llama.cpp's own converter does not round the router.</summary>
@@ -105,8 +105,9 @@ public sealed record Qwen3MoeConfig : CausalLMConfig
     internal override CausalLM Allocate(ScalarType dtype, Device? device) => new Qwen3MoeForCausalLM(this, dtype, device, initialize: false);
 }
 
-/// <summary>A mixture of experts: each token goes through the few that its router gives the highest probabilities, and gets their sum, weighted by these. A layer's adapters are those of each expert's projections.</summary>
-public sealed class Qwen3MoeSparseBlock : Module<Tensor, Tensor>
+/// <summary>A mixture of experts: each token goes through the few that its router gives the highest probabilities, and gets their sum, weighted by these. Its adapters are those of each expert's projections; the router is adapted where <c>TargetModules</c> names it.</summary>
+[FossilAdapt("gate", OnRequest = true)]
+public sealed partial class Qwen3MoeSparseBlock : Module<Tensor, Tensor>
 {
     private readonly LinearLayer gate;
     private readonly ModuleList<LlamaMLP> experts;
@@ -182,7 +183,7 @@ public sealed partial class Qwen3MoeModel : DecoderModel
 }
 
 /// <summary>
-/// A Qwen3 mixture of experts with its output layer. The projections of attention and of each expert are annotated, so <c>AttachAdapters</c> works on it; routers stay as they are, and the output layer
+/// A Qwen3 mixture of experts with its output layer. The projections of attention and of each expert are annotated, so <c>AttachAdapters</c> works on it; routers, the output layer
 /// and the embedding are adapted where <c>TargetModules</c> names them.
 /// </summary>
 [FossilAdapt("lm_head", OnRequest = true)]

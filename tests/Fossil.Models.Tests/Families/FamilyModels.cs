@@ -75,6 +75,7 @@ internal static class FamilyModels
         ["llama3"] = Llama with { Rope = new() { Type = RopeType.Llama3, Factor = 8, LowFrequencyFactor = 1, HighFrequencyFactor = 4, OriginalMaxPositionEmbeddings = 64 } },
         ["qwen2"] = Llama with { ModelType = "qwen2", QueryKeyValueBias = true },
         ["qwen3"] = Llama with { ModelType = "qwen3", QueryKeyNorm = true, HeadDim = 16 },
+        ["qwen3-moe-whole"] = Qwen3Moe with { NumExperts = 4, NumExpertsPerToken = 4 },
         ["qwen3-moe"] = Qwen3Moe,
         ["phi3"] = Phi3,
         ["phi3-partial"] = Phi3 with { Rope = new() { PartialRotaryFactor = 0.75 } },
@@ -89,6 +90,9 @@ internal static class FamilyModels
     };
 
     public static TheoryData<string> Names => [.. Configs.Keys];
+
+    /// <summary>Those whose logits change little where their weights do: a near tie of two experts may come out the other way, unless all are chosen.</summary>
+    public static TheoryData<string> Continuous => [.. Configs.Where(entry => entry.Value is not Qwen3MoeConfig moe || moe.NumExpertsPerToken == moe.NumExperts).Select(entry => entry.Key)];
 
     /// <summary>One of each decoder's class.</summary>
     public static TheoryData<string> OfEachClass => [.. Configs.GroupBy(entry => entry.Value.GetType()).Select(group => group.First().Key)];
