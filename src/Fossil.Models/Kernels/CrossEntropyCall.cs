@@ -40,9 +40,11 @@ internal sealed class CrossEntropyCall : AdapterCall
     public override Tensor Forward()
     {
         var x = logits.Value;
-        var total = kernel.Run(KernelMatrix.Of(x), targets.Range(0, x.shape[0]), IsRecorded, 1f / targets.Count);
         Save(logits);
-        return tensor((float)(total / targets.Count), device: x.device);
+        using var scope = NewDisposeScope();
+        var losses = empty(x.shape[0], 1, dtype: ScalarType.Float32, device: x.device);
+        kernel.Run(KernelMatrix.Of(x), KernelMatrix.Of(targets.On(x.device, 0, x.shape[0])), KernelMatrix.Of(losses), IsRecorded, 1f / targets.Count);
+        return losses.sum(ScalarType.Float64).div_(Scalars.Of(targets.Count)).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
     public override void Backward(Tensor gradOutput)

@@ -6,9 +6,10 @@ namespace Fossil.Models.Kernels;
 /// <summary>What rows of logits are compared with.</summary>
 internal sealed class CrossEntropyTargets
 {
+    private readonly Tensor targets;
     private readonly long[] ids;
 
-    private CrossEntropyTargets(long[] ids, long count) => (this.ids, Count) = (ids, count);
+    private CrossEntropyTargets(Tensor targets, long[] ids, long count) => (this.targets, this.ids, Count) = (targets, ids, count);
 
     /// <summary>How many rows count.</summary>
     public long Count { get; }
@@ -29,10 +30,18 @@ internal sealed class CrossEntropyTargets
         }
 
         var count = ids.LongCount(id => id != CrossEntropyCall.Ignored);
-        return count > 0 ? new(ids, count) : throw new NoLossItemsException(
+        return count > 0 ? new(targets, ids, count) : throw new NoLossItemsException(
             $"No token counts in the loss: every label behind the first token is {CrossEntropyCall.Ignored}, or there is none. The mean over nothing does not exist; leave such batches out.");
     }
 
     /// <summary>The ids of some rows.</summary>
     public long[] Range(long start, long count) => start == 0 && count == ids.Length ? ids : ids.AsSpan((int)start, (int)count).ToArray();
+
+    /// <summary>The same as a tensor (count, 1), int64, for a kernel of that device; while the tensor lives that was read.</summary>
+    public Tensor On(Device device, long start, long count)
+    {
+        using var rows = targets.narrow(0, start, count);
+        using var column = rows.unsqueeze(1);
+        return column.to(device);
+    }
 }

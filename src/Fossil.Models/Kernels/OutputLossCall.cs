@@ -15,7 +15,7 @@ namespace Fossil.Models.Kernels;
 /// </remarks>
 internal sealed class OutputLossCall : AdapterCall
 {
-    // Logits of a block: what the last cache of a processor holds, and enough rows for a product at full speed.
+    // Logits of a block where no kernel says, and enough rows for a product at full speed.
     private const long BlockElements = 1 << 22, RowsMultiple = 32;
 
     private readonly CallInput hidden;
@@ -43,19 +43,22 @@ internal sealed class OutputLossCall : AdapterCall
 
     public override Tensor Forward()
     {
-        var (rows, total, dtype) = (hidden.Value.shape[0], 0.0, hidden.Value.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32);
+        using var forward = NewDisposeScope();
+        var (rows, dtype) = (hidden.Value.shape[0], hidden.Value.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32);
+        // Added up where it lies: on a device nobody waits for a block.
+        var total = zeros([], ScalarType.Float64, hidden.Value.device);
         var kept = IsRecorded ? SaveOwned(empty_like(hidden.Value)) : null;
-        var step = vocabularyLoss is not null ? VocabularyLoss.RowsAtOnce : Math.Max(1, BlockElements / vocabulary / RowsMultiple) * RowsMultiple;
+        var step = vocabularyLoss is not null ? VocabularyLoss.RowsAtOnce : Math.Max(1, (KernelRegistry.Find<ICrossEntropy>(vocabulary, hidden.Value)?.ElementsAtOnce ?? BlockElements) / vocabulary / RowsMultiple) * RowsMultiple;
         for (var start = 0L; start < rows; start += step)
         {
             using var scope = NewDisposeScope();
             var count = Math.Min(step, rows - start);
-            var (block, ids, place) = (hidden.Value.narrow(0, start, count).detach(), targets.Range(start, count), kept?.Value.narrow(0, start, count));
-            total += vocabularyLoss is not null ? vocabularyLoss.Run(block, ids, targets.Count, place) : Loss(block, ids, place);
+            var (block, place) = (hidden.Value.narrow(0, start, count).detach(), kept?.Value.narrow(0, start, count));
+            total.add_(vocabularyLoss is not null ? vocabularyLoss.Run(block, targets.Range(start, count), targets.Count, place) : Loss(block, targets.On(block.device, start, count), place), Scalars.One);
         }
 
         gradient = kept;
-        return tensor(total / targets.Count, dtype, hidden.Value.device);
+        return total.div_(Scalars.Of(targets.Count)).to(dtype).MoveToOuterDisposeScope();
     }
 
     public override void Backward(Tensor gradOutput)
@@ -66,7 +69,7 @@ internal sealed class OutputLossCall : AdapterCall
     }
 
     /// <summary>The sum over the rows of a block, and where one is wanted the gradient of its hidden states.</summary>
-    private double Loss(Tensor block, long[] ids, Tensor? blockGradient)
+    private Tensor Loss(Tensor block, Tensor ids, Tensor? blockGradient)
     {
         using var recorded = blockGradient is null ? null : enable_grad();
         if (blockGradient is not null) block.requires_grad_(true);
@@ -77,19 +80,19 @@ internal sealed class OutputLossCall : AdapterCall
         return sum;
     }
 
-    private double Loss(Tensor logits, long[] ids, bool isRecorded)
+    private Tensor Loss(Tensor logits, Tensor ids, bool isRecorded)
     {
         if (logits.is_contiguous() && KernelRegistry.Find<ICrossEntropy>(vocabulary, logits) is { } kernel)
         {
-            using var values = logits.detach();
-            var sum = kernel.Run(KernelMatrix.Of(values), ids, isRecorded, 1f / targets.Count);
+            var (values, losses) = (logits.detach(), empty(logits.shape[0], 1, dtype: ScalarType.Float32, device: logits.device));
+            kernel.Run(KernelMatrix.Of(values), KernelMatrix.Of(ids), KernelMatrix.Of(losses), isRecorded, 1f / targets.Count);
             if (isRecorded) logits.backward([values]);
-            return sum;
+            return losses.sum(ScalarType.Float64);
         }
 
         var wide = logits.dtype == ScalarType.Float64 ? logits : logits.to(ScalarType.Float32);
-        var loss = nn.functional.cross_entropy(wide, tensor(ids, device: logits.device), ignore_index: CrossEntropyCall.Ignored, reduction: nn.Reduction.Sum);
+        var loss = nn.functional.cross_entropy(wide, ids.squeeze(1), ignore_index: CrossEntropyCall.Ignored, reduction: nn.Reduction.Sum);
         if (isRecorded) loss.div(Scalars.Of(targets.Count)).backward();
-        return loss.to(ScalarType.Float64).item<double>();
+        return loss.detach().to(ScalarType.Float64);
     }
 }

@@ -26,12 +26,12 @@ internal sealed class VocabularyLoss
     public static VocabularyLoss? For(Tensor hidden, LinearWeight weight) =>
         weight.Dtype == hidden.dtype && KernelRegistry.Find<IRunningSoftmax>(weight.OutFeatures, hidden) is { } kernel ? new(kernel, weight) : null;
 
-    /// <summary>The sum over rows.</summary>
+    /// <summary>The sum over rows, a float64 scalar.</summary>
     /// <param name="hidden">(rows, hidden_size).</param>
     /// <param name="targets">A token id for each row; a negative one does not count.</param>
     /// <param name="count">What the gradient is divided by.</param>
     /// <param name="gradient">Receives the gradient of <paramref name="hidden"/>; null where none is wanted.</param>
-    public double Run(Tensor hidden, long[] targets, long count, Tensor? gradient)
+    public Tensor Run(Tensor hidden, long[] targets, long count, Tensor? gradient)
     {
         using var scope = NewDisposeScope();
         var rows = hidden.shape[0];
@@ -53,7 +53,7 @@ internal sealed class VocabularyLoss
         var counts = ids.ge(Scalars.Zero).unsqueeze(1);
         var losses = sums.log().add(state.narrow(1, IRunningSoftmax.Largest, 1), Scalars.One).sub(state.narrow(1, IRunningSoftmax.Target, 1));
         gradient?.copy_(weighted!.div_(sums).sub_(Targets(ids)).mul_(Scalars.Of(1.0 / count)).masked_fill_(counts.logical_not(), Scalars.Zero));
-        return losses.masked_fill_(counts.logical_not(), Scalars.Zero).sum(ScalarType.Float64).item<double>();
+        return losses.masked_fill_(counts.logical_not(), Scalars.Zero).sum(ScalarType.Float64).MoveToOuterDisposeScope();
     }
 
     /// <summary>The targets' rows of the weight, one after the other where it must be written out.</summary>

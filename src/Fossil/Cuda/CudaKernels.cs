@@ -1,5 +1,6 @@
 using Fossil.Kernels;
 using TorchSharp;
+using static TorchSharp.torch;
 
 namespace Fossil.Cuda;
 
@@ -25,5 +26,20 @@ internal static class CudaKernels
         var optimizer = new CudaOptimizerKernels(runtime, scratch);
         KernelRegistry.Register<IAdamW>(optimizer, device, size: size);
         KernelRegistry.Register<ISquaredNorm>(optimizer, device, size: size);
+    }
+
+    /// <summary>Registers the kernels of decoders.</summary>
+    /// <inheritdoc cref="Register" path="/param"/>
+    public static void RegisterDecoders(CudaRuntime runtime, DeviceType device = DeviceType.CUDA, long? size = null)
+    {
+        var scratch = new CudaScratch();
+        foreach (var element in CudaElement.All)
+        {
+            var (kernels, elementType) = (new CudaDecoderKernels(runtime, scratch, element), Enum.Parse<ScalarType>(element.Name));
+            KernelRegistry.Register<IRmsNorm>(kernels, device, elementType, size);
+            KernelRegistry.Register<IRotary>(kernels, device, elementType, size);
+            KernelRegistry.Register<IGate>(kernels, device, elementType, size);
+            KernelRegistry.Register<ICrossEntropy>(kernels, device, elementType, size);
+        }
     }
 }

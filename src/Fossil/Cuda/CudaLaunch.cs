@@ -1,3 +1,5 @@
+using Fossil.CompilerServices;
+
 namespace Fossil.Cuda;
 
 /// <summary>One launch of a kernel: all that the driver needs.</summary>
@@ -30,4 +32,7 @@ internal readonly record struct CudaMatrix(nint Address, long Rows, long Columns
 {
     /// <summary>No matrix, where a kernel can do without.</summary>
     public static readonly CudaMatrix None;
+
+    /// <summary>An operand's memory.</summary>
+    public static CudaMatrix Of(in KernelMatrix matrix) => new(matrix.Address, matrix.Rows, matrix.Columns, matrix.RowStride);
 }

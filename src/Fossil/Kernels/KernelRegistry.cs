@@ -17,6 +17,7 @@ internal static class KernelRegistry
     {
         CpuKernels.Register();
         CudaKernels.Register(CudaRuntime.OfProcess);
+        CudaKernels.RegisterDecoders(CudaRuntime.OfProcess);
     }
 
     /// <summary>Computes an operation; false where that is not handled, with nothing written.</summary>
@@ -74,7 +75,8 @@ internal static class KernelRegistry
         {
             if (operand.dtype != operands[0].dtype || operand.numel() == 0) return null;
         }
-        return Array.Find(For<TKernel>(size, operands), kernel => kernel.Takes(size));
+        var (elementType, place) = (operands[0].dtype, DevicePlace.Of(operands[0]));
+        return Array.Find(For<TKernel>(size, operands), kernel => kernel.Takes(size, elementType, place));
     }
 
     /// <summary>The kernels to ask for <paramref name="operands"/>, in that order; none where these lie on several devices.</summary>

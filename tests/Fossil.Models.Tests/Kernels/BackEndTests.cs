@@ -47,7 +47,7 @@ public sealed unsafe class BackEndTests
     {
         public int Asked { get; private set; }
 
-        public bool Takes(long size)
+        public bool Takes(long size, ScalarType elementType, DevicePlace place)
         {
             Asked++;
             return takes;

@@ -1,11 +1,12 @@
 using Fossil.CompilerServices;
+using static TorchSharp.torch;
 
 namespace Fossil.Kernels.Cpu;
 
 /// <summary>Attention over float32 (<see cref="float"/>) or bfloat16 (<see cref="ushort"/>) on vectors of 512 bits, in float32 with the roundings of libtorch's operations.</summary>
 internal sealed class AttentionKernel<T> : IAttention where T : unmanaged
 {
-    public bool Takes(long size) => size % (2 * Lanes.Count) == 0;
+    public bool Takes(long size, ScalarType elementType, DevicePlace place) => size % (2 * Lanes.Count) == 0;
 
     public void Forward(in AttentionInputs inputs, in KernelMatrix output) => AttentionForward<T>.Run(new(inputs), output);
 

@@ -8,19 +8,14 @@ namespace Fossil.Kernels.Cpu;
 /// <summary>The cross-entropy of float32 (<see cref="float"/>) or bfloat16 (<see cref="ushort"/>), a row at a time.</summary>
 internal sealed class CrossEntropyKernel<T> : ICrossEntropy where T : unmanaged
 {
-    public bool Takes(long size) => size % Lanes.Count == 0;
+    public long ElementsAtOnce => 1 << 22;
 
-    public double Run(in KernelMatrix logits, long[] targets, bool gradient, float scale)
-    {
-        using var losses = zeros(logits.Rows, 1);
-        var loss = KernelMatrix.Of(losses);
-        KernelRows.Run(logits.Rows, logits.Columns, new Kernel(logits, targets, loss, gradient, scale));
-        var total = 0.0;
-        for (var row = 0L; row < loss.Rows; row++) total += loss.Row<float>(row);
-        return total;
-    }
+    public bool Takes(long size, ScalarType elementType, DevicePlace place) => size % Lanes.Count == 0;
 
-    private readonly struct Kernel(KernelMatrix logits, long[] targets, KernelMatrix losses, bool gradient, float scale) : IRowKernel
+    public void Run(in KernelMatrix logits, in KernelMatrix targets, in KernelMatrix losses, bool gradient, float scale) =>
+        KernelRows.Run(logits.Rows, logits.Columns, new Kernel(logits, targets, losses, gradient, scale));
+
+    private readonly struct Kernel(KernelMatrix logits, KernelMatrix targets, KernelMatrix losses, bool gradient, float scale) : IRowKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(long first, long end)
@@ -29,8 +24,10 @@ internal sealed class CrossEntropyKernel<T> : ICrossEntropy where T : unmanaged
             {
                 ref var x = ref logits.Row<T>(row);
                 var size = (nuint)logits.Columns;
-                if (targets[row] < 0)
+                var id = targets.Row<long>(row);
+                if (id < 0)
                 {
+                    losses.Row<float>(row) = 0;
                     if (gradient) for (nuint i = 0; i < size; i += Lanes.Count) Lanes.Store(Vector512<float>.Zero, ref x, i);
                     continue;
                 }
@@ -40,7 +37,7 @@ internal sealed class CrossEntropyKernel<T> : ICrossEntropy where T : unmanaged
                 var sums = Vector512<float>.Zero;
                 for (nuint i = 0; i < size; i += Lanes.Count) sums += Lanes.Exp(Lanes.Load(ref x, i) - Vector512.Create(max));
                 var logSum = MathF.Log(Lanes.Sum(sums));
-                var target = (nuint)targets[row];
+                var target = (nuint)id;
                 losses.Row<float>(row) = -(Lanes.Element(ref x, target) - max - logSum);
                 if (!gradient) continue;
 

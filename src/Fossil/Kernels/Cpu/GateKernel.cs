@@ -1,13 +1,14 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Fossil.CompilerServices;
+using static TorchSharp.torch;
 
 namespace Fossil.Kernels.Cpu;
 
 /// <summary>The gate in one pass over float32 (<see cref="float"/>) or bfloat16 (<see cref="ushort"/>).</summary>
 internal sealed class GateKernel<T> : IGate where T : unmanaged
 {
-    public bool Takes(long size) => size % Lanes.Count == 0;
+    public bool Takes(long size, ScalarType elementType, DevicePlace place) => size % Lanes.Count == 0;
 
     public void Forward(in KernelMatrix gate, in KernelMatrix up, in KernelMatrix output) => KernelRows.Run(gate.Rows, gate.Columns, new ForwardKernel(gate, up, output));
 

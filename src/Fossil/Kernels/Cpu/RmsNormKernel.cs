@@ -1,13 +1,14 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Fossil.CompilerServices;
+using static TorchSharp.torch;
 
 namespace Fossil.Kernels.Cpu;
 
 /// <summary>The norm, each pass over float32 (<see cref="float"/>) or bfloat16 (<see cref="ushort"/>) in one. In float32, forward pass and dx are those of PyTorch's separate operations bit for bit.</summary>
 internal sealed class RmsNormKernel<T> : IRmsNorm where T : unmanaged
 {
-    public bool Takes(long size) => size % Lanes.Count == 0;
+    public bool Takes(long size, ScalarType elementType, DevicePlace place) => size % Lanes.Count == 0;
 
     public void Forward(in KernelMatrix input, in KernelMatrix weight, in KernelMatrix output, in KernelMatrix scales, double eps) =>
         KernelRows.Run(input.Rows, input.Columns, new ForwardKernel(input, weight, output, scales, eps));

@@ -1,12 +1,13 @@
 using System.Runtime.CompilerServices;
 using Fossil.CompilerServices;
+using static TorchSharp.torch;
 
 namespace Fossil.Kernels.Cpu;
 
 /// <summary>The rotation in one pass over float32 (<see cref="float"/>) or bfloat16 (<see cref="ushort"/>).</summary>
 internal sealed class RotaryKernel<T> : IRotary where T : unmanaged
 {
-    public bool Takes(long size) => size % (2 * Lanes.Count) == 0;
+    public bool Takes(long size, ScalarType elementType, DevicePlace place) => size % (2 * Lanes.Count) == 0;
 
     public void Forward(in KernelMatrix heads, in KernelMatrix output, in KernelMatrix cos, in KernelMatrix sin, int size, int repeat) =>
         KernelRows.Run(heads.Rows, output.Columns, new ForwardKernel(heads, output, new(cos, sin), size, repeat));

@@ -1,13 +1,14 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Fossil.CompilerServices;
+using static TorchSharp.torch;
 
 namespace Fossil.Kernels.Cpu;
 
 /// <summary>The running softmax of float32 (<see cref="float"/>) or bfloat16 (<see cref="ushort"/>), a row at a time.</summary>
 internal sealed class RunningSoftmaxKernel<T> : IRunningSoftmax where T : unmanaged
 {
-    public bool Takes(long size) => size % Lanes.Count == 0;
+    public bool Takes(long size, ScalarType elementType, DevicePlace place) => size % Lanes.Count == 0;
 
     public void Run(in KernelMatrix logits, in KernelMatrix state, long[] targets, long firstColumn, bool keep) =>
         KernelRows.Run(logits.Rows, logits.Columns, new Kernel(logits, state, targets, firstColumn, keep));
