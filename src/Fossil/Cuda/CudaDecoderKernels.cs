@@ -1,58 +1,82 @@
-using System.Collections.Concurrent;
 using Fossil.CompilerServices;
 using Fossil.Kernels;
 using static TorchSharp.torch;
 
 namespace Fossil.Cuda;
 
-/// <summary>The kernels of decoders on CUDA devices, as kernels of the operations, for one element type.</summary>
+/// <summary>A kernel of decoders on CUDA devices, for one element type: it looks for the device, and has its source compiled there, before the operation enters libtorch's graph.</summary>
 /// <param name="runtime">Devices.</param>
-/// <param name="scratch">Memory beside the operands.</param>
 /// <param name="element">The element type.</param>
-internal sealed class CudaDecoderKernels(CudaRuntime runtime, CudaScratch scratch, CudaElement element) : IRmsNorm, IRotary, IGate, ICrossEntropy
+internal abstract class CudaDecoderKernel(CudaRuntime runtime, CudaElement element) : IDifferentiableKernel
 {
-    private readonly Lazy<string> source = new(() => CudaDecoderSource.Of(element));
-    private readonly CudaDecoderLaunches launches = new(element);
+    private readonly string source = CudaDecoderSource.Of(element);
 
-    public long ElementsAtOnce => 1 << 26;
+    protected CudaDecoderLaunches Launches { get; } = new(element);
 
-    public bool Takes(long size, ScalarType elementType, DevicePlace place) =>
-        CudaDecoderLaunches.Takes(1, size) && runtime.Device(Math.Max(0, place.Index)) is { } device && device.Prepare(source.Value, $"the kernels of decoders for {element.CudaType}");
+    public virtual bool Takes(long size, ScalarType elementType, DevicePlace place) =>
+        CudaDecoderLaunches.Takes(1, size) && Device(place) is { } device && device.Prepare(source, $"the kernels of decoders for {element.CudaType}");
 
+    protected int Multiprocessors(in KernelMatrix operand) => Device(DevicePlace.Of(operand.Tensor))!.Multiprocessors;
+
+    protected void Launch(in KernelMatrix operand, CudaLaunch launch)
+    {
+        if (!CudaDecoderLaunches.Takes(operand.Rows, operand.Columns)) throw new CudaException($"{launch.Kernel} has no launch for {operand.Rows} rows of {operand.Columns} elements: there may be 2,147,483,647 of 1,073,741,824. Split the batch.");
+        Device(DevicePlace.Of(operand.Tensor))!.Launch(source, launch);
+    }
+
+    private CudaDevice? Device(DevicePlace place) => runtime.Device(Math.Max(0, place.Index));
+}
+
+/// <summary>The norm.</summary>
+/// <inheritdoc cref="CudaDecoderKernel" path="/param"/>
+/// <param name="scratch">Memory beside the operands.</param>
+internal sealed class CudaRmsNorm(CudaRuntime runtime, CudaElement element, CudaScratch scratch) : CudaDecoderKernel(runtime, element), IRmsNorm
+{
     public void Forward(in KernelMatrix input, in KernelMatrix weight, in KernelMatrix output, in KernelMatrix scales, double eps) =>
-        Launch(input, launches.RmsNorm(CudaMatrix.Of(input), weight.Address, output.Address, scales.Address, (float)eps));
+        Launch(input, Launches.RmsNorm(CudaMatrix.Of(input), weight.Address, output.Address, scales.Address, (float)eps));
 
     public void InputGradient(in KernelMatrix input, in KernelMatrix weight, in KernelMatrix gradOutput, in KernelMatrix inputGradient, in KernelMatrix scales) =>
-        Launch(input, launches.RmsNormInputGradient(CudaMatrix.Of(input), weight.Address, gradOutput.Address, inputGradient.Address, scales.Address));
+        Launch(input, Launches.RmsNormInputGradient(CudaMatrix.Of(input), weight.Address, gradOutput.Address, inputGradient.Address, scales.Address));
 
     public void WeightGradient(in KernelMatrix input, in KernelMatrix gradOutput, in KernelMatrix weightGradient, in KernelMatrix scales)
     {
         var x = CudaMatrix.Of(input);
-        var split = launches.SplitOfWeightGradient(x, Device(input).Multiprocessors);
+        var split = Launches.SplitOfWeightGradient(x, Multiprocessors(input));
         using var parts = CudaScratch.Of(input, split.Slices > 1 ? split.Slices * x.Columns : 0);
         var counters = scratch.Counters(input, split.Slices > 1 ? split.Tiles : 0);
         Launch(input, CudaDecoderLaunches.RmsNormWeightGradient(x, gradOutput.Address, scales.Address, weightGradient.Address, split, CudaScratch.Address(parts), counters));
     }
+}
+
+/// <summary>The rotation.</summary>
+/// <inheritdoc cref="CudaDecoderKernel" path="/param"/>
+internal sealed class CudaRotary(CudaRuntime runtime, CudaElement element) : CudaDecoderKernel(runtime, element), IRotary
+{
+    public override bool Takes(long size, ScalarType elementType, DevicePlace place) => size % 2 == 0 && base.Takes(size, elementType, place);
 
     public void Forward(in KernelMatrix heads, in KernelMatrix output, in KernelMatrix cos, in KernelMatrix sin, int size, int repeat) =>
-        Launch(heads, launches.Rotary(CudaMatrix.Of(heads), output.Address, CudaMatrix.Of(cos), sin.Address, size, repeat));
+        Launch(output, Launches.Rotary(CudaMatrix.Of(heads), output.Address, CudaMatrix.Of(cos), sin.Address, size, repeat));
 
     public void Backward(in KernelMatrix gradOutput, in KernelMatrix gradient, in KernelMatrix cos, in KernelMatrix sin, int size, int repeat) =>
-        Launch(gradOutput, launches.RotaryBackward(gradOutput.Address, CudaMatrix.Of(gradient), CudaMatrix.Of(cos), sin.Address, size, repeat));
+        Launch(gradOutput, Launches.RotaryBackward(gradOutput.Address, CudaMatrix.Of(gradient), CudaMatrix.Of(cos), sin.Address, size, repeat));
+}
 
-    public void Forward(in KernelMatrix gate, in KernelMatrix up, in KernelMatrix output) => Launch(gate, launches.Gate(gate.Address, up.Address, output.Address, gate.Rows * gate.Columns));
+/// <summary>The gate.</summary>
+/// <inheritdoc cref="CudaDecoderKernel" path="/param"/>
+internal sealed class CudaGate(CudaRuntime runtime, CudaElement element) : CudaDecoderKernel(runtime, element), IGate
+{
+    public void Forward(in KernelMatrix gate, in KernelMatrix up, in KernelMatrix output) => Launch(gate, Launches.Gate(gate.Address, up.Address, output.Address, gate.Rows * gate.Columns));
 
     public void Backward(in KernelMatrix gate, in KernelMatrix up, in KernelMatrix gradOutput, in KernelMatrix gateGradient, in KernelMatrix upGradient) =>
-        Launch(gate, launches.GateBackward(gate.Address, up.Address, gradOutput.Address, gateGradient.Address, upGradient.Address, gate.Rows * gate.Columns));
+        Launch(gate, Launches.GateBackward(gate.Address, up.Address, gradOutput.Address, gateGradient.Address, upGradient.Address, gate.Rows * gate.Columns));
+}
+
+/// <summary>The cross-entropy.</summary>
+/// <inheritdoc cref="CudaDecoderKernel" path="/param"/>
+internal sealed class CudaCrossEntropy(CudaRuntime runtime, CudaElement element) : CudaDecoderKernel(runtime, element), ICrossEntropy
+{
+    public long ElementsAtOnce => 1 << 26;
 
     public void Run(in KernelMatrix logits, in KernelMatrix targets, in KernelMatrix losses, bool gradient, float scale) =>
         Launch(logits, CudaDecoderLaunches.CrossEntropy(CudaMatrix.Of(logits), CudaMatrix.Of(targets), losses.Address, gradient, scale));
-
-    private void Launch(in KernelMatrix operand, CudaLaunch launch)
-    {
-        if (!CudaDecoderLaunches.Takes(operand.Rows, operand.Columns)) throw new CudaException($"{launch.Kernel} has no launch for {operand.Rows} rows of {operand.Columns} elements: there may be 2,147,483,647 of 1,073,741,824. Split the batch.");
-        Device(operand).Launch(source.Value, launch);
-    }
-
-    private CudaDevice Device(in KernelMatrix operand) => runtime.Device(Math.Max(0, operand.Tensor.device_index))!;
 }

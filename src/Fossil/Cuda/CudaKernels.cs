@@ -35,11 +35,11 @@ internal static class CudaKernels
         var scratch = new CudaScratch();
         foreach (var element in CudaElement.All)
         {
-            var (kernels, elementType) = (new CudaDecoderKernels(runtime, scratch, element), Enum.Parse<ScalarType>(element.Name));
-            KernelRegistry.Register<IRmsNorm>(kernels, device, elementType, size);
-            KernelRegistry.Register<IRotary>(kernels, device, elementType, size);
-            KernelRegistry.Register<IGate>(kernels, device, elementType, size);
-            KernelRegistry.Register<ICrossEntropy>(kernels, device, elementType, size);
+            var elementType = Enum.Parse<ScalarType>(element.Name);
+            KernelRegistry.Register<IRmsNorm>(new CudaRmsNorm(runtime, element, scratch), device, elementType, size);
+            KernelRegistry.Register<IRotary>(new CudaRotary(runtime, element), device, elementType, size);
+            KernelRegistry.Register<IGate>(new CudaGate(runtime, element), device, elementType, size);
+            KernelRegistry.Register<ICrossEntropy>(new CudaCrossEntropy(runtime, element), device, elementType, size);
         }
     }
 }
