@@ -67,16 +67,22 @@ public sealed partial class CompilerTests
     [InlineData(64, "float16", 90)]
     public void ClangReadsTheSameSource(int shardSize, string type, int architecture)
     {
+        var source = new KernelSource(shardSize, CudaElement.All.Single(element => element.CudaType == type)).Text;
+        var ptx = ClangPtx(source, architecture);
+        Assert.All(KernelSource.KernelsOf(source), kernel => Assert.Contains($".entry {kernel}(", ptx, StringComparison.Ordinal));
+        Assert.Matches(VectorLoad(), PtxOf(ptx, "shard_sum"));
+    }
+
+    /// <summary>What clang makes of a source, every warning an error.</summary>
+    internal static string ClangPtx(string source, int architecture)
+    {
         Tools.Require("clang-19");
-        var folder = Directory.CreateTempSubdirectory("fossil-clang-");
-        var file = Path.Combine(folder.FullName, "kernels.cu");
-        File.WriteAllText(file, new KernelSource(shardSize, CudaElement.All.Single(element => element.CudaType == type)).Text);
+        var file = Path.Combine(Directory.CreateTempSubdirectory("fossil-clang-").FullName, "kernels.cu");
+        File.WriteAllText(file, source);
         Tools.Run(
             "clang-19", "-x", "cuda", "--cuda-device-only", "-nocudainc", "-nocudalib", $"--cuda-gpu-arch=sm_{architecture}", "--cuda-feature=+ptx80", "-std=c++17", "-O2", "-S", "-Wall", "-Werror", "-Wno-unknown-cuda-version",
             "-Wno-pass-failed", "-include", Path.Combine(AppContext.BaseDirectory, "Native", "clang.h"), file, "-o", Path.ChangeExtension(file, "ptx"));
-        var ptx = File.ReadAllText(Path.ChangeExtension(file, "ptx"));
-        Assert.All(KernelSource.KernelsOf(File.ReadAllText(file)), kernel => Assert.Contains($".entry {kernel}(", ptx, StringComparison.Ordinal));
-        Assert.Matches(VectorLoad(), PtxOf(ptx, "shard_sum"));
+        return File.ReadAllText(Path.ChangeExtension(file, "ptx"));
     }
 
     [SkippableFact]
@@ -100,7 +106,7 @@ public sealed partial class CompilerTests
 
     private static int BlocksOf(string source, string kernel) => int.Parse(Regex.Match(source, $@"__launch_bounds__\(Threads, (\d+)\) {kernel}\(").Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture);
 
-    private static string PtxOf(string ptx, string kernel)
+    internal static string PtxOf(string ptx, string kernel)
     {
         var start = ptx.IndexOf($".entry {kernel}(", StringComparison.Ordinal);
         var end = ptx.IndexOf(".entry ", start + 1, StringComparison.Ordinal);
@@ -108,8 +114,8 @@ public sealed partial class CompilerTests
     }
 
     [GeneratedRegex(@"ld\.global(\.nc)?\.(L\w+::\w+\.)*v4\.[bufs]32|ld\.global(\.nc)?\.v2\.[bufs]64")]
-    private static partial Regex VectorLoad();
+    internal static partial Regex VectorLoad();
 
     [GeneratedRegex(@"st\.global\.v4\.[bufs]32|st\.global\.v2\.[bufs]64")]
-    private static partial Regex VectorStore();
+    internal static partial Regex VectorStore();
 }

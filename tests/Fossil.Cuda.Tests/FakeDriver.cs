@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Fossil.Cuda.Native;
 
 namespace Fossil.Cuda.Tests;
 
@@ -16,14 +17,29 @@ internal sealed unsafe class FakeDriver
         var file = Path.Combine(Directory.CreateTempSubdirectory("fossil-driver-").FullName, "libcuda.so");
         Tools.Run("g++", "-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Werror", Native("fake_driver.cpp"), Native("fake_cublas.cpp"), "-o", file);
         Library = NativeLibrary.Load(file);
+        LibraryFile = file;
     }
+
+    /// <summary>Its file, for another process.</summary>
+    public string LibraryFile { get; }
 
     public nint Library { get; }
 
     public int Launches => ((delegate* unmanaged<int>)Export("fake_launches"))();
 
+    public int LaunchesOf(string kernel)
+    {
+        var name = Marshal.StringToCoTaskMemUTF8(kernel);
+        var count = ((delegate* unmanaged<byte*, int>)Export("fake_launches_of"))((byte*)name);
+        Marshal.FreeCoTaskMem(name);
+        return count;
+    }
+
     /// <summary>Products by cuBLAS, and the handles that they were made with.</summary>
     public (int Products, int Handles) Cublas => (((delegate* unmanaged<int>)Export("fake_products"))(), ((delegate* unmanaged<int>)Export("fake_handles"))());
+
+    /// <summary>Bytes that were copied to the device.</summary>
+    public long BytesToDevice => ((delegate* unmanaged<long>)Export("fake_bytes_to_device"))();
 
     public int Loads => ((delegate* unmanaged<int>)Export("fake_loads"))();
 
@@ -51,14 +67,14 @@ internal sealed unsafe class FakeDriver
         Marshal.FreeCoTaskMem(name);
     }
 
-    /// <summary>Launches run the kernels of this source; of none where it is null.</summary>
+    /// <summary>Launches run the kernels of this source too; of none where it is null.</summary>
     public void Run(string? source) => ((delegate* unmanaged<nint, void>)Export("fake_emulation"))(source is null ? 0 : NativeLibrary.GetExport(NativeLibrary.Load(Emulation.Of(source).Library), "fossil_launch"));
 
-    /// <summary>A run time on this driver with NVIDIA's compiler and an empty cache.</summary>
-    public CudaRuntime Runtime(string? folder = null)
+    /// <summary>A run time on this driver with NVIDIA's compiler, or another, and an empty cache.</summary>
+    public CudaRuntime Runtime(string? folder = null, Func<Nvrtc>? nvrtc = null)
     {
-        var nvrtc = Tools.RequireNvrtc();
-        return new(() => new(Library), () => nvrtc, new(folder ?? Directory.CreateTempSubdirectory("fossil-cache-").FullName), () => new(Library));
+        nvrtc ??= Tools.RequireNvrtc;
+        return new(() => new(Library), nvrtc, new(folder ?? Directory.CreateTempSubdirectory("fossil-cache-").FullName), () => new(Library));
     }
 
     private static string Native(string file) => Path.Combine(AppContext.BaseDirectory, "Native", file);

@@ -1,6 +1,5 @@
 using Fossil.Models.Gguf.Blocks;
 using Fossil.Serialization;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Gguf;
@@ -15,9 +14,6 @@ namespace Fossil.Models.Gguf;
 /// </remarks>
 public sealed unsafe class GgufFile : IDisposable
 {
-    // Elements that are converted at a time where the wanted dtype is another: bounds what is held beside the tensor itself.
-    private const long ChunkElements = 1 << 22;
-
     // Elements of a piece of work of one thread; a multiple of every block length.
     private const long PieceElements = 1 << 15;
 
@@ -68,19 +64,17 @@ public sealed unsafe class GgufFile : IDisposable
     public Tensor Load(string name, ScalarType? dtype = null, Device? device = null)
     {
         var info = GetInfo(name);
-        var loaded = empty([.. info.Shape], dtype ?? info.Type.ToTorch() ?? ScalarType.Float32, CPU);
+        var loaded = empty([.. info.Shape], dtype ?? info.Type.ToTorch() ?? ScalarType.Float32, device ?? CPU);
         try
         {
             LoadInto(name, loaded);
-            if (device is null || device.type == DeviceType.CPU) return loaded;
+            return loaded;
         }
         catch
         {
             loaded.Dispose();
             throw;
         }
-
-        using (loaded) return loaded.to(device);
     }
 
     /// <summary>Loads a tensor into one that exists, e.g. a parameter of a model, dequantised to its dtype: no second copy of it is made.</summary>
@@ -107,10 +101,9 @@ public sealed unsafe class GgufFile : IDisposable
         using var view = byName[name].Part.Map(info);
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var isPlain = destination.device_type == DeviceType.CPU && destination.is_contiguous();
-        var target = isPlain ? destination.detach() : empty(destination.shape, destination.dtype, CPU);
-        Copy(reader, view.Start, target.view(-1));
-        if (!isPlain) destination.copy_(target);
+        var target = destination.is_contiguous() ? destination.detach() : empty(destination.shape, destination.dtype, destination.device);
+        TensorFiller.Fill(target.view(-1), reader.Dtype, reader.PieceElements, (first, count, to) => reader.Read(view.Start, first, count, (byte*)to));
+        if (!destination.is_contiguous()) destination.copy_(target);
     }
 
     /// <summary>A matrix of blocks as it lies in the file, (rows, bytes of a row), uint8.</summary>
@@ -141,33 +134,6 @@ public sealed unsafe class GgufFile : IDisposable
         var order = HeadOrder.Of(info, heads, Path);
         var pieceElements = heads == 0 ? PieceElements : elements / Math.Max(1, info.Shape[0]);
         return new PieceReader(stored ?? ScalarType.Float32, block, elements, pieceElements, pieceElements / blockElements * blockBytes, order);
-    }
-
-    private static void Copy(PieceReader reader, byte* source, Tensor flat)
-    {
-        if (flat.dtype == reader.Dtype)
-        {
-            reader.Read(source, 0, reader.Elements, DataPointer(flat));
-            return;
-        }
-
-        var chunk = Math.Max(1, ChunkElements / reader.PieceElements) * reader.PieceElements;
-        using var buffer = empty(Math.Min(chunk, reader.Elements), reader.Dtype, CPU);
-        for (long done = 0; done < reader.Elements; done += chunk)
-        {
-            var length = Math.Min(chunk, reader.Elements - done);
-            reader.Read(source, done, length, DataPointer(buffer));
-            using var from = buffer.narrow(0, 0, length);
-            using var to = flat.narrow(0, done, length);
-            using var same = to.copy_(from);
-        }
-    }
-
-    // By way of the first element, as a span cannot be longer than 2 GB. Memory of libtorch does not move.
-    private static byte* DataPointer(Tensor flat)
-    {
-        using var first = flat.narrow(0, 0, 1);
-        fixed (byte* pointer = first.bytes) return pointer;
     }
 
     /// <summary>Closes the file. Tensors loaded from it stay.</summary>

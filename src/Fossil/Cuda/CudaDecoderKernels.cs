@@ -28,7 +28,8 @@ internal abstract class CudaDecoderKernel(CudaRuntime runtime, CudaElement eleme
 }
 
 /// <summary>The norm.</summary>
-/// <inheritdoc cref="CudaDecoderKernel" path="/param"/>
+/// <param name="runtime">Devices.</param>
+/// <param name="element">The element type.</param>
 /// <param name="scratch">Memory beside the operands.</param>
 internal sealed class CudaRmsNorm(CudaRuntime runtime, CudaElement element, CudaScratch scratch) : CudaDecoderKernel(runtime, element), IRmsNorm
 {

@@ -23,9 +23,11 @@ internal sealed class CudaDecoderLaunches(CudaElement element)
     public CudaLaunch RmsNorm(in CudaMatrix x, nint weight, nint y, nint scales, float eps) => Rows("rms_norm", x.Rows, x.Columns / lanes / CudaDecoderSource.VectorsKept, x.Address, weight, y, scales, x.Rows, (int)x.Columns, eps);
 
     /// <summary>dx = s (dy w − x s² mean(dy w x)).</summary>
-    /// <inheritdoc cref="RmsNorm" path="/param"/>
+    /// <param name="x">(rows, columns).</param>
+    /// <param name="weight">w (columns).</param>
     /// <param name="dy">The gradient of y, as x.</param>
     /// <param name="dx">As x; written.</param>
+    /// <param name="scales">s (rows), float32.</param>
     public CudaLaunch RmsNormInputGradient(in CudaMatrix x, nint weight, nint dy, nint dx, nint scales) =>
         Rows("rms_norm_input_gradient", x.Rows, x.Columns / lanes / (CudaDecoderSource.VectorsKept / 2), x.Address, weight, dy, dx, scales, x.Rows, (int)x.Columns);
 
@@ -59,7 +61,10 @@ internal sealed class CudaDecoderLaunches(CudaElement element)
     /// <summary>The sum over the repetitions, turned back.</summary>
     /// <param name="dy">(rows, heads · repeat · size).</param>
     /// <param name="dx">(rows, heads · size); written. <paramref name="dy"/> itself where nothing is repeated, if it is to be turned in place.</param>
-    /// <inheritdoc cref="Rotary" path="/param"/>
+    /// <param name="cos">As in <see cref="Rotary"/>.</param>
+    /// <param name="sin">Likewise.</param>
+    /// <param name="size">head_dim.</param>
+    /// <param name="repeat">How often each head was repeated.</param>
     public CudaLaunch RotaryBackward(nint dy, in CudaMatrix dx, in CudaMatrix cos, nint sin, int size, int repeat) => Rotation("rotary_backward", dx, dy, dx.Address, cos, sin, size, repeat);
 
     /// <summary>y = silu(gate) · up, each of <paramref name="count"/> elements.</summary>

@@ -10,6 +10,7 @@ internal sealed class CudaDevice
     private readonly Nvrtc nvrtc;
     private readonly CudaCache cache;
     private readonly nint context;
+    private readonly string name;
     private readonly ConcurrentDictionary<string, Lazy<Module>> modules = [];
 
     /// <summary>The device of this number, which is libtorch's too.</summary>
@@ -20,7 +21,9 @@ internal sealed class CudaDevice
         var device = driver.Device(ordinal);
         Architecture = (driver.Attribute(device, CudaDriver.Major) * 10) + driver.Attribute(device, CudaDriver.Minor);
         Multiprocessors = driver.Attribute(device, CudaDriver.MultiprocessorCount);
+        name = driver.Name(device);
         context = driver.PrimaryContext(device);
+        Memory = new(driver, context);
     }
 
     /// <summary>Its compute capability: 90 is 9.0.</summary>
@@ -28,6 +31,9 @@ internal sealed class CudaDevice
 
     /// <summary>How many there are.</summary>
     public int Multiprocessors { get; }
+
+    /// <summary>Its memory.</summary>
+    public CudaMemory Memory { get; }
 
     /// <summary>Compiles a source, or takes it from the cache, and loads it; once.</summary>
     /// <param name="source">CUDA C.</param>
@@ -54,18 +60,29 @@ internal sealed class CudaDevice
         cublas.Multiply(context, left, right, result, size.Rows, size.Columns, size.Inner, beta, name);
     }
 
+    /// <summary>What it is and works with, for reports.</summary>
+    public IReadOnlyDictionary<string, string> Describe() => new Dictionary<string, string>
+    {
+        ["name"] = name, ["compute_capability"] = $"{Architecture / 10}.{Architecture % 10}", ["multiprocessors"] = $"{Multiprocessors}", ["driver"] = $"{driver.Version}", ["nvrtc"] = $"{nvrtc.Version}",
+    };
+
     private Module ModuleOf(string source, string name) => modules.GetOrAdd(source, text => new(() => Load(text, name))).Value;
 
     private Module Load(string source, string name)
     {
+        var isMade = false;
         try
         {
             var image = cache.Get([source, $"sm_{Architecture}", $"NVRTC {nvrtc.Version}"], () => nvrtc.Compile(source, name, Architecture).Image);
+            isMade = true;
             return new(driver.LoadModule(context, image, name), null);
         }
         catch (CudaException exception)
         {
-            FossilWarnings.Report($"libtorch's operations take the place of CUDA kernels: {exception.Message}");
+            var versions = isMade && driver.Version < nvrtc.Version
+                ? $" The driver runs CUDA up to {driver.Version}, the code is that of NVRTC {nvrtc.Version}: install a newer driver, or name an older NVRTC in {CudaLibrary.Nvrtc.Variable}."
+                : "";
+            FossilWarnings.Report($"libtorch's operations take the place of {name}: {exception.Message}{versions}");
             return new(0, exception);
         }
     }

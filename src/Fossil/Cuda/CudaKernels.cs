@@ -26,6 +26,7 @@ internal static class CudaKernels
         var optimizer = new CudaOptimizerKernels(runtime, scratch);
         KernelRegistry.Register<IAdamW>(optimizer, device, size: size);
         KernelRegistry.Register<ISquaredNorm>(optimizer, device, size: size);
+        KernelRegistry.Register<IUpload>(new CudaUpload(runtime), device, size: size);
     }
 
     /// <summary>Registers the kernels of decoders.</summary>

@@ -1,4 +1,3 @@
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Fossil.Serialization;
@@ -14,9 +13,6 @@ namespace Fossil.Serialization;
 /// </remarks>
 public sealed unsafe class SafetensorsFile : IDisposable
 {
-    // Elements that are converted at a time where the wanted dtype is another: bounds what is held beside the tensor itself.
-    private const long ConversionChunk = 1 << 22;
-
     // Far below what a Span can hold, and a multiple of every element size.
     private const long CopyChunk = 1 << 28;
 
@@ -76,19 +72,17 @@ public sealed unsafe class SafetensorsFile : IDisposable
     {
         var info = GetInfo(name);
         var stored = TorchDtype(info);
-        var loaded = empty([.. info.Shape], dtype ?? stored, CPU);
+        var loaded = empty([.. info.Shape], dtype ?? stored, device ?? CPU);
         try
         {
             Copy(info, stored, loaded);
-            if (device is null || device.type == DeviceType.CPU) return loaded;
+            return loaded;
         }
         catch
         {
             loaded.Dispose();
             throw;
         }
-
-        using (loaded) return loaded.to(device);
     }
 
     /// <summary>Loads a tensor into one that exists, e.g. a parameter of a model, converting to its dtype: no second copy of it is made.</summary>
@@ -104,7 +98,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
         }
 
         using var noGrad = no_grad();
-        if (destination.device_type == DeviceType.CPU && destination.is_contiguous())
+        if (destination.is_contiguous())
         {
             Copy(info, TorchDtype(info), destination);
             return;
@@ -142,27 +136,10 @@ public sealed unsafe class SafetensorsFile : IDisposable
     {
         if (info.ByteCount == 0) return;
         using var view = Map(info);
-        using var noGrad = no_grad();
-        using var scope = NewDisposeScope();
-        var flat = destination.detach().view(-1);
+        using var detached = destination.detach();
+        using var flat = detached.view(-1);
         var elementBytes = info.Dtype.BitSize() / 8;
-        var chunk = destination.dtype == stored ? CopyChunk / elementBytes : ConversionChunk;
-        for (long done = 0, count = info.ByteCount / elementBytes; done < count; done += chunk)
-        {
-            using var pieceScope = NewDisposeScope();
-            var length = Math.Min(chunk, count - done);
-            var source = new ReadOnlySpan<byte>(view.Start + (done * elementBytes), (int)(length * elementBytes));
-            var piece = flat.narrow(0, done, length);
-            if (destination.dtype == stored)
-            {
-                source.CopyTo(piece.bytes);
-                continue;
-            }
-
-            var raw = empty(length, stored, CPU);
-            source.CopyTo(raw.bytes);
-            piece.copy_(raw);
-        }
+        TensorFiller.Fill(flat, stored, 1, (first, count, to) => Buffer.MemoryCopy(view.Start + (first * elementBytes), (void*)to, count * elementBytes, count * elementBytes));
     }
 
     private MappedFile.View Map(SafetensorInfo info) => file.Map(header.DataStart + info.Offset, info.ByteCount);

@@ -28,4 +28,9 @@ __device__ inline float __uint_as_float(unsigned int word) { return __builtin_bi
 __device__ inline void __threadfence() { __nvvm_membar_gl(); }
 __device__ inline unsigned int atomicAdd(unsigned int *address, unsigned int value) { return __nvvm_atom_add_gen_i((int *)address, value); }
 __device__ inline float __shfl_xor_sync(unsigned int mask, float value, int distance) { return __nvvm_shfl_sync_bfly_f32(mask, value, distance, 31); }
+__device__ inline float __fmul_rn(float left, float right) { return __nvvm_mul_rn_f(left, right); }
+__device__ inline float __fsqrt_rn(float value) { return __nvvm_sqrt_rn_f(value); }
+__device__ inline float fmaxf(float left, float right) { return __nvvm_fmax_f(left, right); }
+__device__ inline float expf(float value) { return __nvvm_ex2_approx_f(value * 1.44269504f); }
+__device__ inline float logf(float value) { return __nvvm_lg2_approx_f(value) * 0.69314718f; }
 __device__ inline int __all_sync(unsigned int mask, int predicate) { return __nvvm_vote_all_sync(mask, predicate); }

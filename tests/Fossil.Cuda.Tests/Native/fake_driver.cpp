@@ -1,13 +1,15 @@
 // A CUDA driver without a device: contexts, modules and launches are checked as the real one would, and a launch runs the emulated kernel on host memory. What a module has is read from its PTX; the
-// tests say which emulation has the kernels. FOSSIL_FAKE_CUDA makes a function fail: "cuLaunchKernel=719" does so at each call.
+// tests say which emulations have the kernels, and which function fails.
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <dlfcn.h>
 #include <map>
 #include <mutex>
 #include <regex>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -15,14 +17,15 @@ namespace
 {
 struct Kernel { std::string name; std::vector<int> sizes; };
 struct Module { std::map<std::string, Kernel> kernels; };
-struct Launch { const char *(*run)(const char *, const unsigned int *, const unsigned int *, void **); };
+using Emulation = const char *(*)(const char *, const unsigned int *, const unsigned int *, void **);
 
 std::mutex lock;
-std::map<std::string, int> failures;
+std::map<std::string, int> failures, launches_of;
 std::string last_error, log_text;
 std::atomic<int> launches, loads;
-Launch emulation;
-int architecture = 90, driver_version = 13050, devices = 1;
+std::vector<Emulation> emulations;
+std::atomic<long long> bytes_to_device;
+int architecture = 300, driver_version = 13050, devices = 1;
 bool is_capturing;
 thread_local std::vector<void *> contexts;
 int contexts_of_devices[16];
@@ -58,20 +61,42 @@ EXPORT void fake_reset(int new_architecture, int new_version, int new_devices, i
     driver_version = new_version;
     devices = new_devices;
     is_capturing = capturing;
+    launches_of.clear();
     launches = loads = 0;
+    bytes_to_device = 0;
 }
 EXPORT void fake_fail(const char *function, int code) { std::lock_guard<std::mutex> guard(lock); failures[function] = code; }
 EXPORT const char *fake_error() { return last_error.empty() ? nullptr : last_error.c_str(); }
 EXPORT int fake_launches() { return launches; }
+EXPORT int fake_launches_of(const char *kernel) { std::lock_guard<std::mutex> guard(lock); return launches_of[kernel]; }
 EXPORT int fake_loads() { return loads; }
 EXPORT int fake_contexts() { return (int)contexts.size(); }
 EXPORT int fake_device() { return contexts.empty() ? -1 : device_of(contexts.back()); }
 EXPORT int fake_failure(const char *function) { return failure(function); }
 EXPORT int fake_refuse(const char *why) { return refuse(why); }
-EXPORT void fake_emulation(void *run) { emulation.run = (decltype(emulation.run))run; }
+// One more whose kernels launches run; null for none at all.
+EXPORT void fake_emulation(void *run)
+{
+    if (run) emulations.push_back((Emulation)run);
+    else emulations.clear();
+}
 
 // The driver's.
-EXPORT int cuInit(unsigned int flags) { return failure("cuInit"); }
+EXPORT int cuInit(unsigned int flags)
+{
+    // A process that has no test in it names the emulations in its environment.
+    if (const auto named = getenv("FOSSIL_FAKE_CUDA_KERNELS"))
+    {
+        std::stringstream files(named);
+        for (std::string file; std::getline(files, file, ':');)
+        {
+            const auto library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+            if (!library) return refuse(file + " cannot be loaded.");
+            fake_emulation(dlsym(library, "fossil_launch"));
+        }
+    }
+    return failure("cuInit");
+}
 EXPORT int cuDriverGetVersion(int *version) { *version = driver_version; return failure("cuDriverGetVersion"); }
 EXPORT int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return ordinal < devices ? failure("cuDeviceGet") : 101; }
 EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device)
@@ -105,6 +130,54 @@ EXPORT int cuGetErrorName(int code, const char **name)
     return 0;
 }
 EXPORT int cuGetErrorString(int code, const char **text) { *text = "as the test asked"; return 0; }
+
+// Memory of the device is the host's; what is done on the default stream is done at once. An event knows when it was recorded.
+namespace
+{
+struct Event { timespec at; };
+std::map<const void *, size_t> allocations;
+
+int allocate(void **address, size_t bytes, const char *function)
+{
+    if (contexts.empty()) return refuse(std::string(function) + " without a context.", 201);
+    if (const auto code = failure(function)) return code;
+    *address = aligned_alloc(512, (bytes + 511) / 512 * 512);
+    std::lock_guard<std::mutex> guard(lock);
+    allocations[*address] = bytes;
+    return *address ? 0 : 2;
+}
+}
+EXPORT long long fake_bytes_to_device() { return bytes_to_device; }
+EXPORT int fake_allocations() { std::lock_guard<std::mutex> guard(lock); return (int)allocations.size(); }
+EXPORT int cuMemAlloc_v2(void **address, size_t bytes) { return allocate(address, bytes, "cuMemAlloc_v2"); }
+EXPORT int cuMemHostAlloc(void **address, size_t bytes, unsigned int flags) { return allocate(address, bytes, "cuMemHostAlloc"); }
+EXPORT int cuMemFree_v2(void *address)
+{
+    std::lock_guard<std::mutex> guard(lock);
+    if (!allocations.erase(address)) return 1;
+    free(address);
+    return 0;
+}
+EXPORT int cuMemcpyHtoDAsync_v2(void *to, const void *from, size_t bytes, void *stream)
+{
+    if (contexts.empty()) return refuse("A copy without a context.", 201);
+    if (const auto code = failure("cuMemcpyHtoDAsync_v2")) return code;
+    memcpy(to, from, bytes);
+    bytes_to_device += bytes;
+    return 0;
+}
+EXPORT int cuMemcpyDtoDAsync_v2(void *to, const void *from, size_t bytes, void *stream) { memcpy(to, from, bytes); return failure("cuMemcpyDtoDAsync_v2"); }
+EXPORT int cuMemcpyDtoH_v2(void *to, const void *from, size_t bytes) { memcpy(to, from, bytes); return failure("cuMemcpyDtoH_v2"); }
+EXPORT int cuEventCreate(void **event, unsigned int flags) { *event = new Event(); return failure("cuEventCreate"); }
+EXPORT int cuEventRecord(void *event, void *stream) { clock_gettime(CLOCK_MONOTONIC, &((Event *)event)->at); return failure("cuEventRecord"); }
+EXPORT int cuEventSynchronize(void *event) { return failure("cuEventSynchronize"); }
+EXPORT int cuEventElapsedTime(float *milliseconds, void *first, void *second)
+{
+    const auto &from = ((Event *)first)->at, &to = ((Event *)second)->at;
+    *milliseconds = (float)((to.tv_sec - from.tv_sec) * 1e3 + (to.tv_nsec - from.tv_nsec) / 1e6);
+    return failure("cuEventElapsedTime");
+}
+EXPORT int cuDeviceGetName(char *name, int length, int device) { strncpy(name, "a device of the tests", length); return 0; }
 
 // PTX: the kernels and the sizes of their parameters are in it.
 EXPORT int cuModuleLoadData(void **module, const void *image)
@@ -159,9 +232,14 @@ EXPORT int cuLaunchKernel(
     }
     std::lock_guard<std::mutex> guard(lock);
     launches++;
+    launches_of[kernel.name]++;
     const unsigned int grid[] = {grid_x, grid_y, grid_z}, block[] = {block_x, block_y, block_z};
-    if (!emulation.run) return 0;
-    const auto error = emulation.run(kernel.name.c_str(), grid, block, copies.data());
+    const char *error = nullptr;
+    for (const auto run : emulations)
+    {
+        error = run(kernel.name.c_str(), grid, block, copies.data());
+        if (!error || strcmp(error, "There is no such kernel.")) break;
+    }
     if (!error) return 0;
     if (last_error.empty()) last_error = kernel.name + ": " + error;
     return 719;

@@ -57,6 +57,15 @@ internal sealed unsafe class CudaDriver
         return value;
     }
 
+    /// <summary>What a device calls itself.</summary>
+    public string Name(int device)
+    {
+        const int Longest = 256;
+        var name = stackalloc byte[Longest];
+        Check(((delegate* unmanaged<byte*, int, int, int>)Export("cuDeviceGetName"))(name, Longest, device), "cuDeviceGetName");
+        return Marshal.PtrToStringUTF8((nint)name)!;
+    }
+
     /// <summary>The context that libtorch works in; it stays until the process ends.</summary>
     public nint PrimaryContext(int device)
     {
@@ -131,7 +140,12 @@ internal sealed unsafe class CudaDriver
         return new(this);
     }
 
-    private void Check(int code, string function, string? what = null)
+    /// <summary>Throws for what a function answered, unless it is success.</summary>
+    /// <param name="code">The answer.</param>
+    /// <param name="function">The function.</param>
+    /// <param name="what">What it was for, for the message.</param>
+    /// <exception cref="CudaException">It is not.</exception>
+    public void Check(int code, string function, string? what = null)
     {
         if (code == 0) return;
         byte* name = null, text = null;
@@ -140,7 +154,9 @@ internal sealed unsafe class CudaDriver
         throw new CudaException(what is null ? $"The CUDA driver's {function} failed: {error}." : $"{what}: the CUDA driver's {function} failed: {error}.");
     }
 
-    private nint Export(string function) => NativeLibrary.TryGetExport(library, function, out var address)
+    /// <summary>A function of the driver.</summary>
+    /// <exception cref="CudaException">It has none of that name.</exception>
+    public nint Export(string function) => NativeLibrary.TryGetExport(library, function, out var address)
         ? address
         : throw new CudaException($"The CUDA driver has no function {function}: it is too old. Install a newer one.");
 

@@ -65,7 +65,25 @@ internal sealed unsafe class Nvrtc
 
         nint program;
         fixed (byte* text = Terminated(source), label = Terminated(name)) Check(create(&program, text, label, 0, null, null), "nvrtcCreateProgram");
-        var texts = all.Select(Marshal.StringToCoTaskMemUTF8).ToArray();
+        CudaBinary binary;
+        try
+        {
+            binary = Compile(program, all, name, target, isExact);
+        }
+        catch
+        {
+            // What came first is what is said.
+            destroy(&program);
+            throw;
+        }
+
+        Check(destroy(&program), "nvrtcDestroyProgram");
+        return binary;
+    }
+
+    private CudaBinary Compile(nint program, string[] options, string name, int target, bool isExact)
+    {
+        var texts = options.Select(Marshal.StringToCoTaskMemUTF8).ToArray();
         try
         {
             int code;
@@ -78,7 +96,6 @@ internal sealed unsafe class Nvrtc
         finally
         {
             foreach (var text in texts) Marshal.FreeCoTaskMem(text);
-            Check(destroy(&program), "nvrtcDestroyProgram");
         }
     }
 
