@@ -19,7 +19,7 @@ public sealed class DecoderStepTests
         var driver = FakeDriver.Reset();
         var config = new LlamaConfig
         {
-            VocabSize = (8 * shardSize) + 16, HiddenSize = 8 * shardSize, IntermediateSize = (8 * shardSize) + 48, NumHiddenLayers = 2, NumAttentionHeads = 2, NumKeyValueHeads = 1, HeadDim = 4 * shardSize,
+            VocabSize = (8 * shardSize) + 17, HiddenSize = 8 * shardSize, IntermediateSize = (8 * shardSize) + 48, NumHiddenLayers = 2, NumAttentionHeads = 2, NumKeyValueHeads = 1, HeadDim = 4 * shardSize,
         };
         var expected = Train(config, dtype, shardSize);
         Assert.Equal(0, driver.Launches);
@@ -37,7 +37,8 @@ public sealed class DecoderStepTests
         Assert.Equal((12, 12), (driver.LaunchesOf("rotary"), driver.LaunchesOf("rotary_backward")));
         Assert.Equal((4, 4), (driver.LaunchesOf("silu_gate"), driver.LaunchesOf("silu_gate_backward")));
         Assert.Equal(2, driver.LaunchesOf("cross_entropy"));
-        Assert.True(driver.Launches > 100, $"{driver.Launches} launches");
+        // And what the six adapters of each layer launch, once forward at least.
+        Assert.True(driver.Launches >= 52 + 24, $"{driver.Launches} launches");
         foreach (var ((name, one), (_, other)) in expected.Zip(actual)) Assert.True(Math.Abs(one - other) <= tolerance * (1 + Math.Abs(one)), $"{name}: {one} on the CPU, {other}");
     }
 

@@ -16,27 +16,29 @@ public sealed class MatrixTests
         Skip.If(string.IsNullOrEmpty(named), "tools/cuda-check/matrix.sh runs it: it takes some 40 minutes.");
         var nvrtc = Tools.RequireNvrtc();
         var sizes = named!.Split(',').Select(size => int.Parse(size, CultureInfo.InvariantCulture)).ToArray();
-        var results = new ConcurrentBag<(int ShardSize, string Type, Architecture Architecture, CompiledKernel Kernel)>();
-        Parallel.ForEach(sizes.SelectMany(size => CudaElement.All.Select(element => new KernelSource(size, element))), source =>
+        var sources = sizes.SelectMany(size => CudaElement.All.Select(element => new KernelSource(size, element))).Select(source => (Name: source.ToString(), source.Text))
+            .Concat(CudaElement.All.Select(element => (Name: $"decoders, {element.CudaType}", Text: CudaDecoderSource.Of(element)))).Append((Name: "optimizer", Text: CudaOptimizerLaunches.Source)).ToArray();
+        var results = new ConcurrentBag<(Architecture Architecture, CompiledKernel Kernel)>();
+        Parallel.ForEach(sources, source =>
         {
             foreach (var architecture in Architecture.All)
             {
-                var binary = nvrtc.Compile(source.Text, source.ToString(), architecture.Number, "--ptxas-options=-v");
+                var binary = nvrtc.Compile(source.Text, source.Name, architecture.Number, "--ptxas-options=-v");
                 foreach (var kernel in CompiledKernel.Of(binary.Log))
                 {
                     CompilerTests.AssertFits(source.Text, kernel);
-                    results.Add((source.ShardSize, source.Element.CudaType, architecture, kernel));
+                    results.Add((architecture, kernel));
                 }
             }
         });
-        Write([.. results], sizes);
+        Write([.. results], sources.Length, sizes);
     }
 
     /// <summary>For each kernel and architecture the most that a source needs, and the occupancy that leaves.</summary>
-    private static void Write(IReadOnlyCollection<(int ShardSize, string Type, Architecture Architecture, CompiledKernel Kernel)> results, int[] sizes)
+    private static void Write(IReadOnlyCollection<(Architecture Architecture, CompiledKernel Kernel)> results, int sources, int[] sizes)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{results.Select(result => (result.ShardSize, result.Type)).Distinct().Count()} sources (shard sizes {string.Join(", ", Ranges(sizes))}; three element types), no spills and no local memory in any. The most that one needs, of 256 threads a block, and the share of a multiprocessor's threads that are then resident; `tools/cuda-check/matrix.sh {string.Join(',', Ranges(sizes))}`:\n\n");
+        text.Append(CultureInfo.InvariantCulture, $"{sources} sources (shard sizes {string.Join(", ", Ranges(sizes))} and the kernels of decoders, three element types each; the optimizer's), no spills and no local memory in any. The most that one needs, of 256 threads a block, and the share of a multiprocessor's threads that are then resident; `tools/cuda-check/matrix.sh {string.Join(',', Ranges(sizes))}`:\n\n");
         text.Append("| kernel | ").AppendJoin(" | ", Architecture.All.Select(architecture => $"sm_{architecture.Number}")).Append(" |\n| --- |").Append(string.Concat(Architecture.All.Select(_ => " --- |"))).Append('\n');
         foreach (var kernel in results.Select(result => result.Kernel.Name).Distinct().Order())
         {
