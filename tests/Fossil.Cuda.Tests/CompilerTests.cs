@@ -56,6 +56,19 @@ public sealed partial class CompilerTests
         Assert.Matches(VectorStore(), PtxOf(ptx, "add_tiled"));
         Assert.Matches(VectorLoad(), PtxOf(ptx, "forward_few_rows"));
         Assert.Matches(VectorLoad(), PtxOf(ptx, "backward_few_rows"));
+        if (source.Element.HasTensorCores)
+        {
+            Assert.Matches(VectorLoad(), PtxOf(ptx, "forward_few_rounded"));
+            Assert.Matches(VectorStore(), PtxOf(ptx, "forward_few_rounded"));
+            Assert.Matches(VectorLoad(), PtxOf(ptx, "backward_few_rounded"));
+            // Compute capability 7.5 has tensor cores for float16, half as deep a step at a time.
+            var product = (architecture, type) switch { (>= 80, "bfloat16") => "m16n8k16.row.col.f32.bf16.bf16.f32", (>= 80, _) => "m16n8k16.row.col.f32.f16.f16.f32", (_, "float16") => "m16n8k8.row.col.f32.f16.f16.f32", _ => null };
+            foreach (var kernel in new[] { "forward_few_rounded", "backward_few_rounded" })
+            {
+                if (product is not null) Assert.Contains($"mma.sync.aligned.{product}", PtxOf(ptx, kernel), StringComparison.Ordinal);
+                else Assert.DoesNotContain("mma.sync", PtxOf(ptx, kernel), StringComparison.Ordinal);
+            }
+        }
         Assert.DoesNotContain(".local", ptx, StringComparison.Ordinal);
         Assert.DoesNotContain(".f64", ptx, StringComparison.Ordinal);
         Assert.Equal(type == "bfloat16" && architecture >= 80, ptx.Contains("cvt.rn.bf16.f32", StringComparison.Ordinal));

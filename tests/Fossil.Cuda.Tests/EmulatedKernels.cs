@@ -3,36 +3,56 @@ using static TorchSharp.torch;
 
 namespace Fossil.Cuda.Tests;
 
-/// <summary>The kernels of a source on tensors of the CPU. A launch may use the tensors that were described since the last one, and no byte beside them.</summary>
-internal sealed class EmulatedKernels(int shardSize, string type)
+/// <summary>The kernels of a source on tensors of the CPU. A launch may use the tensors that were described since the last one, its scratch, and no byte beside them.</summary>
+/// <param name="shardSize">r.</param>
+/// <param name="type">The element type, as CUDA C has it.</param>
+/// <param name="prefix">Text before the source.</param>
+/// <param name="multiprocessors">Of the device.</param>
+internal sealed class EmulatedKernels(int shardSize, string type, string prefix = "", int multiprocessors = 4) : CudaQueue
 {
     private readonly CudaElement element = CudaElement.All.Single(element => element.CudaType == type);
 
     private readonly Dictionary<nint, long> memory = [];
 
-    public CudaShardLaunches Launches { get; } = new(new(shardSize, CudaElement.All.Single(element => element.CudaType == type).Size));
+    private readonly List<Tensor> counters = [];
+
+    public CudaShardStubs Stubs { get; } = new(shardSize);
 
     public ScalarType Dtype => Enum.Parse<ScalarType>(element.Name);
+
+    public override int Multiprocessors => multiprocessors;
+
+    /// <summary>The kernel that was launched last.</summary>
+    public string? Launched { get; private set; }
+
+    /// <summary>Its blocks.</summary>
+    public long Blocks { get; private set; }
+
+    /// <summary>What it moved.</summary>
+    public EmulatedTraffic Traffic => Emulation.Of(prefix + CudaShardSource.Of(shardSize, element)).Traffic;
 
     public CudaMatrix Matrix(Tensor tensor)
     {
         var address = NativeTensor.Data(tensor);
         var (rows, columns, stride) = (tensor.shape[0], tensor.shape[1], tensor.stride(0));
         if (rows * columns > 0) memory[address] = (((rows - 1) * stride) + columns) * tensor.ElementSize;
-        return new(address, rows, columns, stride);
+        return new(address, rows, columns, stride, (int)tensor.ElementSize);
     }
 
-    public nint Scratch(Tensor tensor)
+    public nint Address(Tensor tensor)
     {
         var address = NativeTensor.Data(tensor);
         if (tensor.numel() > 0) memory[address] = tensor.numel() * tensor.ElementSize;
         return address;
     }
 
-    public void Run(CudaLaunch launch)
+    public override nint Scratch(long floats) => floats == 0 ? 0 : Address(full([floats], float.NaN));
+
+    public override nint Counters(long count)
     {
-        var found = Emulation.Of(CudaShardSource.Of(shardSize, element)).Run(launch, memory.Select(range => (range.Key, range.Value)));
-        Assert.True(found is null, $"{launch.Kernel} of shard size {shardSize}, {type}: {found}");
+        if (count == 0) return 0;
+        counters.Add(zeros([count], dtype: int32));
+        return Address(counters[^1]);
     }
 
     /// <summary>Equal to within float32's sums, and to one rounding of the element type.</summary>
@@ -50,6 +70,16 @@ internal sealed class EmulatedKernels(int shardSize, string type)
         var difference = (actual.to(float64) - expected.to(float64)).abs() - (size.to(float64) * rounding);
         var worst = difference.max().item<double>();
         Assert.True(worst <= 3e-6 * Math.Max(largest, 1) * Math.Sqrt(shardSize + 16), $"{at}: off by {worst:g3} beside {largest:g3}");
+    }
+
+    private protected override void Launch(CudaLaunch launch)
+    {
+        (Launched, Blocks) = (launch.Kernel, launch.Grid.X * launch.Grid.Y);
+        var found = Emulation.Of(prefix + CudaShardSource.Of(shardSize, element)).Run(launch, memory.Select(range => (range.Key, range.Value)));
+        Assert.True(found is null, $"{launch.Kernel} of shard size {shardSize}, {type}: {found}");
+        Assert.All(counters, zeros => Assert.Equal(0, zeros.sum().item<long>()));
+        memory.Clear();
+        counters.Clear();
     }
 }
 

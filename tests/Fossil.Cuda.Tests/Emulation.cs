@@ -12,6 +12,7 @@ internal sealed unsafe class Emulation
     private readonly delegate* unmanaged<void*, nuint, void> addMemory;
     private readonly delegate* unmanaged<void> forgetMemory;
     private readonly delegate* unmanaged<byte*, uint*, uint*, void**, byte*> launch;
+    private readonly delegate* unmanaged<ulong*, void> traffic;
     private readonly Lock oneLaunch = new();
 
     private Emulation(string source)
@@ -26,11 +27,23 @@ internal sealed unsafe class Emulation
         var library = NativeLibrary.Load(Library);
         addMemory = (delegate* unmanaged<void*, nuint, void>)NativeLibrary.GetExport(library, "fossil_memory");
         forgetMemory = (delegate* unmanaged<void>)NativeLibrary.GetExport(library, "fossil_forget_memory");
+        traffic = (delegate* unmanaged<ulong*, void>)NativeLibrary.GetExport(library, "fossil_traffic");
         launch = (delegate* unmanaged<byte*, uint*, uint*, void**, byte*>)NativeLibrary.GetExport(library, "fossil_launch");
     }
 
     /// <summary>The library.</summary>
     public string Library { get; }
+
+    /// <summary>What the last launch moved between global memory and registers.</summary>
+    public EmulatedTraffic Traffic
+    {
+        get
+        {
+            var numbers = stackalloc ulong[5];
+            traffic(numbers);
+            return new((long)numbers[0], (long)numbers[1], (long)numbers[2], (long)numbers[3], (long)numbers[4]);
+        }
+    }
 
     /// <summary>The library of a source; compiled once.</summary>
     public static Emulation Of(string source) => Compiled.GetOrAdd(source, static text => new(() => new(text))).Value;
@@ -60,3 +73,11 @@ internal sealed unsafe class Emulation
         }
     }
 }
+
+/// <summary>What the threads of a launch move.</summary>
+/// <param name="Loads">Loads from global memory.</param>
+/// <param name="LoadedBytes">Their bytes; each is of the memory or of a cache.</param>
+/// <param name="Stores">Stores to global memory.</param>
+/// <param name="StoredBytes">Their bytes.</param>
+/// <param name="Products">Products by tensor cores, of a warp each.</param>
+internal sealed record EmulatedTraffic(long Loads, long LoadedBytes, long Stores, long StoredBytes, long Products);

@@ -7,8 +7,6 @@ namespace Fossil.Cuda.Tests;
 /// <summary>All emitted sources for all architectures, and the table of docs/cuda.md: what <c>tools/cuda-check/matrix.sh</c> runs.</summary>
 public sealed class MatrixTests
 {
-    private const string Begin = "<!-- matrix -->", End = "<!-- /matrix -->";
-
     [SkippableFact]
     public void EverySourceForEveryArchitecture()
     {
@@ -50,11 +48,7 @@ public sealed class MatrixTests
             }
             text.Append('\n');
         }
-
-        var path = Path.Combine(Tools.Repository, "docs", "cuda.md");
-        var page = File.ReadAllText(path);
-        var (begin, end) = (page.IndexOf(Begin, StringComparison.Ordinal) + Begin.Length, page.IndexOf(End, StringComparison.Ordinal));
-        File.WriteAllText(path, $"{page[..begin]}\n{text}{page[end..]}");
+        DocumentTable.Write("matrix", text.ToString());
     }
 
     private static IEnumerable<string> Ranges(int[] sizes)

@@ -7,8 +7,6 @@ namespace Fossil.Cuda.Tests;
 /// <summary>Emitted kernels, run as C++ with every access checked, against what the CPU computes. The launch stubs say how they are launched.</summary>
 public sealed class ParityTests
 {
-    private const int Multiprocessors = 4;
-
     public static TheoryData<int, string> Sources()
     {
         var data = new TheoryData<int, string>();
@@ -35,11 +33,8 @@ public sealed class ParityTests
                 foreach (var dtype in new[] { float32, kernels.Dtype })
                 {
                     var sum = layout.Of(full([rows, shardSize], float.NaN, dtype: dtype));
-                    var split = kernels.Launches.SplitOfSum(kernels.Matrix(x), Multiprocessors);
-                    Tensor parts = empty(split.Blocks * rows * shardSize), counters = zeros([split.RowBlocks], dtype: int32);
-                    kernels.Run(kernels.Launches.ShardSum(kernels.Matrix(x), kernels.Matrix(sum), dtype != float32, split, kernels.Scratch(parts), kernels.Scratch(counters)));
+                    Assert.True(kernels.Stubs.TryShardSum(kernels, kernels.Matrix(x), kernels.Matrix(sum)));
                     kernels.AssertClose(expected, sum, $"{rows} rows, {columns} columns, {layout.Name}");
-                    Assert.Equal(0, counters.sum().item<long>());
                 }
             }
         }
@@ -57,9 +52,11 @@ public sealed class ParityTests
             {
                 var (before, gradient) = (randn(rows, columns).to(kernels.Dtype), layout.Of(randn(rows, shardSize)));
                 var x = layout.Of(before);
-                kernels.Run(kernels.Launches.AddTiled(kernels.Matrix(gradient), kernels.Matrix(x), kernels.Launches.SplitOfAdd(kernels.Matrix(x), Multiprocessors)));
+                var (rounds, adds) = (turn % 2 == 0, turn % 3 > 0);
+                Assert.True(kernels.Stubs.TryAddTiled(kernels, kernels.Matrix(gradient), kernels.Matrix(x), rounds, adds));
                 // In float32, rounded once: bit for bit.
-                var expected = (before.to(float32) + gradient.repeat(1, (columns / shardSize) + 1).narrow(1, 0, columns)).to(kernels.Dtype);
+                var tiled = (rounds ? gradient.to(kernels.Dtype).to(float32) : gradient).repeat(1, (columns / shardSize) + 1).narrow(1, 0, columns);
+                var expected = (adds ? before.to(float32) + tiled : tiled).to(kernels.Dtype);
                 Assert.True(expected.equal(x).all().item<bool>(), $"{rows} rows, {columns} columns, {layout.Name}");
             }
         }
@@ -69,59 +66,90 @@ public sealed class ParityTests
     private static IEnumerable<(long Rows, long Columns, long Outputs, long Width)> Products(int shardSize) =>
         [(1, 2L * shardSize, 160, 160), (3, shardSize + 7, 96, 32), (9, 2L * shardSize, 5, 5), (64, 40, 130, 130), (2, 24, 18, 3)];
 
+    /// <summary>Each emitted source with float32 products and, where its elements have 16 bits, with rounded factors.</summary>
+    public static TheoryData<int, string, bool> Steps()
+    {
+        var data = new TheoryData<int, string, bool>();
+        foreach (var source in KernelSource.Sample)
+        {
+            data.Add(source.ShardSize, source.Element.CudaType, false);
+            if (source.Element.HasTensorCores) data.Add(source.ShardSize, source.Element.CudaType, true);
+        }
+        return data;
+    }
+
     [SkippableTheory]
-    [MemberData(nameof(Sources))]
-    public void ForwardOfFewRows(int shardSize, string type)
+    [MemberData(nameof(Steps))]
+    public void ForwardOfFewRows(int shardSize, string type, bool isRounded) => AssertForward(new(shardSize, type), shardSize, isRounded, Products(shardSize));
+
+    [SkippableTheory]
+    [MemberData(nameof(Steps))]
+    public void BackwardOfFewRows(int shardSize, string type, bool isRounded) => AssertBackward(new(shardSize, type), shardSize, isRounded, Products(shardSize));
+
+    /// <summary>Compute capability 7.5 multiplies bfloat16 without tensor cores, in the same fragments.</summary>
+    [SkippableFact]
+    public void BFloat16WithoutTensorCores()
+    {
+        EmulatedKernels kernels = new(24, "bfloat16", "#undef HAS_BFLOAT16_MMA\n#define HAS_BFLOAT16_MMA 0\n");
+        (long, long, long, long)[] products = [(9, 64, 136, 136), (3, 31, 96, 32)];
+        AssertForward(kernels, 24, isRounded: true, products);
+        AssertBackward(kernels, 24, isRounded: true, products);
+    }
+
+    private static void AssertForward(EmulatedKernels kernels, int shardSize, bool isRounded, IEnumerable<(long Rows, long Columns, long Outputs, long Width)> products)
     {
         using var scope = NewDisposeScope();
-        var kernels = new EmulatedKernels(shardSize, type);
-        foreach (var (turn, (rows, columns, outputs, width)) in Products(shardSize).Index())
+        foreach (var (turn, (rows, columns, outputs, width)) in products.Index())
         {
             foreach (var layout in Layouts.For(turn + shardSize))
             {
-                var (x, shard, before) = (layout.Of(randn(rows, columns).to(kernels.Dtype)), layout.Of(randn(shardSize, width)), randn(rows, outputs).to(kernels.Dtype));
-                var (y, sum) = (layout.Of(before), layout.Of(zeros(rows, shardSize)));
-                var expectedSum = ShardOperations.ShardSum(x.contiguous().to(float32), shardSize);
-                var expected = before.to(float32) + expectedSum.mm(shard).repeat(1, outputs / width);
-                kernels.Run(kernels.Launches.Forward(kernels.Matrix(x), kernels.Matrix(shard), kernels.Matrix(y), kernels.Matrix(sum)));
-                kernels.AssertClose(expected, y, $"{rows} rows, {columns} to {outputs} columns, D of {width}, {layout.Name}");
-                kernels.AssertClose(expectedSum, sum, $"S of {rows} rows, {columns} columns, {layout.Name}");
+                var (x, shard, before, adds) = (layout.Of(randn(rows, columns).to(kernels.Dtype)), layout.Of(randn(shardSize, width)), randn(rows, outputs).to(kernels.Dtype), turn % 2 == 0);
+                var (y, sum) = (layout.Of(adds ? before : full_like(before, float.NaN)), layout.Of(zeros(rows, shardSize)));
+                Assert.True(kernels.Stubs.TryForward(kernels, kernels.Matrix(x), kernels.Matrix(shard), kernels.Matrix(y), kernels.Matrix(sum), isRounded, adds));
+
+                var at = $"{rows} rows, {columns} to {outputs} columns, D of {width}, {layout.Name}";
+                kernels.AssertClose(ShardOperations.ShardSum(x.contiguous().to(float32), shardSize), sum, $"S of {at}");
+                var rounds = isRounded && rows > 1;
+                Assert.Equal(rounds ? "forward_few_rounded" : rows == 1 ? "forward_single_rows" : "forward_few_rows", kernels.Launched);
+                var product = Factor(sum, kernels, rounds).mm(Factor(shard, kernels, rounds)).repeat(1, outputs / width);
+                kernels.AssertClose(adds ? before.to(float32) + product : product, y, at);
             }
         }
     }
 
-    [SkippableTheory]
-    [MemberData(nameof(Sources))]
-    public void BackwardOfFewRows(int shardSize, string type)
+    private static void AssertBackward(EmulatedKernels kernels, int shardSize, bool isRounded, IEnumerable<(long Rows, long Columns, long Outputs, long Width)> products)
     {
         using var scope = NewDisposeScope();
-        var kernels = new EmulatedKernels(shardSize, type);
-        foreach (var (turn, (rows, columns, outputs, width)) in Products(shardSize).Index())
+        foreach (var (turn, (rows, columns, outputs, width)) in products.Index())
         {
             foreach (var layout in Layouts.For(turn + shardSize))
             {
                 var (dy, shard, sum, before) = (layout.Of(randn(rows, outputs).to(kernels.Dtype)), layout.Of(randn(shardSize, width)), layout.Of(randn(rows, shardSize)), randn(rows, columns).to(kernels.Dtype));
-                var (dx, gradient) = (layout.Of(before), layout.Of(full([shardSize, width], float.NaN)));
-                var tiles = dy.contiguous().to(float32).view(rows, outputs / width, width).sum(1);
-                var expectedGradient = sum.t().mm(tiles);
-                var tiled = tiles.mm(shard.t()).to(kernels.Dtype).to(float32).repeat(1, (columns / shardSize) + 1).narrow(1, 0, columns);
-                var (floats, counts) = kernels.Launches.BackwardScratch(kernels.Matrix(dy));
-                Tensor scratch = empty(floats), counters = zeros([counts], dtype: int32);
+                var (rounds, adds) = (isRounded && rows > 1, turn % 2 == 0);
+                Tensor DX() => layout.Of(adds ? before : full_like(before, float.NaN));
+                var (dx, gradient) = (DX(), layout.Of(full([shardSize, width], float.NaN)));
+                bool Run(bool withInput, bool withShard) => kernels.Stubs.TryBackward(
+                    kernels, kernels.Matrix(dy), kernels.Matrix(shard), kernels.Matrix(sum), withInput ? kernels.Matrix(dx) : CudaMatrix.None, withShard ? kernels.Matrix(gradient) : CudaMatrix.None, isRounded, adds);
+                Assert.True(Run(withInput: true, withShard: true));
+
                 var at = $"{rows} rows, {columns} to {outputs} columns, D of {width}, {layout.Name}";
-                kernels.Run(kernels.Launches.Backward(kernels.Matrix(dy), kernels.Matrix(shard), kernels.Matrix(sum), kernels.Matrix(dx), kernels.Matrix(gradient), kernels.Scratch(scratch), kernels.Scratch(counters)));
-                kernels.AssertClose(before.to(float32) + tiled, dx, at, rounded: tiled);
-                kernels.AssertClose(expectedGradient, gradient, at);
-                Assert.Equal(0, counters.sum().item<long>());
+                Assert.Equal(rounds ? "backward_few_rounded" : "backward_few_rows", kernels.Launched);
+                var tiles = dy.contiguous().to(float32).view(rows, outputs / width, width).sum(1);
+                var tiled = tiles.mm(Factor(shard, kernels, rounds).t()).to(kernels.Dtype).to(float32).repeat(1, (columns / shardSize) + 1).narrow(1, 0, columns);
+                kernels.AssertClose(adds ? before.to(float32) + tiled : tiled, dx, at, rounded: tiled);
+                kernels.AssertClose(Factor(sum, kernels, rounds).t().mm(tiles), gradient, at);
                 if (layout != Layouts.Dense) continue;
 
                 // Each of the two alone.
-                var (dxAlone, gradientAlone) = (layout.Of(before), layout.Of(zeros(shardSize, width)));
-                kernels.Run(kernels.Launches.Backward(kernels.Matrix(dy), kernels.Matrix(shard), kernels.Matrix(sum), kernels.Matrix(dxAlone), CudaMatrix.None, kernels.Scratch(scratch), kernels.Scratch(counters)));
-                kernels.Run(kernels.Launches.Backward(kernels.Matrix(dy), kernels.Matrix(shard), kernels.Matrix(sum), CudaMatrix.None, kernels.Matrix(gradientAlone), kernels.Scratch(scratch), kernels.Scratch(counters)));
-                Assert.True(dx.equal(dxAlone).all().item<bool>() && gradient.equal(gradientAlone).all().item<bool>(), at);
+                var (both, bothGradient) = (dx, gradient);
+                (dx, gradient) = (DX(), zeros(shardSize, width));
+                Assert.True(Run(withInput: true, withShard: false) && Run(withInput: false, withShard: true));
+                Assert.True(both.equal(dx).all().item<bool>() && bothGradient.equal(gradient).all().item<bool>(), at);
             }
         }
     }
+
+    private static Tensor Factor(Tensor factor, EmulatedKernels kernels, bool isRounded) => isRounded ? factor.to(kernels.Dtype).to(float32) : factor;
 
     [SkippableTheory]
     [InlineData(1, "float")]
@@ -137,7 +165,7 @@ public sealed class ParityTests
         var y = before.clone();
         var adapters = randint(-1, 3, [Rows], dtype: int64);
         Tensor addresses = tensor(shards.Select(shard => (long)kernels.Matrix(shard).Address).ToArray());
-        kernels.Run(kernels.Launches.ForwardByAdapter(kernels.Matrix(x), kernels.Scratch(addresses), kernels.Scratch(adapters), kernels.Matrix(shards[0]), kernels.Matrix(y)));
+        Assert.True(kernels.Stubs.TryForwardByAdapter(kernels, kernels.Matrix(x), kernels.Address(addresses), kernels.Address(adapters), kernels.Matrix(shards[0]), kernels.Matrix(y)));
 
         var sum = ShardOperations.ShardSum(x.to(float32), shardSize);
         var expected = before.to(float32);
@@ -158,7 +186,7 @@ public sealed class ParityTests
             var kernels = new EmulatedKernels(16, element.CudaType);
             var x = tensor(new[] { float.NaN, float.PositiveInfinity, float.NegativeInfinity, 3e38f }).repeat(4).unsqueeze(0).to(kernels.Dtype);
             var (before, gradient) = (x.clone(), zeros(1, 16));
-            kernels.Run(kernels.Launches.AddTiled(kernels.Matrix(gradient), kernels.Matrix(x), kernels.Launches.SplitOfAdd(kernels.Matrix(x), Multiprocessors)));
+            Assert.True(kernels.Stubs.TryAddTiled(kernels, kernels.Matrix(gradient), kernels.Matrix(x), rounds: false, adds: true));
             Assert.True(x.isnan().Equals(before.isnan()) && x.nan_to_num(0).Equals(before.nan_to_num(0)));
         }
     }

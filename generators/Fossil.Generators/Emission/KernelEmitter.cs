@@ -23,7 +23,7 @@ internal static class KernelEmitter
             writer.Line("using nuint = global::System.UIntPtr;");
             writer.Line();
             EmitClass(writer, name, shardSize);
-            if (shardSize <= CudaShardShape.LargestShardSize) CudaSourceEmitter.Emit(writer, shardSize);
+            if (shardSize <= CudaShardShape.LargestShardSize) CudaKernelEmitter.Emit(writer, shardSize);
         }
         return writer.ToSourceText();
     }

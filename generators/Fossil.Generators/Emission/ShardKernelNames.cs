@@ -15,5 +15,5 @@ internal static class ShardKernelNames
 
     public static string File(int shardSize) => $"{Class(shardSize)}.g.cs";
 
-    public static string CudaClass(int shardSize) => $"CudaShardSource{shardSize}";
+    public static string CudaClass(int shardSize) => $"CudaShardKernels{shardSize}";
 }

@@ -48,7 +48,7 @@ internal sealed class CudaDevice
     public void Launch(string source, CudaLaunch call)
     {
         var module = ModuleOf(source, call.Kernel);
-        driver.Launch(context, module.Functions.GetOrAdd(call.Kernel, kernel => driver.Function(context, module.Handle, kernel)), call);
+        driver.Launch(context, module.Functions.TryGetValue(call.Kernel, out var function) ? function : module.Functions.GetOrAdd(call.Kernel, Find(module, call)), call);
     }
 
     /// <summary>A product by cuBLAS: C (rows, columns) = L (rows, inner) R (inner, columns) + beta · C.</summary>
@@ -67,6 +67,14 @@ internal sealed class CudaDevice
     };
 
     private Module ModuleOf(string source, string name) => modules.GetOrAdd(source, text => new(() => Load(text, name))).Value;
+
+    /// <summary>A kernel of a module, which takes what the launch has.</summary>
+    private nint Find(Module module, CudaLaunch call)
+    {
+        var function = driver.Function(context, module.Handle, call.Kernel);
+        driver.CheckArguments(context, function, call);
+        return function;
+    }
 
     private Module Load(string source, string name)
     {

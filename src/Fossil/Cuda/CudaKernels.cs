@@ -18,7 +18,8 @@ internal static class CudaKernels
         KernelRegistry.Register<IShardSum>(shards, device, size: size);
         KernelRegistry.Register<ITiledAdd>(shards, device, size: size);
         KernelRegistry.Register<IFewRowsProduct>(shards, device, size: size);
-        KernelRegistry.Register<IFewRowsStep>(shards, device, size: size);
+        KernelRegistry.Register<IShardStep>(shards, device, size: size);
+        KernelRegistry.Register<IMixedRows>(shards, device, size: size);
         var products = new CudaProducts(runtime);
         KernelRegistry.Register<IShardProduct>(products, device, size: size);
         KernelRegistry.Register<ISumGradient>(products, device, size: size);

@@ -14,6 +14,10 @@ internal sealed class CudaProducts(CudaRuntime runtime) : IShardProduct, ISumGra
     /// <summary>The oldest compute capability that multiplies bfloat16.</summary>
     private const int BFloat16Architecture = 80;
 
+    /// <summary>Whether factors of this dtype are multiplied on this device.</summary>
+    public bool Multiplies(in KernelMatrix factor) =>
+        factor.ElementType is ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16 && DeviceOf(factor) is { } device && (factor.ElementType != ScalarType.BFloat16 || device.Architecture >= BFloat16Architecture) && runtime.Cublas is not null;
+
     public bool TryAdd(in KernelMatrix output, in KernelMatrix sum, in KernelMatrix shard) => TryAdd(output, sum, shard, beta: 1);
 
     /// <summary>As <see cref="IShardProduct.TryAdd"/>; with <paramref name="beta"/> = 0 y is written and not read.</summary>
@@ -26,16 +30,17 @@ internal sealed class CudaProducts(CudaRuntime runtime) : IShardProduct, ISumGra
     private bool TryMultiply(in KernelMatrix left, bool isLeftTransposed, in KernelMatrix right, bool isRightTransposed, in KernelMatrix result, float beta, string name)
     {
         if (left.Tensor is null || right.Tensor is null || result.Tensor is null || result.RowsOverlap || left.ElementType != right.ElementType || (result.ElementType != left.ElementType && result.ElementType != ScalarType.Float32)) return false;
-        if (left.ElementType is not (ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16)) return false;
         var (rows, inner) = isLeftTransposed ? (left.Columns, left.Rows) : (left.Rows, left.Columns);
         var (other, columns) = isRightTransposed ? (right.Columns, right.Rows) : (right.Rows, right.Columns);
         if (inner != other || (result.Rows, result.Columns) != (rows, columns) || inner == 0) return false;
         if (!Counts(left) || !Counts(right) || !Counts(result)) return false;
         if (rows == 0 || columns == 0) return true;
-        if (runtime.Device(Math.Max(0, result.Tensor.device_index)) is not { } device || (left.ElementType == ScalarType.BFloat16 && device.Architecture < BFloat16Architecture) || runtime.Cublas is not { } cublas) return false;
-        device.Multiply(cublas, Matrix(left, isLeftTransposed), Matrix(right, isRightTransposed), Matrix(result, false), ((int)rows, (int)columns, (int)inner), beta, name);
+        if (!Multiplies(left)) return false;
+        DeviceOf(result)!.Multiply(runtime.Cublas!, Matrix(left, isLeftTransposed), Matrix(right, isRightTransposed), Matrix(result, false), ((int)rows, (int)columns, (int)inner), beta, name);
         return true;
     }
+
+    private CudaDevice? DeviceOf(in KernelMatrix matrix) => runtime.Device(Math.Max(0, matrix.Tensor.device_index));
 
     /// <summary>Whether cuBLAS's 32-bit numbers hold its sizes and stride; its elements may be more. Rows that overlap have no stride that cuBLAS takes.</summary>
     private static bool Counts(in KernelMatrix matrix) => matrix is { Rows: <= int.MaxValue, Columns: <= int.MaxValue, RowsOverlap: false } && Stride(matrix) <= int.MaxValue;

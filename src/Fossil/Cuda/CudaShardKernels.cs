@@ -5,82 +5,96 @@ using static TorchSharp.torch;
 
 namespace Fossil.Cuda;
 
-/// <summary>The kernels of shard sizes on CUDA devices, as kernels of the operations: they choose source and launch, and bring scratch from libtorch's allocator.</summary>
-internal sealed class CudaShardKernels(CudaRuntime runtime, CudaScratch scratch) : IShardSum, ITiledAdd, IFewRowsProduct, IFewRowsStep
+/// <summary>
+/// The kernels of shard sizes on CUDA devices, as kernels of the operations: they bring operands and scratch to the launch stubs. Both passes of a step are one launch each for few rows, and a kernel
+/// and products by cuBLAS for many.
+/// </summary>
+internal sealed class CudaShardKernels(CudaRuntime runtime, CudaScratch scratch) : IShardSum, ITiledAdd, IFewRowsProduct, IShardStep, IMixedRows
 {
     private readonly ConcurrentDictionary<(int ShardSize, ScalarType ElementType), Kernels?> kernels = [];
+    private readonly CudaProducts products = new(runtime);
+
+    private delegate bool Stub(ICudaShardKernels stubs, CudaQueue queue);
 
     public bool TryShardSum(in KernelMatrix input, in KernelMatrix sum)
     {
-        if (sum.ElementType != ScalarType.Float32 || sum.RowsOverlap || !TryFind(input, sum.Columns, out var found, out var device)) return false;
-        var (x, to) = (Matrix(input), Matrix(sum));
-        if (x.Rows == 0) return true;
-        var split = found.Launches.SplitOfSum(x, device.Multiprocessors);
-        if (!CudaShardLaunches.FitsGrid(split.RowBlocks, 0)) return false;
-        using var parts = CudaScratch.Of(input, split.Blocks > 1 ? split.Blocks * x.Rows * sum.Columns : 0);
-        device.Launch(found.Source, found.Launches.ShardSum(x, to, isRounded: false, split, CudaScratch.Address(parts), scratch.Counters(input, split.Blocks > 1 ? split.RowBlocks : 0)));
-        return true;
+        var (x, to) = (CudaMatrix.Of(input), CudaMatrix.Of(sum));
+        return (sum.ElementType == ScalarType.Float32 || sum.ElementType == input.ElementType) && !sum.RowsOverlap && TryRun(input, sum.Columns, (stubs, queue) => stubs.TryShardSum(queue, x, to));
     }
 
-    public bool TryAddTiled(in KernelMatrix shardGradient, in KernelMatrix inputGradient)
+    public bool TryAddTiled(in KernelMatrix shardGradient, in KernelMatrix inputGradient) => TryAddTiled(shardGradient, inputGradient, rounds: false, adds: true);
+
+    public bool TryAddOfFewRows(in KernelMatrix output, in KernelMatrix input, in KernelMatrix shard) => TryForwardOfFew(output, input, shard, CudaMatrix.None, isRounded: false, adds: true);
+
+    public bool TryForward(in KernelMatrix output, in KernelMatrix input, in KernelMatrix shard, in KernelMatrix sum, bool isRounded, bool adds) => IShardStep.AreFew(input.Rows)
+        ? sum.ElementType == ScalarType.Float32 && !sum.RowsOverlap && TryForwardOfFew(output, input, shard, CudaMatrix.Of(sum), isRounded, adds)
+        : AreMany(output, shard, sum) && TryShardSum(input, sum) && products.TryAdd(output, sum, shard, adds ? 1 : 0);
+
+    public bool TryBackward(in KernelMatrix gradOutput, in KernelMatrix shard, in KernelMatrix sum, in KernelMatrix inputGradient, in KernelMatrix shardGradient, bool isRounded, bool adds)
     {
-        if (shardGradient.ElementType != ScalarType.Float32 || inputGradient.RowsOverlap || !TryFind(inputGradient, shardGradient.Columns, out var found, out var device)) return false;
-        var x = Matrix(inputGradient);
-        if (x.Rows == 0 || x.Columns == 0) return true;
-        var split = found.Launches.SplitOfAdd(x, device.Multiprocessors);
-        if (!CudaShardLaunches.FitsGrid(split.RowBlocks, 0)) return false;
-        device.Launch(found.Source, found.Launches.AddTiled(Matrix(shardGradient), x, split));
-        return true;
+        if (shardGradient.ElementType != ScalarType.Float32 || shardGradient.RowsOverlap || inputGradient.RowsOverlap || inputGradient.ElementType != gradOutput.ElementType) return false;
+        if (!IShardStep.AreFew(gradOutput.Rows)) return AreMany(gradOutput, shard, sum) && TryBackwardOfMany(gradOutput, shard, sum, inputGradient, shardGradient, adds);
+        if (sum.ElementType != ScalarType.Float32 || shard.ElementType != ScalarType.Float32) return false;
+        var (dy, d, s, dx, dD) = (CudaMatrix.Of(gradOutput), CudaMatrix.Of(shard), CudaMatrix.Of(sum), CudaMatrix.Of(inputGradient), CudaMatrix.Of(shardGradient));
+        return TryRun(gradOutput, shard.Rows, (stubs, queue) => stubs.TryBackward(queue, dy, d, s, dx, dD, isRounded, adds));
     }
 
-    public bool TryAddOfFewRows(in KernelMatrix output, in KernelMatrix input, in KernelMatrix shard)
+    public bool TryAdd(in KernelMatrix output, in KernelMatrix input, ReadOnlySpan<KernelMatrix> shards, long[] adapters)
     {
-        if (!TryFindFew(output, input, shard, out var found, out var device)) return false;
-        device.Launch(found.Source, found.Launches.Forward(Matrix(input), Matrix(shard), Matrix(output), CudaMatrix.None));
-        return true;
+        if (output.Tensor is null || output.RowsOverlap || output.ElementType != input.ElementType || adapters.Length != output.Rows) return false;
+        // Addresses first, then the rows' adapters.
+        var table = new long[shards.Length + adapters.Length];
+        for (var i = 0; i < shards.Length; i++)
+        {
+            if (shards[i].ElementType != ScalarType.Float32 || (shards[i].Rows, shards[i].Columns, shards[i].RowStride) != (shards[0].Rows, shards[0].Columns, shards[0].RowStride)) return false;
+            table[i] = shards[i].Address;
+        }
+
+        adapters.CopyTo(table, shards.Length);
+        using var there = tensor(table, device: output.Tensor.device);
+        var (y, x, d, first, count) = (CudaMatrix.Of(output), CudaMatrix.Of(input), CudaMatrix.Of(shards[0]), NativeTensor.Data(there), shards.Length);
+        return TryRun(input, d.Rows, (stubs, queue) => stubs.TryForwardByAdapter(queue, x, first, first + (count * sizeof(long)), d, y));
     }
 
-    public bool TryForward(in KernelMatrix output, in KernelMatrix input, in KernelMatrix shard, in KernelMatrix sum)
+    private bool TryAddTiled(in KernelMatrix shardGradient, in KernelMatrix inputGradient, bool rounds, bool adds)
     {
-        if (sum.ElementType != ScalarType.Float32 || !TryFindFew(output, input, shard, out var found, out var device)) return false;
-        device.Launch(found.Source, found.Launches.Forward(Matrix(input), Matrix(shard), Matrix(output), Matrix(sum)));
-        return true;
+        var (gradient, x) = (CudaMatrix.Of(shardGradient), CudaMatrix.Of(inputGradient));
+        return shardGradient.ElementType == ScalarType.Float32 && !inputGradient.RowsOverlap && TryRun(inputGradient, shardGradient.Columns, (stubs, queue) => stubs.TryAddTiled(queue, gradient, x, rounds, adds));
     }
 
-    public bool TryBackward(in KernelMatrix gradOutput, in KernelMatrix shard, in KernelMatrix sum, in KernelMatrix inputGradient, in KernelMatrix shardGradient)
+    private bool TryForwardOfFew(in KernelMatrix output, in KernelMatrix input, in KernelMatrix shard, CudaMatrix sum, bool isRounded, bool adds)
     {
-        if (sum.ElementType != ScalarType.Float32 || shardGradient.ElementType != ScalarType.Float32 || !TryFindFew(inputGradient, gradOutput, shard, out var found, out var device)) return false;
-        var dy = Matrix(gradOutput);
-        var (floats, counts) = found.Launches.BackwardScratch(dy);
-        using var parts = CudaScratch.Of(gradOutput, floats);
-        device.Launch(found.Source, found.Launches.Backward(dy, Matrix(shard), Matrix(sum), Matrix(inputGradient), Matrix(shardGradient), CudaScratch.Address(parts), scratch.Counters(gradOutput, counts)));
-        return true;
+        var (y, x, d) = (CudaMatrix.Of(output), CudaMatrix.Of(input), CudaMatrix.Of(shard));
+        return output.ElementType == input.ElementType && !output.RowsOverlap && shard.ElementType == ScalarType.Float32 && TryRun(input, shard.Rows, (stubs, queue) => stubs.TryForward(queue, x, d, y, sum, isRounded, adds));
     }
 
-    private static CudaMatrix Matrix(in KernelMatrix matrix) => new(matrix.Address, matrix.Rows, matrix.Columns, matrix.RowStride);
-
-    private bool TryFindFew(in KernelMatrix output, in KernelMatrix input, in KernelMatrix shard, out Kernels found, out CudaDevice device)
+    private bool TryBackwardOfMany(in KernelMatrix gradOutput, in KernelMatrix shard, in KernelMatrix sum, in KernelMatrix inputGradient, in KernelMatrix shardGradient, bool adds)
     {
-        (found, device) = (null!, null!);
-        return CudaShardLaunches.AreFew(input.Rows) && output.Rows == input.Rows && output.ElementType == input.ElementType && !output.RowsOverlap && shard.ElementType == ScalarType.Float32
-            && CudaShardLaunches.FitsGrid(input.Rows, Math.Max(output.Columns, input.Columns)) && CudaShardLaunches.Takes(Matrix(output)) && TryFind(input, shard.Rows, out found, out device);
+        using var gradient = empty(gradOutput.Rows, shard.Rows, dtype: ScalarType.Float32, device: gradOutput.Tensor.device);
+        var sumGradient = KernelMatrix.Of(gradient);
+        return products.TrySumGradient(gradOutput, sumGradient, shard) && products.TryShardGradient(gradOutput, sum, shardGradient) && TryAddTiled(sumGradient, inputGradient, rounds: true, adds);
     }
 
-    private bool TryFind(in KernelMatrix wide, long shardSize, out Kernels found, out CudaDevice device)
+    /// <summary>Whether cuBLAS makes the products of these: factors of the wide matrix's type, and D as wide as it.</summary>
+    private bool AreMany(in KernelMatrix wide, in KernelMatrix shard, in KernelMatrix sum) =>
+        wide.Tensor is not null && shard.ElementType == wide.ElementType && sum.ElementType == wide.ElementType && shard.Columns == wide.Columns && products.Multiplies(wide);
+
+    private bool TryRun(in KernelMatrix wide, long shardSize, Stub stub)
     {
-        (found, device) = (null!, null!);
-        if (shardSize is < 1 or > CudaShardShape.LargestShardSize || wide.Tensor is null || !CudaShardLaunches.Takes(Matrix(wide))) return false;
+        if (shardSize is < 1 or > CudaShardShape.LargestShardSize || wide.Tensor is null) return false;
         if (kernels.GetOrAdd(((int)shardSize, wide.ElementType), static key => Kernels.Of(key.ShardSize, key.ElementType)) is not { } known) return false;
-        if (runtime.Device(Math.Max(0, wide.Tensor.device_index)) is not { } there || !there.Prepare(known.Source, known.Name)) return false;
-        (found, device) = (known, there);
-        return true;
+        if (runtime.Device(Math.Max(0, wide.Tensor.device_index)) is not { } device || !device.Prepare(known.Source, known.Name)) return false;
+        using CudaDeviceQueue queue = new(device, known.Source, wide, scratch);
+        return stub(known.Stubs, queue);
     }
 
-    /// <summary>Source and launches of a shard size and an element type.</summary>
-    private sealed record Kernels(string Name, string Source, CudaShardLaunches Launches)
+    /// <summary>Stubs of a shard size, and source for an element type.</summary>
+    private sealed record Kernels(string Name, string Source, ICudaShardKernels Stubs)
     {
-        public static Kernels? Of(int shardSize, ScalarType elementType) => CudaElement.All.FirstOrDefault(element => element.Name == elementType.ToString()) is { } element
-            ? new($"the kernels of shard size {shardSize} for {element.CudaType}", CudaShardSources.Of(shardSize, element), new(new(shardSize, element.Size)))
-            : null;
+        public static Kernels? Of(int shardSize, ScalarType elementType)
+        {
+            var stubs = CudaShardRegistry.Of(shardSize);
+            return stubs.Source(elementType) is { } source ? new($"the kernels of shard size {shardSize} for {elementType}", source, stubs) : null;
+        }
     }
 }

@@ -17,7 +17,6 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     private readonly CallInput bias;
     private readonly CallInput given;
     private bool addsBaseLast;
-    private bool isUnset;
 
     /// <summary>Declares the input and what the base has.</summary>
     /// <param name="target">The target.</param>
@@ -36,6 +35,9 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     /// <summary>Whether the base's product is part of the call.</summary>
     protected bool HasBase => weight is not null;
 
+    /// <summary>Whether y was not written yet: the first term sets it.</summary>
+    protected bool IsUnset { get; set; }
+
     /// <summary>The terms.</summary>
     protected IReadOnlyList<TTerm> Terms { get; }
 
@@ -51,9 +53,9 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
         if (addsBaseLast)
         {
             // The base's product, the larger one, is added to what the terms give, and rounded once. A bias is rounded together with the base's product, as in PEFT.
-            isUnset = Terms is [var first, ..] && first.Rows == new RowRange(0, Rows);
+            IsUnset = Terms is [var first, ..] && first.Rows == new RowRange(0, Rows);
             long[] size = [Rows, weight!.Value.OutFeatures];
-            var sum = isUnset ? empty(size, dtype: OutputDtype, device: flatInput.device) : zeros(size, dtype: OutputDtype, device: flatInput.device);
+            var sum = IsUnset ? empty(size, dtype: OutputDtype, device: flatInput.device) : zeros(size, dtype: OutputDtype, device: flatInput.device);
             AddTerms(sum, flatInput);
             weight.Value.AddProduct(sum, flatInput.to(OutputDtype));
             Save(weight);
@@ -105,13 +107,13 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
         var (width, tiles) = (right.shape[1], output.shape[1] / right.shape[1]);
         if (addsBaseLast && tiles == 1)
         {
-            output.addmm_(left, right, beta: isUnset ? 0 : 1, alpha: (float)scale);
-            isUnset = false;
+            output.addmm_(left, right, beta: IsUnset ? 0 : 1, alpha: (float)scale);
+            IsUnset = false;
             return;
         }
 
-        if (isUnset) output.zero_();
-        isUnset = false;
+        if (IsUnset) output.zero_();
+        IsUnset = false;
 
         var product = left.mm(right);
         if (scale != 1) product.mul_(Scalars.Of(scale));

@@ -27,6 +27,7 @@ __device__ inline unsigned int __float_as_uint(float value) { return __builtin_b
 __device__ inline float __uint_as_float(unsigned int word) { return __builtin_bit_cast(float, word); }
 __device__ inline void __threadfence() { __nvvm_membar_gl(); }
 __device__ inline unsigned int atomicAdd(unsigned int *address, unsigned int value) { return __nvvm_atom_add_gen_i((int *)address, value); }
+__device__ inline unsigned int __shfl_sync(unsigned int mask, unsigned int value, int lane) { return __nvvm_shfl_sync_idx_i32(mask, value, lane, 31); }
 __device__ inline float __shfl_xor_sync(unsigned int mask, float value, int distance) { return __nvvm_shfl_sync_bfly_f32(mask, value, distance, 31); }
 __device__ inline float __fmul_rn(float left, float right) { return __nvvm_mul_rn_f(left, right); }
 __device__ inline float __fsqrt_rn(float value) { return __nvvm_sqrt_rn_f(value); }

@@ -40,7 +40,7 @@ struct Memory
 };
 
 struct Fiber { void *stack_pointer; char *stack; bool is_done; dim3 index; uint32_t linear; };
-struct Warp { uint32_t values[2][32]; uint32_t arrived, generation; };
+struct Warp { uint32_t values[2][32][6]; uint32_t arrived, generation; };
 
 inline std::vector<Memory *> memories;
 inline std::string error;
@@ -59,6 +59,9 @@ inline void report(const char *what, const void *address)
     snprintf(text, sizeof text, "%s at %p by thread %u of block %u", what, address, current ? current->linear : 0, block);
     error = text;
 }
+
+// What the threads of a launch move between global memory and registers, and the warps' products by tensor cores.
+inline struct { uint64_t loads, loaded_bytes, stores, stored_bytes, products; } traffic;
 
 // Memory that a launch may use; without any, all may be used and only shared memory is checked.
 inline bool any_memory = true;
@@ -85,6 +88,11 @@ inline bool others(const Memory *memory, const Access &access)
 inline bool check(const void *address, size_t bytes, bool is_write, bool is_ordered = false)
 {
     auto memory = find(address, bytes);
+    if (!memory || !memory->is_shared)
+    {
+        (is_write ? traffic.stores : traffic.loads)++;
+        (is_write ? traffic.stored_bytes : traffic.loaded_bytes) += bytes;
+    }
     if (!memory)
     {
         if (any_memory) return true;
@@ -315,12 +323,21 @@ extern "C" inline __attribute__((used, visibility("default"))) void fossil_forge
     emulation::any_memory = true;
 }
 
+// Loads, bytes loaded, stores, bytes stored, and products of a warp in the last launch.
+extern "C" inline __attribute__((used, visibility("default"))) void fossil_traffic(uint64_t *numbers)
+{
+    const auto &t = emulation::traffic;
+    const uint64_t all[] = {t.loads, t.loaded_bytes, t.stores, t.stored_bytes, t.products / 32};
+    memcpy(numbers, all, sizeof all);
+}
+
 // Null, or what was wrong, valid until the next launch.
 extern "C" inline __attribute__((used, visibility("default"))) const char *fossil_launch(const char *name, const dim3 *grid, const dim3 *threads, void **arguments)
 {
     emulation::error.clear();
     const auto kernel = emulation::kernels.find(name);
     if (kernel == emulation::kernels.end()) return "There is no such kernel.";
+    emulation::traffic = {};
     gridDim = *grid;
     blockDim = *threads;
     // Launches are ordered: what one wrote the next may read.
@@ -384,13 +401,14 @@ inline unsigned int atomicAdd(unsigned int *address, unsigned int value)
     return before;
 }
 
-// Each lane of a warp brings a word, and gets those of all.
-inline const uint32_t *exchange(uint32_t value)
+// Each lane of a warp brings words, and gets those of all.
+template <size_t Count>
+inline const uint32_t (*exchange(const uint32_t (&words)[Count]))[6]
 {
     using namespace emulation;
     auto &warp = warps[current->linear / 32];
     const auto at = warp.generation;
-    warp.values[at % 2][current->linear % 32] = value;
+    memcpy(warp.values[at % 2][current->linear % 32], words, sizeof words);
     if (++warp.arrived == 32)
     {
         warp.arrived = 0;
@@ -400,14 +418,48 @@ inline const uint32_t *exchange(uint32_t value)
     return warp.values[at % 2];
 }
 
-inline float __shfl_xor_sync(unsigned int, float value, int distance) { return __uint_as_float(exchange(__float_as_uint(value))[(emulation::current->linear % 32) ^ distance]); }
+inline const uint32_t (*exchange(uint32_t word))[6] { return exchange<1>({word}); }
+
+inline uint32_t lane_of_thread() { return emulation::current->linear % 32; }
+
+inline unsigned int __shfl_sync(unsigned int, unsigned int value, int lane) { return exchange(value)[lane % 32][0]; }
+
+inline float __shfl_xor_sync(unsigned int, float value, int distance) { return __uint_as_float(exchange(__float_as_uint(value))[lane_of_thread() ^ distance][0]); }
 
 inline int __all_sync(unsigned int, int predicate)
 {
     const auto all = exchange(predicate != 0);
     for (int lane = 0; lane < 32; lane++)
     {
-        if (!all[lane]) return 0;
+        if (!all[lane][0]) return 0;
     }
     return 1;
 }
+
+// mma.m16n8k16 as PTX describes its fragments: of a, thread 4 g + q has rows g and g + 8, columns 2 q, 2 q + 1, and 8 more; of b the rows where a has columns, column g; of c rows g and g + 8,
+// columns 2 q, 2 q + 1. The products of 16-bit numbers are exact in float32; a tensor core's order of additions is not told, so these are in float64.
+template <typename Convert>
+inline void multiply_fragments(float (&c)[4], const unsigned int (&a)[4], const unsigned int (&b)[2], Convert convert)
+{
+    emulation::traffic.products++;
+    const auto all = exchange<6>({a[0], a[1], a[2], a[3], b[0], b[1]});
+    const int group = lane_of_thread() / 4, quad = lane_of_thread() % 4;
+    for (int i = 0; i < 4; i++)
+    {
+        const int low = i / 2, column = quad * 2 + i % 2;
+        double sum = c[i];
+        for (int k = 0; k < 16; k++)
+        {
+            const int owner = k % 8 / 2, shift = k % 2 * 16;
+            sum += (double)convert(all[group * 4 + owner][k / 8 * 2 + low] >> shift) * convert(all[column * 4 + owner][4 + k / 8] >> shift);
+        }
+        c[i] = (float)sum;
+    }
+}
+
+inline float bfloat16_to_float(unsigned short half) { return __uint_as_float((unsigned int)half << 16); }
+inline float float16_to_float(unsigned short half) { float value; FLOAT16_TO_FLOAT32(value, half); return value; }
+
+#define HAS_BFLOAT16_MMA 1
+#define MMA_BFLOAT16(c, a, b) multiply_fragments(c, a, b, bfloat16_to_float)
+#define MMA_FLOAT16(c, a, b) multiply_fragments(c, a, b, float16_to_float)

@@ -15,7 +15,7 @@
 
 namespace
 {
-struct Kernel { std::string name; std::vector<int> sizes; };
+struct Kernel { std::string name; std::vector<int> sizes; std::vector<bool> are_pointers; };
 struct Module { std::map<std::string, Kernel> kernels; };
 using Emulation = const char *(*)(const char *, const unsigned int *, const unsigned int *, void **);
 
@@ -193,6 +193,17 @@ EXPORT int cuModuleLoadData(void **module, const void *image)
         Kernel kernel{(*at)[1], {}};
         const std::string parameters = (*at)[2];
         for (std::sregex_iterator each(parameters.begin(), parameters.end(), parameter); each != end; ++each) kernel.sizes.push_back(std::stoi((*each)[2]) / 8);
+        // A pointer is a parameter that the kernel makes an address of global memory.
+        const auto body = ptx.substr(at->position(), ptx.find("\n}", at->position()) - at->position());
+        std::map<std::string, int> registers;
+        static const std::regex load(R"(ld\.param\.\w+\s+(%\w+),\s*\[\w+_param_(\d+)\])"), address(R"(cvta\.to\.global\.u64\s+%\w+,\s*(%\w+))");
+        for (std::sregex_iterator each(body.begin(), body.end(), load); each != end; ++each) registers[(*each)[1]] = std::stoi((*each)[2]);
+        kernel.are_pointers.resize(kernel.sizes.size());
+        for (std::sregex_iterator each(body.begin(), body.end(), address); each != end; ++each)
+        {
+            const auto found = registers.find((*each)[1]);
+            if (found != registers.end()) kernel.are_pointers[found->second] = true;
+        }
         loaded->kernels.emplace(kernel.name, kernel);
     }
     loads++;
@@ -208,9 +219,16 @@ EXPORT int cuModuleGetFunction(void **function, void *module, const char *name)
     return failure("cuModuleGetFunction");
 }
 
-// How many parameters a kernel has, and the size of one: the tests compare the launch's arguments with them.
-EXPORT int fake_parameters(void *function) { return (int)((Kernel *)function)->sizes.size(); }
-EXPORT int fake_parameter_size(void *function, int index) { return ((Kernel *)function)->sizes[index]; }
+// Offset and size of a parameter, as of CUDA 12.4.
+EXPORT int cuFuncGetParamInfo(void *function, size_t index, size_t *offset, size_t *size)
+{
+    const auto &kernel = *(Kernel *)function;
+    if (index >= kernel.sizes.size()) return 1;
+    *offset = 0;
+    for (size_t i = 0; i < index; i++) *offset = (*offset + kernel.sizes[i] + kernel.sizes[i + 1] - 1) / kernel.sizes[i + 1] * kernel.sizes[i + 1];
+    *size = kernel.sizes[index];
+    return failure("cuFuncGetParamInfo");
+}
 
 EXPORT int cuLaunchKernel(
     void *function, unsigned int grid_x, unsigned int grid_y, unsigned int grid_z, unsigned int block_x, unsigned int block_y, unsigned int block_z, unsigned int shared, void *stream, void **arguments, void **extra)
@@ -228,6 +246,9 @@ EXPORT int cuLaunchKernel(
     {
         if (!arguments[i]) return refuse(kernel.name + " lacks an argument.");
         memcpy(&values[i], arguments[i], kernel.sizes[i]);
+        // Below are the numbers of this library's launches, above its addresses.
+        const bool looks_like_pointer = values[i] > 0xffffffffffull && (int64_t)values[i] > 0;
+        if (kernel.are_pointers[i] ? values[i] && !looks_like_pointer : looks_like_pointer) return refuse(kernel.name + " has a number where it takes a pointer, or the other way round: argument " + std::to_string(i) + ".");
         copies.push_back(&values[i]);
     }
     std::lock_guard<std::mutex> guard(lock);

@@ -103,6 +103,22 @@ internal sealed unsafe class CudaDriver
         return function;
     }
 
+    /// <summary>
+    /// Compares the arguments of a launch with the kernel's parameters, in count and sizes: the driver copies as many bytes as the kernel declares, whatever the caller has. A driver before CUDA 12.4
+    /// does not tell.
+    /// </summary>
+    /// <exception cref="CudaException">They differ.</exception>
+    public void CheckArguments(nint context, nint function, CudaLaunch call)
+    {
+        if (!NativeLibrary.TryGetExport(library, "cuFuncGetParamInfo", out var export)) return;
+        using var current = Enter(context);
+        var sizes = new List<int>();
+        nuint offset, size;
+        while (((delegate* unmanaged<nint, nuint, nuint*, nuint*, int>)export)(function, (nuint)sizes.Count, &offset, &size) == 0) sizes.Add((int)size);
+        if (!call.Arguments.Select(argument => argument.Size).SequenceEqual(sizes))
+            throw new CudaException($"{call.Kernel} takes parameters of {string.Join(", ", sizes)} bytes, and was to be launched with arguments of {string.Join(", ", call.Arguments.Select(argument => argument.Size))}: source and launch are of two versions of this library. Rebuild the project that brought it.");
+    }
+
     /// <summary>Launches a kernel on the default stream, behind libtorch's operations and before those to come.</summary>
     /// <param name="context">The context of the operands.</param>
     /// <param name="function">The kernel.</param>

@@ -20,6 +20,9 @@ internal sealed record CudaShardShape(int ShardSize, int ElementSize)
     /// <summary>Rows of dD that a block makes, in the fused kernels.</summary>
     public const int ShardsOfTile = 8;
 
+    /// <summary>With tensor cores: rows of a block, columns of y, columns of dy that a part of dS is made of, and shards and columns of a tile of dD.</summary>
+    public const int TensorRows = 8, TensorColumns = 512, TensorPart = 256, TensorShards = 16, TensorGradient = 64;
+
     /// <summary>Floats in the 48 KB of shared memory that every device has.</summary>
     private const int SharedFloats = 48 * 1024 / 4;
 

@@ -8,14 +8,19 @@ internal static class CudaShardSource
 {
     private static readonly Lazy<string> BodyText = new(() => string.Concat(new[] { "device.cu", "shard.cu", "few_rows.cu" }.Select(CudaText.Read)));
 
-    /// <summary>The kernels, behind the constants of <see cref="Head"/>.</summary>
+    private static readonly Lazy<string> TensorCoresText = new(() => CudaText.Read("tensor_cores.cu"));
+
+    /// <summary>The kernels of every element type, behind the constants of <see cref="Head"/>.</summary>
     public static string Body => BodyText.Value;
+
+    /// <summary>What elements of 16 bits have besides, behind <see cref="Body"/>.</summary>
+    public static string TensorCores => TensorCoresText.Value;
 
     /// <summary>The constants of a shard size and an element type.</summary>
     public static string Head(int shardSize, CudaElement element)
     {
         var shape = new CudaShardShape(shardSize, element.Size);
-        return $"""
+        var text = $"""
             // Shard size {shardSize}, {element.CudaType}: y += S D with S[n, j] = sum of x[n, i * {shardSize} + j] over i, and its gradients.
             #define Element {element.CudaType}
 
@@ -26,9 +31,19 @@ internal static class CudaShardSource
             constexpr int Threads = {CudaShardShape.Threads}, MostRows = {CudaShardShape.MostRows}, RowTile = {shape.RowTile}, ColumnsOfTile = {CudaShardShape.ColumnsOfTile}, ShardsOfTile = {CudaShardShape.ShardsOfTile};
 
 
-            """.Replace("\r\n", "\n");
+            """;
+        if (element.HasTensorCores)
+        {
+            text += $"""
+                // With tensor cores: rows of a block, columns of y, columns of dy that a part of dS is made of, and shards and columns of a tile of dD.
+                constexpr int TensorRows = {CudaShardShape.TensorRows}, TensorColumns = {CudaShardShape.TensorColumns}, TensorPart = {CudaShardShape.TensorPart}, TensorShards = {CudaShardShape.TensorShards}, TensorGradient = {CudaShardShape.TensorGradient};
+
+
+                """;
+        }
+        return text.Replace("\r\n", "\n");
     }
 
     /// <summary>The whole source.</summary>
-    public static string Of(int shardSize, CudaElement element) => Head(shardSize, element) + Body;
+    public static string Of(int shardSize, CudaElement element) => Head(shardSize, element) + Body + (element.HasTensorCores ? TensorCores : "");
 }

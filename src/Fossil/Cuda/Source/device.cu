@@ -20,6 +20,27 @@
 // What another block wrote in this launch: not from the cache of this multiprocessor.
 #define LOAD_OF_OTHER_BLOCK(type, pointer) (*(const volatile type *)(pointer))
 
+// c += a b by a warp's tensor cores: a (16, 16) row by row, b (16, 8) column by column, c (16, 8), each thread with the parts that PTX's mma.m16n8k16 gives it. Compute capability 7.5 has half as
+// deep a step for float16, and none for bfloat16.
+#define MMA(shape, type, c, a, b) \
+    asm volatile("mma.sync.aligned." shape ".row.col.f32." type "." type ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};" \
+        : "+f"((c)[0]), "+f"((c)[1]), "+f"((c)[2]), "+f"((c)[3]) : "r"((a)[0]), "r"((a)[1]), "r"((a)[2]), "r"((a)[3]), "r"((b)[0]), "r"((b)[1]))
+#define HALF_MMA_FLOAT16(c, a0, a1, b0) \
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};" \
+        : "+f"((c)[0]), "+f"((c)[1]), "+f"((c)[2]), "+f"((c)[3]) : "r"(a0), "r"(a1), "r"(b0))
+#if __CUDA_ARCH__ >= 800
+#define HAS_BFLOAT16_MMA 1
+#define MMA_BFLOAT16(c, a, b) MMA("m16n8k16", "bf16", c, a, b)
+#define MMA_FLOAT16(c, a, b) MMA("m16n8k16", "f16", c, a, b)
+#else
+#define HAS_BFLOAT16_MMA 0
+#define MMA_FLOAT16(c, a, b) \
+    do { \
+        HALF_MMA_FLOAT16(c, (a)[0], (a)[1], (b)[0]); \
+        HALF_MMA_FLOAT16(c, (a)[2], (a)[3], (b)[1]); \
+    } while (0)
+#endif
+
 #define FLOAT16_TO_FLOAT32(value, bits) asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits))
 #define FLOAT32_TO_FLOAT16(bits, value) asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value))
 #if __CUDA_ARCH__ >= 800
@@ -55,15 +76,18 @@ __device__ inline void unpack(unsigned int word, float *values, float) { values[
 __device__ inline void unpack(unsigned int word, float *values, bfloat16) { values[0] = __uint_as_float(word << 16); values[1] = __uint_as_float(word & 0xffff0000u); }
 __device__ inline void unpack(unsigned int word, float *values, float16) { values[0] = to_float(float16{(unsigned short)word}); values[1] = to_float(float16{(unsigned short)(word >> 16)}); }
 
-__device__ inline unsigned int pack(const float *values, float) { return __float_as_uint(values[0]); }
 template <typename T>
-__device__ inline unsigned int pack(const float *values, T)
+__device__ inline unsigned int pack_pair(float first, float second)
 {
     T low, high;
-    round_to(low, values[0]);
-    round_to(high, values[1]);
+    round_to(low, first);
+    round_to(high, second);
     return (unsigned int)low.bits | ((unsigned int)high.bits << 16);
 }
+
+__device__ inline unsigned int pack(const float *values, float) { return __float_as_uint(values[0]); }
+template <typename T>
+__device__ inline unsigned int pack(const float *values, T) { return pack_pair<T>(values[0], values[1]); }
 
 // Loads and stores of Count neighbours: as one access where their address is aligned, one by one otherwise.
 template <int Count, bool Aligned, typename T>
@@ -72,23 +96,34 @@ struct Neighbours
     static constexpr int Bytes = Count * (int)sizeof(T), PerWord = 4 / (int)sizeof(T), WordCount = Bytes / 4;
     static_assert(Bytes == 16 || Bytes == 8, "one access takes 8 or 16 bytes");
 
+    // The words of an aligned access, before they are made numbers.
+    __device__ static void fetch(GLOBAL(const T) from, unsigned int (&words)[WordCount])
+    {
+        if constexpr (Bytes == 16)
+        {
+            const uint4 all = CONST_WORDS_AT(uint4, from);
+            words[0] = all.x; words[1] = all.y; words[2] = all.z; words[3] = all.w;
+        }
+        else
+        {
+            const uint2 all = CONST_WORDS_AT(uint2, from);
+            words[0] = all.x; words[1] = all.y;
+        }
+    }
+
+    __device__ static void to_floats(const unsigned int (&words)[WordCount], float (&values)[Count])
+    {
+#pragma unroll
+        for (int word = 0; word < WordCount; word++) unpack(words[word], values + word * PerWord, T());
+    }
+
     __device__ static void load(GLOBAL(const T) from, float (&values)[Count])
     {
         if constexpr (Aligned)
         {
             unsigned int words[WordCount];
-            if constexpr (Bytes == 16)
-            {
-                const uint4 all = CONST_WORDS_AT(uint4, from);
-                words[0] = all.x; words[1] = all.y; words[2] = all.z; words[3] = all.w;
-            }
-            else
-            {
-                const uint2 all = CONST_WORDS_AT(uint2, from);
-                words[0] = all.x; words[1] = all.y;
-            }
-#pragma unroll
-            for (int word = 0; word < WordCount; word++) unpack(words[word], values + word * PerWord, T());
+            fetch(from, words);
+            to_floats(words, values);
         }
         else
         {

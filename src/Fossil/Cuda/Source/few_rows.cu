@@ -18,13 +18,13 @@ __device__ void load_columns(GLOBAL(const T) row, int width, int column, int end
     }
 }
 
-// row[column + i] += addends[i], rounded once.
-__device__ inline void add_columns(GLOBAL(Element) row, int column, int end, bool aligned, const float (&addends)[ColumnsOfThread])
+// row[column + i] += addends[i], rounded once; without `adds` what was there is not read.
+__device__ inline void add_columns(GLOBAL(Element) row, int column, int end, bool aligned, bool adds, const float (&addends)[ColumnsOfThread])
 {
     if (aligned && column + ColumnsOfThread <= end)
     {
-        float values[ColumnsOfThread];
-        Neighbours<ColumnsOfThread, true, Element>::load(row + column, values);
+        float values[ColumnsOfThread] = {};
+        if (adds) Neighbours<ColumnsOfThread, true, Element>::load(row + column, values);
 #pragma unroll
         for (int i = 0; i < ColumnsOfThread; i++) values[i] += addends[i];
         Neighbours<ColumnsOfThread, true, Element>::store(row + column, values);
@@ -35,7 +35,7 @@ __device__ inline void add_columns(GLOBAL(Element) row, int column, int end, boo
     {
         if (column + i >= end) return;
         Element element;
-        round_to(element, to_float(row[column + i]) + addends[i]);
+        round_to(element, adds ? to_float(row[column + i]) + addends[i] : addends[i]);
         row[column + i] = element;
     }
 }
@@ -95,12 +95,12 @@ __device__ void take_sums(POINTER(const float) shared, int row, int lane, float 
     }
 }
 
-// y += S D with S the shard sum of x; shard is D (ShardSize, width) and stands for its tiling. The rows lie along the grid's x, Rows a block, the columns along its y. S stays in shared memory; the
+// y += S D with S the shard sum of x, or y = S D without `adds`; shard is D (ShardSize, width) and stands for its tiling. The rows lie along the grid's x, Rows a block, the columns along its y. S stays in shared memory; the
 // blocks of the first columns write it to sum too, where a backward pass will want it.
 template <int Rows>
 __device__ void forward_rows(
     GLOBAL(const Element) x, long long x_stride, GLOBAL(const float) shard, long long shard_stride, int width, GLOBAL(Element) y, long long y_stride, GLOBAL(float) sum, long long sum_stride,
-    long long rows, int columns, int outputs)
+    long long rows, int columns, int outputs, int adds)
 {
     constexpr int threads = Threads / Rows;
     SHARED(float, scratch, larger(Rows * Lanes * side_by_side(threads), Warps * Rows * ColumnsOfTile));
@@ -133,32 +133,32 @@ __device__ void forward_rows(
         if (first_row + item / 32 >= rows) return;
         float addends[ColumnsOfThread];
         take_sums<Rows>(scratch, item / 32, item % 32, addends);
-        add_columns(y + (first_row + item / 32) * y_stride, first_column + item % 32 * ColumnsOfThread, outputs, y_aligned, addends);
+        add_columns(y + (first_row + item / 32) * y_stride, first_column + item % 32 * ColumnsOfThread, outputs, y_aligned, adds, addends);
     }
 }
 
 extern "C" __global__ void __launch_bounds__(Threads, 2) forward_few_rows(
     GLOBAL(const Element) x, long long x_stride, GLOBAL(const float) shard, long long shard_stride, int width, GLOBAL(Element) y, long long y_stride, GLOBAL(float) sum, long long sum_stride,
-    long long rows, int columns, int outputs)
+    long long rows, int columns, int outputs, int adds)
 {
-    forward_rows<RowTile>(x, x_stride, shard, shard_stride, width, y, y_stride, sum, sum_stride, rows, columns, outputs);
+    forward_rows<RowTile>(x, x_stride, shard, shard_stride, width, y, y_stride, sum, sum_stride, rows, columns, outputs, adds);
 }
 
 // For a single row, or rows one by one: all threads of a block make the sum of one row.
 extern "C" __global__ void __launch_bounds__(Threads, 2) forward_single_rows(
     GLOBAL(const Element) x, long long x_stride, GLOBAL(const float) shard, long long shard_stride, int width, GLOBAL(Element) y, long long y_stride, GLOBAL(float) sum, long long sum_stride,
-    long long rows, int columns, int outputs)
+    long long rows, int columns, int outputs, int adds)
 {
-    forward_rows<1>(x, x_stride, shard, shard_stride, width, y, y_stride, sum, sum_stride, rows, columns, outputs);
+    forward_rows<1>(x, x_stride, shard, shard_stride, width, y, y_stride, sum, sum_stride, rows, columns, outputs, adds);
 }
 
 // A batch of several adapters: row n takes D from shards[adapters[n]], each (ShardSize, width); a negative number is no adapter.
 extern "C" __global__ void __launch_bounds__(Threads, 2) forward_by_adapter(
     GLOBAL(const Element) x, long long x_stride, GLOBAL(const float *const) shards, GLOBAL(const long long) adapters, long long shard_stride, int width, GLOBAL(Element) y, long long y_stride,
-    GLOBAL(float) sum, long long sum_stride, long long rows, int columns, int outputs)
+    long long rows, int columns, int outputs)
 {
     const long long adapter = adapters[blockIdx.x];
-    if (adapter >= 0) forward_rows<1>(x, x_stride, shards[adapter], shard_stride, width, y, y_stride, sum, sum_stride, rows, columns, outputs);
+    if (adapter >= 0) forward_rows<1>(x, x_stride, shards[adapter], shard_stride, width, y, y_stride, nullptr, 0, rows, columns, outputs, true);
 }
 
 constexpr int FloatsOfBackward = larger(RowTile * ShardSize, (Warps * ColumnsOfTile + MostRows) * ShardsOfTile);
@@ -187,11 +187,35 @@ __device__ void multiply_transposed(
     }
 }
 
-// dS = dy Dᵀ for RowTile rows, and dx += tile(dS). Each of `parts` blocks takes 128 columns of dy and leaves its sums in scratch (parts, rows, ShardSize); the last of them adds these up, rounds them
-// to the element type, as a tensor of that type would be, and adds them to dx.
+// The sums of `parts` blocks in scratch (parts, rows, ShardSize) are added up for RowTile rows, rounded to the element type, as a tensor of that type would be, and added to dx.
+__device__ inline void add_tiled_parts(
+    GLOBAL(const float) scratch, unsigned int parts, GLOBAL(Element) dx, long long dx_stride, long long first_row, long long rows, int columns, bool adds, POINTER(float) gradients)
+{
+    for (int item = threadIdx.x; item < RowTile * ShardSize; item += Threads)
+    {
+        float total = 0;
+        if (first_row + item / ShardSize < rows)
+        {
+            for (unsigned int part = 0; part < parts; part++) total += LOAD_OF_OTHER_BLOCK(float, scratch + ((part * rows + first_row) * ShardSize + item));
+        }
+        gradients[item] = total;
+    }
+    __syncthreads();
+    constexpr int threads = Threads / RowTile;
+    const int group = threadIdx.x / threads, thread = threadIdx.x % threads;
+    const long long row = first_row + group;
+    if (row < rows)
+    {
+        add_tiled_vectors(dx + row * dx_stride, 0, columns / Lanes, gradients + group * ShardSize, threads, thread, true, adds);
+        add_tiled_tail(dx + row * dx_stride, columns, gradients + group * ShardSize, threads, thread, true, adds);
+    }
+    __syncthreads();
+}
+
+// dS = dy Dᵀ for RowTile rows, and dx += tile(dS). Each of `parts` blocks takes 128 columns of dy and leaves its sums in scratch (parts, rows, ShardSize); the last of them goes on with these.
 __device__ inline void input_gradient(
     GLOBAL(const Element) dy, long long dy_stride, GLOBAL(const float) shard, long long shard_stride, int width, GLOBAL(Element) dx, long long dx_stride, long long rows, int columns, int outputs,
-    GLOBAL(float) scratch, GLOBAL(unsigned int) counters, unsigned int tile, unsigned int part, unsigned int parts, POINTER(float) gradients)
+    int adds, GLOBAL(float) scratch, GLOBAL(unsigned int) counters, unsigned int tile, unsigned int part, unsigned int parts, POINTER(float) gradients)
 {
     const int lane = threadIdx.x % 32, column = part * ColumnsOfTile + lane * ColumnsOfThread;
     const long long first_row = (long long)tile * RowTile;
@@ -211,23 +235,7 @@ __device__ inline void input_gradient(
     if (__all_sync(0xffffffffu, is_whole && are_aligned<float>(shard, shard_stride, width))) multiply_transposed<true>(left, shard, shard_stride, width, column, outputs, to, tile_rows);
     else multiply_transposed<false>(left, shard, shard_stride, width, column, outputs, to, tile_rows);
 
-    if (!is_last_block(counters + tile, parts)) return;
-    for (int item = threadIdx.x; item < RowTile * ShardSize; item += Threads)
-    {
-        float total = 0;
-        if (first_row + item / ShardSize < rows)
-        {
-            for (unsigned int other = 0; other < parts; other++) total += LOAD_OF_OTHER_BLOCK(float, scratch + ((other * rows + first_row) * ShardSize + item));
-        }
-        gradients[item] = rounded<Element>(total);
-    }
-    __syncthreads();
-    constexpr int threads = Threads / RowTile;
-    const int group = threadIdx.x / threads, thread = threadIdx.x % threads;
-    const long long row = first_row + group;
-    if (row >= rows) return;
-    add_tiled_vectors(dx + row * dx_stride, 0, columns / Lanes, gradients + group * ShardSize, threads, thread);
-    add_tiled_tail(dx + row * dx_stride, columns, gradients + group * ShardSize, threads, thread);
+    if (is_last_block(counters + tile, parts)) add_tiled_parts(scratch, parts, dx, dx_stride, first_row, rows, columns, adds, gradients);
 }
 
 // dD = Sᵀ dy, 8 rows and 128 columns of it; where D stands for its tiling, the sum over the tiles.
@@ -266,14 +274,15 @@ __device__ inline void shard_gradient(
 }
 
 // Both gradients of y += S D in one launch: the first blocks of the grid make that of x, those behind them that of D. dx is null where x needs none, and D's blocks are left out where D needs none.
+// Without `adds` dx is written and not read.
 extern "C" __global__ void __launch_bounds__(Threads, 2) backward_few_rows(
     GLOBAL(const Element) dy, long long dy_stride, GLOBAL(const float) shard, long long shard_stride, int width, GLOBAL(const float) sum, long long sum_stride, GLOBAL(Element) dx, long long dx_stride,
-    GLOBAL(float) gradient, long long gradient_stride, long long rows, int columns, int outputs, GLOBAL(float) scratch, GLOBAL(unsigned int) counters)
+    GLOBAL(float) gradient, long long gradient_stride, long long rows, int columns, int outputs, int adds, GLOBAL(float) scratch, GLOBAL(unsigned int) counters)
 {
     SHARED(float, shared, FloatsOfBackward);
     const unsigned int parts = (outputs + ColumnsOfTile - 1) / ColumnsOfTile, blocks = dx ? (unsigned int)((rows + RowTile - 1) / RowTile) * parts : 0;
     if (blockIdx.x < blocks)
-        input_gradient(dy, dy_stride, shard, shard_stride, width, dx, dx_stride, rows, columns, outputs, scratch, counters, blockIdx.x / parts, blockIdx.x % parts, parts, shared);
+        input_gradient(dy, dy_stride, shard, shard_stride, width, dx, dx_stride, rows, columns, outputs, adds, scratch, counters, blockIdx.x / parts, blockIdx.x % parts, parts, shared);
     else
         shard_gradient(dy, dy_stride, sum, sum_stride, gradient, gradient_stride, width, (int)rows, outputs, blockIdx.x - blocks, shared);
 }

@@ -70,24 +70,33 @@ __device__ inline float sum_of_shard(GLOBAL(const Element) row, int columns, boo
     return total;
 }
 
-// The Count vectors from `vector` on, `step` apart: all are loaded before the first is stored.
-template <int Count, bool Aligned>
-__device__ void add_to_vectors(GLOBAL(Element) row, int vector, int step, const float (&addends)[Lanes])
+// What is added to the columns of a shard; where `rounds`, it is rounded to the element type, as a tensor of that type would be.
+__device__ inline float addend_of(POINTER(const float) gradient, int shard, bool rounds) { return rounds ? rounded<Element>(gradient[shard]) : gradient[shard]; }
+
+// The Count aligned vectors from `vector` on, `step` apart: all are asked for before the first is stored.
+template <int Count>
+__device__ void add_to_vectors(GLOBAL(Element) row, int vector, int step, bool adds, const float (&addends)[Lanes])
 {
-    float values[Count][Lanes];
+    using Vector = Neighbours<Lanes, true, Element>;
+    unsigned int words[Count][Vector::WordCount] = {};
+    if (adds)
+    {
 #pragma unroll
-    for (int i = 0; i < Count; i++) Neighbours<Lanes, Aligned, Element>::load(row + (long long)(vector + i * step) * Lanes, values[i]);
+        for (int i = 0; i < Count; i++) Vector::fetch(row + (long long)(vector + i * step) * Lanes, words[i]);
+    }
 #pragma unroll
     for (int i = 0; i < Count; i++)
     {
+        float values[Lanes];
+        Vector::to_floats(words[i], values);
 #pragma unroll
-        for (int lane = 0; lane < Lanes; lane++) values[i][lane] += addends[lane];
-        Neighbours<Lanes, Aligned, Element>::store(row + (long long)(vector + i * step) * Lanes, values[i]);
+        for (int lane = 0; lane < Lanes; lane++) values[lane] += addends[lane];
+        Vector::store(row + (long long)(vector + i * step) * Lanes, values);
     }
 }
 
-// row[c] += gradient[c mod ShardSize] for the vectors first … end of a row, each element rounded once; first is a multiple of Period.
-__device__ inline void add_tiled_vectors(GLOBAL(Element) row, int first, int end, POINTER(const float) gradient, int threads, int thread)
+// row[c] += gradient[c mod ShardSize] for the vectors first … end of a row, each element rounded once; first is a multiple of Period. Without `adds` what was there is not read.
+__device__ inline void add_tiled_vectors(GLOBAL(Element) row, int first, int end, POINTER(const float) gradient, int threads, int thread, bool rounds, bool adds)
 {
     const int slots = side_by_side(threads);
     const bool aligned = IS_ALIGNED(row, 16);
@@ -95,27 +104,28 @@ __device__ inline void add_tiled_vectors(GLOBAL(Element) row, int first, int end
     {
         float addends[Lanes];
 #pragma unroll
-        for (int lane = 0; lane < Lanes; lane++) addends[lane] = gradient[(slot * Lanes + lane) % ShardSize];
+        for (int lane = 0; lane < Lanes; lane++) addends[lane] = addend_of(gradient, (slot * Lanes + lane) % ShardSize, rounds);
         int vector = first + slot;
-        if (aligned)
+        for (; aligned && vector < end - (VectorsAtOnce - 1) * slots; vector += VectorsAtOnce * slots) add_to_vectors<VectorsAtOnce>(row, vector, slots, adds, addends);
+        for (; aligned && vector < end; vector += slots) add_to_vectors<1>(row, vector, slots, adds, addends);
+        for (; vector < end; vector += slots)
         {
-            for (; vector < end - (VectorsAtOnce - 1) * slots; vector += VectorsAtOnce * slots) add_to_vectors<VectorsAtOnce, true>(row, vector, slots, addends);
-            for (; vector < end; vector += slots) add_to_vectors<1, true>(row, vector, slots, addends);
-        }
-        else
-        {
-            for (; vector < end; vector += slots) add_to_vectors<1, false>(row, vector, slots, addends);
+            float values[Lanes] = {};
+            if (adds) Neighbours<Lanes, false, Element>::load(row + (long long)vector * Lanes, values);
+#pragma unroll
+            for (int lane = 0; lane < Lanes; lane++) values[lane] += addends[lane];
+            Neighbours<Lanes, false, Element>::store(row + (long long)vector * Lanes, values);
         }
     }
 }
 
 // The same for the columns behind the last whole vector.
-__device__ inline void add_tiled_tail(GLOBAL(Element) row, int columns, POINTER(const float) gradient, int threads, int thread)
+__device__ inline void add_tiled_tail(GLOBAL(Element) row, int columns, POINTER(const float) gradient, int threads, int thread, bool rounds, bool adds)
 {
     for (int column = columns / Lanes * Lanes + thread; column < columns; column += threads)
     {
         Element element;
-        round_to(element, to_float(row[column]) + gradient[column % ShardSize]);
+        round_to(element, (adds ? to_float(row[column]) : 0) + addend_of(gradient, column % ShardSize, rounds));
         row[column] = element;
     }
 }
@@ -177,13 +187,13 @@ extern "C" __global__ void __launch_bounds__(Threads, 4) shard_sum_rounded(
     sum_rows<Element>(x, x_stride, sum, sum_stride, rows, columns, vectors_of_block, parts, counters);
 }
 
-// x[n, c] += gradient[n, c mod ShardSize], rounded once. Rows and threads as above; gridDim.y blocks share a row, vectors_of_block vectors each.
+// x[n, c] += gradient[n, c mod ShardSize], rounded once; without `adds` what was there is not read. Rows and threads as above; gridDim.y blocks share a row, vectors_of_block vectors each.
 extern "C" __global__ void __launch_bounds__(Threads, 3) add_tiled(
-    GLOBAL(const float) gradient, long long gradient_stride, GLOBAL(Element) x, long long x_stride, long long rows, int columns, int vectors_of_block)
+    GLOBAL(const float) gradient, long long gradient_stride, GLOBAL(Element) x, long long x_stride, long long rows, int columns, int rounds, int adds, int vectors_of_block)
 {
     const long long row = (long long)blockIdx.x * blockDim.y + threadIdx.y;
     if (row >= rows) return;
     const int vectors = columns / Lanes, first = least((long long)blockIdx.y * vectors_of_block, vectors), end = least((long long)first + vectors_of_block, vectors);
-    add_tiled_vectors(x + row * x_stride, first, end, gradient + row * gradient_stride, blockDim.x, threadIdx.x);
-    if (blockIdx.y == gridDim.y - 1) add_tiled_tail(x + row * x_stride, columns, gradient + row * gradient_stride, blockDim.x, threadIdx.x);
+    add_tiled_vectors(x + row * x_stride, first, end, gradient + row * gradient_stride, blockDim.x, threadIdx.x, rounds, adds);
+    if (blockIdx.y == gridDim.y - 1) add_tiled_tail(x + row * x_stride, columns, gradient + row * gradient_stride, blockDim.x, threadIdx.x, rounds, adds);
 }

@@ -31,12 +31,15 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
 
     protected override bool SetsInputGradient => sums.Count == 1 && sums.GetAt(0).Key is { Dropout.IsNone: true } only && InputShape[^1] % only.ShardSize == 0;
 
-    /// <summary>The only term, where it is one that a kernel for few rows may take both passes of; null otherwise.</summary>
-    private ShardTerm? OnlyOfFewRows => Rows is > 0 and <= IFewRowsStep.MostRows && !HasRoundedProducts && Accumulator == ScalarType.Float32 && Terms is [{ Dropout.IsNone: true } only] && only.Rows.Count == Rows ? only : null;
+    /// <summary>The only term, where it is one whose passes a device may take as a whole; null otherwise.</summary>
+    private ShardTerm? OnlyStep => Rows > 0 && InputDtype == OutputDtype && Accumulator == ScalarType.Float32 && Terms is [{ Dropout.IsNone: true } only] && only.Rows.Count == Rows ? only : null;
+
+    /// <summary>The dtype that a step wants S and D in.</summary>
+    private ScalarType StepDtype => IShardStep.AreFew(Rows) ? ScalarType.Float32 : ProductDtype;
 
     protected override void AddTerms(Tensor output, Tensor input)
     {
-        if (TryAddFewRows(output, input)) return;
+        if (TryAddStep(output, input) || TryAddMixedRows(output, input)) return;
         foreach (var terms in Terms.GroupBy(KeyOf)) sums.Add(terms.Key, SaveOwned(terms.Key.Compute(input).to(terms.All(term => GradientDtype(term) == ProductDtype) ? ProductDtype : Accumulator)));
         foreach (var group in Groups)
         {
@@ -49,7 +52,7 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
 
     protected override void AddGradients(Tensor gradOutput, Tensor? inputGradient)
     {
-        if (TryAddGradientsOfFewRows(gradOutput, inputGradient)) return;
+        if (TryAddGradientsOfStep(gradOutput, inputGradient)) return;
         var sumGradients = new Tensor?[sums.Count];
         foreach (var term in Terms)
         {
@@ -63,22 +66,51 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
         if (inputGradient is not null) AddSumGradients(inputGradient, sumGradients!);
     }
 
-    private bool TryAddFewRows(Tensor output, Tensor input)
+    private bool TryAddStep(Tensor output, Tensor input)
     {
-        if (OnlyOfFewRows is not { } term || KernelRegistry.For<IFewRowsStep>(term.Layer.ShardSize, output) is []) return false;
-        var sum = empty(Rows, term.Layer.ShardSize, dtype: ScalarType.Float32, device: input.device);
-        if (!KernelRegistry.TryRun<IFewRowsStep>(term.Layer.ShardSize, [output, input, ShardOf(term, ProductDtype), sum], static (kernel, m) => kernel.TryForward(m[0], m[1], m[2], m[3]))) return false;
+        if (OnlyStep is not { } term || KernelRegistry.For<IShardStep>(term.Layer.ShardSize, output) is []) return false;
+        var (isRounded, adds) = (HasRoundedProducts, !IsUnset);
+        var sum = empty(Rows, term.Layer.ShardSize, dtype: StepDtype, device: input.device);
+        if (!KernelRegistry.TryRun<IShardStep>(term.Layer.ShardSize, [output, input, ShardOf(term, StepDtype), sum], (kernel, m) => kernel.TryForward(m[0], m[1], m[2], m[3], isRounded, adds)))
+        {
+            sum.Dispose();
+            return false;
+        }
+
+        IsUnset = false;
         sums.Add(KeyOf(term), SaveOwned(sum));
         foreach (var shard in shards.Values) Save(shard);
         return true;
     }
 
-    private bool TryAddGradientsOfFewRows(Tensor gradOutput, Tensor? inputGradient)
+    /// <summary>Rows of several adapters without a backward pass, as in decoding for several users at once.</summary>
+    private bool TryAddMixedRows(Tensor output, Tensor input)
     {
-        if (inputGradient is null || OnlyOfFewRows is not { } term || !shards[term.Layer].NeedsGradient || KernelRegistry.For<IFewRowsStep>(term.Layer.ShardSize, gradOutput) is []) return false;
-        var shard = ShardOf(term, ProductDtype);
-        var shardGradient = shards[term.Layer].FindPlace(shard.dtype) ?? empty_like(shard);
-        if (!KernelRegistry.TryRun<IFewRowsStep>(term.Layer.ShardSize, [gradOutput, shard, SumOf(term, ProductDtype), inputGradient, shardGradient], static (kernel, m) => kernel.TryBackward(m[0], m[1], m[2], m[3], m[4]))) return false;
+        if (IsRecorded || Rows is 0 or > IMixedRows.MostRows || InputDtype != OutputDtype || Terms is [] or [_] || Terms.Any(term => !term.Dropout.IsNone || term.Layer.ShardSize != Terms[0].Layer.ShardSize)) return false;
+        if (KernelRegistry.For<IMixedRows>(Terms[0].Layer.ShardSize, output) is []) return false;
+        var adapters = new long[Rows];
+        Array.Fill(adapters, -1);
+        for (var i = 0; i < Terms.Count; i++)
+        {
+            for (var row = Terms[i].Rows.Start; row < Terms[i].Rows.Start + Terms[i].Rows.Count; row++)
+            {
+                // Two adapters of one row add up: that is not for this kernel.
+                if (adapters[row] >= 0) return false;
+                adapters[row] = i;
+            }
+        }
+
+        Tensor[] operands = [output, input, .. Terms.Select(term => shards[term.Layer].Value)];
+        return KernelRegistry.TryRun<IMixedRows>(Terms[0].Layer.ShardSize, operands, (kernel, m) => kernel.TryAdd(m[0], m[1], m[2..], adapters));
+    }
+
+    private bool TryAddGradientsOfStep(Tensor gradOutput, Tensor? inputGradient)
+    {
+        if (inputGradient is null || OnlyStep is not { } term || !shards[term.Layer].NeedsGradient || KernelRegistry.For<IShardStep>(term.Layer.ShardSize, gradOutput) is []) return false;
+        var (isRounded, adds) = (HasRoundedProducts, !(AddsBaseLast && HasBase && SetsInputGradient));
+        var shardGradient = shards[term.Layer].FindPlace(ScalarType.Float32) ?? empty(shards[term.Layer].Value.shape, dtype: ScalarType.Float32, device: gradOutput.device);
+        if (!KernelRegistry.TryRun<IShardStep>(
+            term.Layer.ShardSize, [gradOutput, ShardOf(term, StepDtype), SumOf(term, StepDtype), inputGradient, shardGradient], (kernel, m) => kernel.TryBackward(m[0], m[1], m[2], m[3], m[4], isRounded, adds))) return false;
         shards[term.Layer].AddGradient(shardGradient);
         return true;
     }
