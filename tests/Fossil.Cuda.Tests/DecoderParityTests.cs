@@ -1,3 +1,4 @@
+using Fossil.CompilerServices;
 using Fossil.Models.Kernels;
 using static TorchSharp.torch;
 

@@ -16,10 +16,11 @@ internal static class KernelEmitter
         var writer = GeneratedFile.Begin($"Kernels with the shard size {shardSize} as a constant: for tensors in the memory of the CPU, and as CUDA C.");
         using (writer.Block($"namespace {WellKnownNames.GeneratedNamespace}"))
         {
-            // Inside the namespace they come before whatever the consumer has in the global one; a class may well be called nuint there.
+            // Inside the namespace they come before whatever the consumer has in the global one; a class may well be called nint or nuint there.
             writer.Line("using global::Fossil.CompilerServices;");
             writer.Line("using global::System.Runtime.CompilerServices;");
             writer.Line("using global::System.Runtime.Intrinsics;");
+            writer.Line("using nint = global::System.IntPtr;");
             writer.Line("using nuint = global::System.UIntPtr;");
             writer.Line();
             EmitClass(writer, name, shardSize);

@@ -1,3 +1,4 @@
+using Fossil.CompilerServices;
 namespace Fossil.Cuda;
 
 /// <summary>

@@ -37,10 +37,10 @@ internal sealed class CudaShardStubs(int shardSize) : ICudaShardKernels
         if (x.Rows == 0) return true;
 
         // A block has several rows, and threads for each of them side by side. Where rows are few, blocks share them, and the last one adds up what the others left in scratch.
-        var split = SplitOf(queue, x, 8);
+        CudaRowSplit split = SplitOf(queue, x, 8);
         if (!CudaGrid.Fits(split.Grid)) return false;
-        var parts = queue.Scratch(split.Blocks > 1 ? split.Blocks * x.Rows * ShardSize : 0);
-        var counters = queue.Counters(split.Blocks > 1 ? split.RowBlocks : 0);
+        nint parts = queue.Scratch(split.Blocks > 1 ? split.Blocks * x.Rows * ShardSize : 0);
+        nint counters = queue.Counters(split.Blocks > 1 ? split.RowBlocks : 0);
         queue.Launch(
             sum.ElementSize == sizeof(float) ? "shard_sum" : "shard_sum_rounded", split.Grid, split.Block,
             x.Address, x.RowStride, sum.Address, sum.RowStride, x.Rows, (int)x.Columns, split.Vectors, parts, counters);
@@ -53,7 +53,7 @@ internal sealed class CudaShardStubs(int shardSize) : ICudaShardKernels
         if (gradient.Columns != ShardSize || gradient.Rows != x.Rows || !x.HasCountableColumns) return false;
         if (x.Rows == 0 || x.Columns == 0) return true;
 
-        var split = SplitOf(queue, x, 4);
+        CudaRowSplit split = SplitOf(queue, x, 4);
         if (!CudaGrid.Fits(split.Grid)) return false;
         queue.Launch("add_tiled", split.Grid, split.Block, gradient.Address, gradient.RowStride, x.Address, x.RowStride, x.Rows, (int)x.Columns, rounds, adds, split.Vectors);
         return true;
@@ -66,10 +66,10 @@ internal sealed class CudaShardStubs(int shardSize) : ICudaShardKernels
         if (x.Rows == 0) return true;
 
         // Each block makes S of its rows, and a tile of y. A single row leaves tensor cores nothing to do.
-        var isSingle = x.Rows == 1;
-        var hasTensorCores = isRounded && !isSingle && x.ElementSize < sizeof(float);
-        var rows = isSingle ? 1 : hasTensorCores ? TensorRows : RowsOf(x);
-        var grid = (CudaGrid.Blocks(x.Rows, rows), CudaGrid.Blocks(y.Columns, hasTensorCores ? TensorColumns : ColumnsOfTile));
+        bool isSingle = x.Rows == 1;
+        bool hasTensorCores = isRounded && !isSingle && x.ElementSize < sizeof(float);
+        int rows = isSingle ? 1 : hasTensorCores ? TensorRows : RowsOf(x);
+        (long X, long Y) grid = (CudaGrid.Blocks(x.Rows, rows), CudaGrid.Blocks(y.Columns, hasTensorCores ? TensorColumns : ColumnsOfTile));
         if (!CudaGrid.Fits(grid)) return false;
         queue.Launch(
             isSingle ? "forward_single_rows" : hasTensorCores ? "forward_few_rounded" : "forward_few_rows", grid, (Threads, 1),
@@ -80,7 +80,7 @@ internal sealed class CudaShardStubs(int shardSize) : ICudaShardKernels
     /// <summary>y += S D, where each row has the D of its adapter.</summary>
     public bool TryForwardByAdapter(CudaQueue queue, in CudaMatrix x, nint shards, nint adapters, in CudaMatrix shard, in CudaMatrix y)
     {
-        var grid = (x.Rows, CudaGrid.Blocks(y.Columns, ColumnsOfTile));
+        (long X, long Y) grid = (x.Rows, CudaGrid.Blocks(y.Columns, ColumnsOfTile));
         if (!ArePair(x, y) || !IsTileOf(shard, y) || !CudaGrid.Fits(grid)) return false;
         queue.Launch(
             "forward_by_adapter", grid, (Threads, 1),
@@ -94,13 +94,13 @@ internal sealed class CudaShardStubs(int shardSize) : ICudaShardKernels
         if (!AreFew(dy, dx.Address == 0 ? dy : dx) || !IsTileOf(shard, dy) || sum.Columns != ShardSize || sum.Rows != dy.Rows) return false;
 
         // The first blocks make dy Dᵀ, each for some rows and a part of their columns; the last one of these rows adds up the parts and goes on with dx. Those behind them make a tile of dD each.
-        var hasTensorCores = isRounded && dy.Rows > 1 && dy.ElementSize < sizeof(float);
-        var rows = hasTensorCores ? TensorRows : RowsOf(dy);
-        var (parts, tiles) = (CudaGrid.Blocks(dy.Columns, hasTensorCores ? TensorPart : ColumnsOfTile), CudaGrid.Blocks(dy.Rows, rows));
-        var ofShard = hasTensorCores
+        bool hasTensorCores = isRounded && dy.Rows > 1 && dy.ElementSize < sizeof(float);
+        int rows = hasTensorCores ? TensorRows : RowsOf(dy);
+        long parts = CudaGrid.Blocks(dy.Columns, hasTensorCores ? TensorPart : ColumnsOfTile), tiles = CudaGrid.Blocks(dy.Rows, rows);
+        long ofShard = hasTensorCores
             ? CudaGrid.Blocks(shard.Columns, TensorGradient) * CudaGrid.Blocks(ShardSize, TensorShards)
             : CudaGrid.Blocks(shard.Columns, ColumnsOfTile) * CudaGrid.Blocks(ShardSize, ShardsOfTile);
-        var grid = ((dx.Address == 0 ? 0 : tiles * parts) + (gradient.Address == 0 ? 0 : ofShard), 1);
+        (long X, long Y) grid = ((dx.Address == 0 ? 0 : tiles * parts) + (gradient.Address == 0 ? 0 : ofShard), 1);
         if (!CudaGrid.Fits(grid)) return false;
         queue.Launch(
             hasTensorCores ? "backward_few_rounded" : "backward_few_rows", grid, (Threads, 1),
