@@ -1,4 +1,5 @@
 using Fossil.CompilerServices;
+
 namespace Fossil.Cuda.Tests;
 
 /// <summary>The decoders' kernels compiled by NVIDIA's compiler and by clang, and their launch stubs beside what the compiled kernels take.</summary>

@@ -1,4 +1,5 @@
 using Fossil.CompilerServices;
+
 namespace Fossil.Cuda;
 
 /// <summary>
