@@ -1,4 +1,5 @@
 using Fossil;
+using Fossil.Distributed;
 using Fossil.Models;
 using Fossil.Training;
 using Spectre.Console;
@@ -29,16 +30,19 @@ internal static class Job
         var source = Corpus.FromFiles(Directory.GetFiles(SampleData.Find("data/shakespeare"), "*.txt"), codec.Encode, HeldOutShare);
         Describe(model, options, target);
 
-        var before = AnsiConsole.Status().Start("Measuring the base model…", _ => Measure(model, codec, target, source, options, cancel));
+        // Under mpirun all ranks train; one of them reports.
+        var isMain = ProcessGroup.Current is null or { IsMain: true };
+        var before = isMain ? AnsiConsole.Status().Start("Measuring the base model…", _ => Measure(model, codec, target, source, options, cancel)) : null;
 
         using var adapted = model.AttachAdapters(Configure(model, options));
         adapted.Bf16Products = options.Dtype == BaseDtype.BFloat16;
         adapted.PrintTrainableParameters();
         var (losses, outcome) = Train(model, target, options, cancel);
+        if (!isMain) return;
 
         adapted.SavePretrained(options.Output);
         var curve = Path.Combine(options.Output, "loss.png");
-        if (losses.Count > 1) LossCurve.Save(losses, before.Target, curve);
+        if (losses.Count > 1) LossCurve.Save(losses, before!.Target, curve);
         if (outcome == TrainingOutcome.Cancelled)
         {
             AnsiConsole.MarkupLineInterpolated($"[yellow]Stopped after {losses.Count} of {options.Steps} steps.[/] The adapter so far is in {options.Output}.");
@@ -46,7 +50,7 @@ internal static class Job
         }
 
         var after = AnsiConsole.Status().Start("Measuring the adapted model…", _ => Measure(model, codec, target, source, options, cancel));
-        Report.Write(before, after, options, codec.Unit);
+        Report.Write(before!, after, options, codec.Unit);
         AnsiConsole.WriteLine($"Adapter (PEFT reads it): {options.Output}");
         AnsiConsole.WriteLine($"Loss curve:              {curve}");
     }

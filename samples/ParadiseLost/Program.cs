@@ -1,7 +1,9 @@
 // Adapts a language model that read Shakespeare to Milton's Paradise Lost, with FOSSIL.
 //   dotnet run -c Release --project samples/ParadiseLost
+//   mpirun -np 2 dotnet samples/ParadiseLost/bin/Release/net10.0/ParadiseLost.dll
 using System.CommandLine;
 using Fossil;
+using Fossil.Distributed;
 using Spectre.Console;
 
 var model = new Option<DirectoryInfo>("--model") { Description = "Folder of the base model", DefaultValueFactory = _ => new(SampleData.Find("models/shakespeare")) };
@@ -30,6 +32,7 @@ command.SetAction(async (parsed, cancel) =>
     var options = new JobOptions(
         parsed.GetValue(model)!.FullName, parsed.GetValue(data)!.FullName, parsed.GetValue(output)!.FullName, parsed.GetValue(variant), parsed.GetValue(shardSize),
         parsed.GetValue(steps), parsed.GetValue(rate), parsed.GetValue(batch), parsed.GetValue(length), parsed.GetValue(dtype), parsed.GetValue(prompt)!, parsed.GetValue(seed));
+    if (ProcessGroup.Current is { IsMain: false }) Console.SetOut(TextWriter.Null);
     try
     {
         // On a thread of its own: this one has to hear Ctrl-C.

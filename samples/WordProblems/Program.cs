@@ -1,6 +1,7 @@
 // The paper's comparison in small: arithmetic word problems, a real language model, eight ways to adapt it; one table and one figure.
 //   dotnet run -c Release --project samples/WordProblems -- --methods balance,lora
 using System.CommandLine;
+using Fossil.Distributed;
 
 var methods = new Option<string>("--methods") { Description = "Comma-separated: " + string.Join(", ", Methods.All.Select(method => method.Key)), DefaultValueFactory = _ => string.Join(',', Methods.All.Select(method => method.Key)) };
 var seeds = new Option<int[]>("--seeds") { Description = "Seeds of the data's order and the adapters' initial values", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [1] };
@@ -32,7 +33,10 @@ command.SetAction(async (parsed, cancel) =>
             "--learning-rate", FormattableString.Invariant($"{options.LearningRate}"), "--questions", $"{options.Questions}", "--model", options.Model, "--output", folder, .. more,
         ]);
 
-    if (speedRounds > 0 && Speed.TryLoad(folder, options)?.Covers(chosen) != true)
+    // Under mpirun a rank is one process to the launcher: all methods run in it, and nothing is measured that needs a process of its own.
+    var group = ProcessGroup.Current;
+    if (group is { IsMain: false }) Console.SetOut(TextWriter.Null);
+    if (group is null && speedRounds > 0 && Speed.TryLoad(folder, options)?.Covers(chosen) != true)
     {
         if (await Start(chosen, 0, "--speed-only", "--speed-rounds", $"{speedRounds}") != 0 || cancel.IsCancellationRequested) return 1;
     }
@@ -42,10 +46,12 @@ command.SetAction(async (parsed, cancel) =>
         {
             if (RunResult.TryLoad(folder, method.Key, seed, options) is not null) continue;
             Console.WriteLine($"{method.Title}, seed {seed}");
-            if (await Start([method], seed, "--worker") != 0 || cancel.IsCancellationRequested) return 1;
+            var isDone = group is null ? await Start([method], seed, "--worker") == 0 : Worker.Run(method, seed, options, folder, cancel);
+            if (!isDone || cancel.IsCancellationRequested) return 1;
         }
     }
 
+    if (group is { IsMain: false }) return 0;
     var results = Methods.All.SelectMany(method => chosenSeeds.Select(seed => RunResult.TryLoad(folder, method.Key, seed, options))).OfType<RunResult>().ToList();
     Report.Write(results, Speed.TryLoad(folder, options), Path.Combine(folder, "results.md"));
     Figure.Write(results, Path.Combine(folder, "comparison.png"));

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Fossil;
+using Fossil.Distributed;
 using Fossil.Models;
 using Fossil.Training;
 using static TorchSharp.torch;
@@ -25,6 +26,7 @@ internal static class Worker
 
         var state = adapted is null ? new TrainerState() : Train(model, adapted, problems, seed, options, Path.GetDirectoryName(path)!, cancel);
         if (adapted is not null && state.GlobalStep < options.Steps) return false;
+        if (ProcessGroup.Current is { IsMain: false }) return true;
         using var process = Process.GetCurrentProcess();
         var peak = process.PeakWorkingSet64 / 1e9;
 

@@ -23,6 +23,12 @@ internal abstract class AdapterCall
     /// <summary>Where a failure of the backward pass is reported.</summary>
     internal BackwardFailures Failures { get; set; } = BackwardFailures.OfThread;
 
+    /// <summary>Who is told how far the backward pass is; null for nobody.</summary>
+    internal GradientProgress? Progress { get; private set; }
+
+    /// <summary>The parameters of which the call gives gradients, by the observer's numbers.</summary>
+    internal int[] Observed { get; private set; } = [];
+
     /// <summary>Whether a backward pass may follow.</summary>
     public bool IsRecorded { get; private set; }
 
@@ -83,6 +89,8 @@ internal abstract class AdapterCall
         if (!is_grad_enabled()) return;
         foreach (var input in inputs) input.NeedsGradient = input.Optional is { requires_grad: true };
         IsRecorded = inputs.Exists(input => input.NeedsGradient);
+        if (!IsRecorded || GradientProgress.Current is not { } progress) return;
+        (Progress, Observed) = (progress, progress.NumbersOf(inputs));
     }
 
     /// <summary>The gradients, by the inputs' order.</summary>

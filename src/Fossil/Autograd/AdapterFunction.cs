@@ -51,6 +51,7 @@ internal sealed class AdapterFunction : SingleTensorFunction<AdapterFunction>
     {
         ReleaseReturned();
         var call = (AdapterCall)ctx.get_data(CallKey);
+        call.Progress?.Advance(call.Observed);
         var gradients = new Tensor?[call.Inputs.Count];
         if (grad_output is { IsInvalid: false })
         {

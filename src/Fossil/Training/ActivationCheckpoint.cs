@@ -1,5 +1,6 @@
 using Fossil.Autograd;
 using Fossil.Concurrency;
+using Fossil.Kernels;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -26,6 +27,8 @@ public static class ActivationCheckpoint
         private readonly CallInput input;
         private readonly CallTensor[] context;
         private CallTensor? randomState;
+        private DropoutRows? rows;
+        private IReadOnlyDictionary<string, int>? draws;
 
         public RecomputedCall(Func<Tensor, IReadOnlyList<Tensor?>, Tensor> segment, Tensor input, Tensor?[] context)
         {
@@ -40,6 +43,7 @@ public static class ActivationCheckpoint
             Save(input);
             foreach (var tensor in context) Save(tensor);
             randomState = SaveOwned(random.get_rng_state());
+            (rows, draws) = (DropoutRows.Current, DropoutRows.Current?.Draws);
             _ = ModelGuard.TakeLastEntered();
             var output = segment(input.Value, Context);
             // In a model whose own forward pass calls this, the adapted layers of the segment tell which model it is.
@@ -55,6 +59,7 @@ public static class ActivationCheckpoint
             using (RandomState.Keep())
             {
                 random.set_rng_state(randomState!.Value);
+                using var same = rows?.Again(draws!);
                 output = segment(again, Context);
             }
 

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using Fossil.Concurrency;
-using Fossil.Weights;
+using Fossil.Distributed;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -10,7 +10,8 @@ namespace Fossil.Training;
 /// Trains the parameters of a model with AdamW (transformers: <c>Trainer</c>): schedule, accumulation, clipping, evaluation, checkpoints.
 /// A resumed run continues bit for bit: the order of the data and libtorch's random numbers at each step follow from the seed and the step's number.
 /// </summary>
-/// <remarks>However a run or an evaluation ends, each module is in the mode (training or not) that it was found in, and libtorch's random numbers on the CPU go on from where they were. While a step, an evaluation or a checkpoint is made, other threads wait for the model.</remarks>
+/// <remarks>Where a launcher such as <c>mpirun</c> started several processes, they train together: a step's batch is theirs together, all end with the same parameters, and rank 0 reports and writes files. <see cref="Evaluate"/>, too, is called by all of them.
+/// However a run or an evaluation ends, each module is in the mode (training or not) that it was found in, and libtorch's random numbers on the CPU go on from where they were. While a step, an evaluation or a checkpoint is made, other threads wait for the model.</remarks>
 /// <typeparam name="TBatch">What the loss function takes.</typeparam>
 /// <param name="model">What is trained.</param>
 /// <param name="loss">Gives the mean loss of a batch over its <see cref="ITrainingBatch.LossItems"/>, a scalar. It runs in a dispose scope of its own.</param>
@@ -30,9 +31,10 @@ public sealed partial class Trainer<TBatch>(
     // A file that the model's weights lie in is looked at this often.
     private const int StepsPerFileCheck = 100;
 
-    private readonly List<TrainerCallback> callbacks = [.. callbacks ?? []];
+    private List<TrainerCallback> callbacks = [.. callbacks ?? []];
     private readonly CheckpointStore? store = arguments.OutputDirectory is null ? null : new(arguments.OutputDirectory);
     private IReadOnlyList<(string Name, Parameter Parameter)> parameters = [];
+    private DataParallel? ranks;
     private int emptySteps;
     private string? lastCheckpoint;
 
@@ -60,31 +62,42 @@ public sealed partial class Trainer<TBatch>(
     /// <exception cref="NonFiniteLossException">A loss or gradient is not finite.</exception>
     /// <exception cref="NoLossItemsException">No example has anything that counts in the loss.</exception>
     /// <exception cref="AdapterBackwardException">A backward pass failed; the step was not taken.</exception>
+    /// <exception cref="RanksDifferException">Processes that train together have other options, data, parameters or libraries.</exception>
+    /// <exception cref="RankFailedException">Another rank failed.</exception>
     public TrainingResult Train(bool resume = false, CancellationToken cancellation = default)
     {
         CheckArguments();
         using var modes = TrainingModes.Of(model.Module);
         using var products = UseBf16Products();
         using var randomState = RandomState.Keep();
-        store?.Prepare();
-        lastCheckpoint = store?.Latest;
+        using var stop = new StopRequest(arguments.OutputDirectory, Ranks);
+        if (!Ranks.IsMain) callbacks = callbacks.FindAll(callback => callback.RunsOnEveryRank);
+        parameters = model.TrainableParameters();
+        Ranks.Start(model, arguments, data, evaluationData, parameters);
+        lastCheckpoint = Ranks.OnMain(() =>
+        {
+            store?.Prepare();
+            return store?.Latest;
+        });
         if (lastCheckpoint is not null && !resume)
         {
             throw new OutputDirectoryException($"{arguments.OutputDirectory} holds {Path.GetFileName(lastCheckpoint)} of an earlier run. Resume it, delete it, or choose another folder.");
         }
 
-        var order = new DataOrder(data.Count, arguments.BatchSize, arguments.GradientAccumulationSteps, arguments.Seed, arguments.Shuffle);
+        var run = new RunIdentity(data.Description, data.Fingerprint, data.Count, arguments.BatchSize, arguments.GradientAccumulationSteps, arguments.Seed, arguments.Shuffle, Ranks.Size > 1 ? Ranks.Size : null);
+        using var optimizer = CreateOptimizer();
+        var state = new TrainerState();
+        if (lastCheckpoint is not null) (run, state) = Read(lastCheckpoint, optimizer, run);
+        Ranks.Share(parameters);
+        Ranks.Follow(optimizer, arguments.DdpCommHook);
+        var order = new DataOrder(data.Count, run.GlobalBatchSize, arguments.GradientAccumulationSteps, arguments.Seed, arguments.Shuffle);
         var totalSteps = arguments.MaxSteps ?? (int)Math.Ceiling(arguments.Epochs * order.StepsPerEpoch);
         var warmup = arguments.WarmupSteps > 0 ? arguments.WarmupSteps : (int)Math.Ceiling(totalSteps * arguments.WarmupRatio);
-        var run = new RunIdentity(data.Description, data.Fingerprint, data.Count, arguments.BatchSize, arguments.GradientAccumulationSteps, arguments.Seed, arguments.Shuffle);
-
-        using var optimizer = CreateOptimizer();
-        var state = lastCheckpoint is null ? new TrainerState() : Read(lastCheckpoint, optimizer, run);
         (state.TotalSteps, state.StepsPerEpoch) = (totalSteps, order.StepsPerEpoch);
         var schedule = new LearningRateSchedule(arguments.LearningRateScheduler, arguments.LearningRate, warmup, totalSteps);
 
         foreach (var callback in callbacks) callback.OnTrainBegin(state);
-        var outcome = Run(state, order, schedule, optimizer, run, cancellation);
+        var outcome = Run(state, order, schedule, optimizer, run, stop, cancellation);
         if (arguments.LoadBestModelAtEnd && state.BestStep is { } best && best != state.GlobalStep) LoadBest(best);
         foreach (var callback in callbacks) callback.OnTrainEnd(state);
         return new(outcome, state, lastCheckpoint);
@@ -100,31 +113,29 @@ public sealed partial class Trainer<TBatch>(
         using var modes = TrainingModes.Evaluate(model.Module);
         using var products = UseBf16Products();
         using var withoutGradient = no_grad();
-        double sum = 0;
-        long items = 0;
-        foreach (var indices in Enumerable.Range(0, evaluationData.Count).Chunk(arguments.EvalBatchSize))
+        var (sum, items) = Ranks.Sum([.. Enumerable.Range(0, evaluationData.Count).Chunk(arguments.EvalBatchSize)], indices =>
         {
             using var scope = NewDisposeScope();
             using var batch = evaluationData.GetBatch(indices);
-            if (batch.LossItems == 0) continue;
-            sum += ValueOf(loss(batch)) * batch.LossItems;
-            items += batch.LossItems;
-        }
-
+            return batch.LossItems == 0 ? default : (ValueOf(loss(batch)) * batch.LossItems, batch.LossItems);
+        });
         return items > 0 ? sum / items : throw new NoLossItemsException($"{evaluationData.Description}: nothing of the {evaluationData.Count} examples counts in the loss, so there is nothing to evaluate.");
     }
 
-    private TrainingOutcome Run(TrainerState state, DataOrder order, LearningRateSchedule schedule, IOptimizer optimizer, RunIdentity run, CancellationToken cancellation)
+    /// <summary>Those that train together; this process alone where no launcher started it.</summary>
+    private DataParallel Ranks => ranks ??= new(ProcessGroup.Current);
+
+    private TrainingOutcome Run(TrainerState state, DataOrder order, LearningRateSchedule schedule, IOptimizer optimizer, RunIdentity run, StopRequest stop, CancellationToken cancellation)
     {
         var clock = new TrainingClock(state);
         while (state.GlobalStep < state.TotalSteps)
         {
             optimizer.LearningRate = schedule.Rate(state.GlobalStep);
-            var norm = Step(state, order.Batches(state.GlobalStep), optimizer);
+            var (norm, stops) = Step(state, order.Batches(state.GlobalStep), optimizer, stop);
             state.GlobalStep++;
 
             var isLast = state.GlobalStep == state.TotalSteps;
-            var goesOn = callbacks.TrueForAll(callback => callback.OnStepEnd(state)) && !cancellation.IsCancellationRequested;
+            var goesOn = Ranks.All(() => callbacks.TrueForAll(callback => callback.OnStepEnd(state)) && !cancellation.IsCancellationRequested) && !stops;
             if (isLast || state.GlobalStep % arguments.LoggingSteps == 0) Log(state, clock.Report(state, optimizer.LearningRate, norm));
             var isBest = false;
             var stopsEarly = evaluationData is not null && IsDue(arguments.EvalSteps) && EvaluateAndCompare(state, out isBest);
@@ -136,70 +147,6 @@ public sealed partial class Trainer<TBatch>(
         }
 
         return TrainingOutcome.Completed;
-    }
-
-    /// <summary>Forward and backward over all batches of the step, then the update. Batches of which nothing counts in the loss are left out; a step of nothing else changes nothing.</summary>
-    /// <returns>The norm of the gradients before clipping.</returns>
-    private double Step(TrainerState state, IReadOnlyList<int[]> groups, IOptimizer optimizer)
-    {
-        var guard = ModelGuard.Of(model.Module);
-        using var entry = guard.Enter();
-        manual_seed((long)(DataOrder.Mix(arguments.Seed, state.GlobalStep) >> 1));
-        if (state.GlobalStep % StepsPerFileCheck == 0) SourceFiles.Check(model.Module);
-        model.Module.train();
-        optimizer.zero_grad();
-        var batches = new List<TBatch>();
-        try
-        {
-            foreach (var group in groups) batches.Add(data.GetBatch(group));
-            double total = batches.Sum(batch => batch.LossItems), mean = 0;
-            NoteEmptyStep(state, total == 0);
-            if (total == 0) return 0;
-            foreach (var batch in batches.Where(batch => batch.LossItems > 0))
-            {
-                using var scope = NewDisposeScope();
-                var share = batch.LossItems / total;
-                var batchLoss = loss(batch);
-                mean += ValueOf(batchLoss) * share;
-                optimizer.Backward(share == 1 ? batchLoss : batchLoss.mul(Scalars.Of(share)));
-                state.TokensSeen += batch.Tokens;
-            }
-
-            // A failed backward pass has no gradients to measure.
-            guard.Failures.ThrowAndForget();
-            var norm = GradientClipping.ClipGradNorm(parameters.Select(named => named.Parameter), arguments.MaxGradNorm, optimizer);
-            if (double.IsFinite(mean) && double.IsFinite(norm))
-            {
-                optimizer.step();
-                state.PendingLoss += mean;
-                state.PendingSteps++;
-            }
-            else if (arguments.OnNonFiniteLoss == NonFiniteLossAction.Skip)
-            {
-                state.SkippedSteps++;
-            }
-            else
-            {
-                throw new NonFiniteLossException(state.GlobalStep + 1, double.IsFinite(mean) ? $"the norm of the gradients is {norm}" : $"the loss is {mean}", lastCheckpoint);
-            }
-
-            return norm;
-        }
-        finally
-        {
-            optimizer.zero_grad();
-            foreach (var batch in batches) batch.Dispose();
-        }
-    }
-
-    /// <summary>Counts a step without anything to learn among the skipped ones. A whole epoch of them, or a whole run, is a mistake in the data.</summary>
-    private void NoteEmptyStep(TrainerState state, bool isEmpty)
-    {
-        emptySteps = isEmpty ? emptySteps + 1 : 0;
-        if (!isEmpty) return;
-        state.SkippedSteps++;
-        if (emptySteps >= Math.Min(state.StepsPerEpoch, state.TotalSteps))
-            throw new NoLossItemsException($"{data.Description}: nothing of the {data.Count} examples counts in the loss, so there is nothing to learn. Are all labels masked, or all answers cut off?");
     }
 
     private static double ValueOf(Tensor loss) => loss.detach().to(ScalarType.Float64).item<double>();
@@ -227,26 +174,38 @@ public sealed partial class Trainer<TBatch>(
     private void Save(TrainerState state, IOptimizer optimizer, RunIdentity run)
     {
         if (store is null) return;
-        using (ModelGuard.Of(model.Module).Enter()) lastCheckpoint = store.Write(model, optimizer, state, run);
-        if (arguments.SaveTotalLimit is { } limit) store.Prune(limit, arguments.LoadBestModelAtEnd ? state.BestStep : null);
-        foreach (var callback in callbacks) callback.OnSave(state, lastCheckpoint);
+        Ranks.RequireSame(parameters);
+        lastCheckpoint = Ranks.OnMain(() =>
+        {
+            string written;
+            using (ModelGuard.Of(model.Module).Enter()) written = store.Write(model, optimizer, state, run);
+            if (arguments.SaveTotalLimit is { } limit) store.Prune(limit, arguments.LoadBestModelAtEnd ? state.BestStep : null);
+            return written;
+        });
+        foreach (var callback in callbacks) callback.OnSave(state, lastCheckpoint!);
     }
 
-    private TrainerState Read(string checkpoint, IOptimizer optimizer, RunIdentity run)
+    private (RunIdentity Run, TrainerState State) Read(string checkpoint, IOptimizer optimizer, RunIdentity run)
     {
         using var entry = ModelGuard.Of(model.Module).Enter();
-        return CheckpointStore.Read(checkpoint, model, optimizer, run);
+        var contents = Ranks.OnMain(() => CheckpointStore.ReadRun(checkpoint, model, optimizer, run), contents => contents.ToBytes(), CheckpointContents.FromBytes);
+        Ranks.Share(optimizer);
+        return (contents.Run, contents.State);
     }
 
     private void LoadBest(int step)
     {
         using var entry = ModelGuard.Of(model.Module).Enter();
-        store!.ReadParameters(step, model);
+        Ranks.OnMain(() =>
+        {
+            store!.ReadParameters(step, model);
+            return null;
+        });
+        Ranks.Share(parameters);
     }
 
     private IOptimizer CreateOptimizer()
     {
-        parameters = model.TrainableParameters();
         if (parameters.Count == 0) throw new TrainingArgumentException($"{model.Module.GetType().Name} has no parameter that requires a gradient: attach an adapter, or unfreeze one.");
         var decay = parameters.ToLookup(named => !ParameterNames.IsExcludedFromWeightDecay(named.Name));
         return new FusedAdamW([(decay[true], arguments.WeightDecay), (decay[false], 0)], arguments.LearningRate, arguments.AdamBeta1, arguments.AdamBeta2, arguments.AdamEpsilon);

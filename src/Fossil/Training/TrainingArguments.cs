@@ -10,6 +10,16 @@ public enum NonFiniteLossAction
     Skip,
 }
 
+/// <summary>What the ranks of a run send each other of their gradients (accelerate: <c>ddp_comm_hook</c>).</summary>
+public enum DdpCommHook
+{
+    /// <summary>The gradients as they are.</summary>
+    None,
+
+    /// <summary>float32 gradients as bfloat16, half the bytes. What rounding loses is added to the next step's gradients.</summary>
+    Bf16,
+}
+
 /// <summary>The options of a training run, named as in transformers' <c>TrainingArguments</c>.</summary>
 public sealed record TrainingArguments
 {
@@ -34,7 +44,7 @@ public sealed record TrainingArguments
     /// <summary>Optimizer steps (<c>max_steps</c>); the data is repeated as often as needed.</summary>
     public int? MaxSteps { get; init; }
 
-    /// <summary>Examples of one forward pass (<c>per_device_train_batch_size</c>).</summary>
+    /// <summary>Examples of one forward pass (<c>per_device_train_batch_size</c>), of each process where several train together.</summary>
     public int BatchSize { get; init; } = 8;
 
     /// <summary>Examples of one forward pass of the evaluation (<c>per_device_eval_batch_size</c>).</summary>
@@ -94,6 +104,12 @@ public sealed record TrainingArguments
     /// <summary>What happens when a loss is not finite.</summary>
     public NonFiniteLossAction OnNonFiniteLoss { get; init; }
 
+    /// <summary>Where several processes train together: for how long one waits for the others before the job is ended (<c>ddp_timeout</c>).</summary>
+    public TimeSpan DdpTimeout { get; init; } = TimeSpan.FromMinutes(30);
+
+    /// <summary>Where several processes train together: how gradients travel (<c>ddp_comm_hook</c>).</summary>
+    public DdpCommHook DdpCommHook { get; init; }
+
     /// <summary>Throws where an option is out of range or needs another one.</summary>
     /// <exception cref="TrainingArgumentException">Names the option and what it must be.</exception>
     public void Validate()
@@ -114,6 +130,7 @@ public sealed record TrainingArguments
         Require(EvalSteps >= 0, nameof(EvalSteps), EvalSteps, "0 (only at the end) or more");
         Require(EarlyStoppingPatience is null or > 0, nameof(EarlyStoppingPatience), EarlyStoppingPatience, "1 or more, or null");
         Require(EarlyStoppingPatience is null || EvalSteps > 0, nameof(EvalSteps), EvalSteps, $"1 or more where {nameof(EarlyStoppingPatience)} is set");
+        Require(DdpTimeout > TimeSpan.Zero, nameof(DdpTimeout), DdpTimeout, "longer than nothing");
         Require(!LoadBestModelAtEnd || OutputDirectory is not null, nameof(OutputDirectory), OutputDirectory, $"a folder where {nameof(LoadBestModelAtEnd)} is set");
     }
 

@@ -45,7 +45,7 @@ internal sealed class DoraCall : TargetCall
     public static Tensor Run(AdaptedTarget target, Tensor input, DoraLayer layer)
     {
         // With dropout the base sees x and the adapter's two products see what is left of it, so that they are no longer one product.
-        var dropout = DropoutMask.Draw(layer.Config.Dropout, target.Module);
+        var dropout = DropoutMask.Draw(layer.Config.Dropout, target.Module, target.Path);
         if (dropout.IsNone && target.Base.Frozen is { } weight)
             return AdapterFunction.Run(new DoraCall(target, input, weight, target.Base.Bias, null, layer, dropout));
 
@@ -54,7 +54,7 @@ internal sealed class DoraCall : TargetCall
     }
 
     /// <summary><paramref name="output"/> plus what <paramref name="layer"/> adds to the base's.</summary>
-    public static Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, DoraLayer layer) => AddTo(output, target, input, layer, DropoutMask.Draw(layer.Config.Dropout, target.Module));
+    public static Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, DoraLayer layer) => AddTo(output, target, input, layer, DropoutMask.Draw(layer.Config.Dropout, target.Module, target.Path));
 
     private static Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, DoraLayer layer, DropoutMask dropout)
     {

@@ -27,7 +27,7 @@ internal readonly record struct LoraTerm(LoraProduct Product, double Scale, RowR
     public static LoraTerm[] Of(LayerRows part)
     {
         var layer = (LoraLayer)part.Layer;
-        var trained = new LoraTerm(new(layer, IsInitial: false), layer.Scale, part.Rows, DropoutMask.Draw(layer.Config.Dropout, layer.Target.Module));
+        var trained = new LoraTerm(new(layer, IsInitial: false), layer.Scale, part.Rows, DropoutMask.Draw(layer.Config.Dropout, layer.Target.Module, layer.Target.Path));
 
         // What PiSSA takes over from the weight goes without dropout, as the weight does.
         return layer.IsPissa ? [trained, Initial(layer, -layer.Scale, part.Rows, DropoutMask.None)] : [trained];

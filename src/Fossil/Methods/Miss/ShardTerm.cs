@@ -13,7 +13,7 @@ internal readonly record struct ShardTerm(ShardLayer Layer, RowRange Rows, Dropo
     public static ShardTerm Of(LayerRows part)
     {
         var layer = (ShardLayer)part.Layer;
-        return new(layer, part.Rows, DropoutMask.Draw(layer.Config.Dropout, layer.Target.Module));
+        return new(layer, part.Rows, DropoutMask.Draw(layer.Config.Dropout, layer.Target.Module, layer.Target.Path));
     }
 
     /// <summary>The shard sum that the term needs. All terms of a shard size share one over all rows, except where dropout changes x.</summary>

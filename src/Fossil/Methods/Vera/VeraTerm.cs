@@ -13,6 +13,6 @@ internal readonly record struct VeraTerm(VeraLayer Layer, RowRange Rows, Dropout
     public static VeraTerm Of(LayerRows part)
     {
         var layer = (VeraLayer)part.Layer;
-        return new(layer, part.Rows, DropoutMask.Draw(layer.Config.Dropout, layer.Target.Module));
+        return new(layer, part.Rows, DropoutMask.Draw(layer.Config.Dropout, layer.Target.Module, layer.Target.Path));
     }
 }

@@ -3,6 +3,9 @@ namespace Fossil.Training;
 /// <summary>Follows a run (transformers: <c>TrainerCallback</c>). What it throws ends the run.</summary>
 public abstract class TrainerCallback
 {
+    /// <summary>Whether it is called on every rank where several processes train together; else on rank 0 alone, which reports and writes files.</summary>
+    public virtual bool RunsOnEveryRank => false;
+
     /// <summary>Before the first step, also of a resumed run.</summary>
     public virtual void OnTrainBegin(TrainerState state)
     {

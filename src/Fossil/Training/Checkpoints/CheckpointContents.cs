@@ -46,6 +46,12 @@ internal sealed partial record CheckpointContents(int FormatVersion, RunIdentity
         AtomicFile.Write(Path.Combine(folder, FileName), stream => stream.Write(json));
     }
 
+    /// <summary>The run and its state, for other processes.</summary>
+    public byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(this, StateJson.Default.CheckpointContents);
+
+    /// <summary>The inverse of <see cref="ToBytes"/>.</summary>
+    public static CheckpointContents FromBytes(byte[] json) => JsonSerializer.Deserialize(json, StateJson.Default.CheckpointContents)!;
+
     /// <summary>Reads the state of a checkpoint, and checks it and the files that it names by their hashes.</summary>
     /// <exception cref="CheckpointReadException">It is incomplete or damaged.</exception>
     public static CheckpointContents Read(string folder)

@@ -104,10 +104,14 @@ internal sealed partial class CheckpointStore(string folder)
     /// <returns>The state of its run.</returns>
     /// <exception cref="CheckpointReadException">It is incomplete or damaged, or does not fit the model.</exception>
     /// <exception cref="ResumeMismatchException">It is of a run with other data or other options.</exception>
-    public static TrainerState Read(string path, ITrainable model, IOptimizer optimizer, RunIdentity run)
+    public static TrainerState Read(string path, ITrainable model, IOptimizer optimizer, RunIdentity run) => ReadRun(path, model, optimizer, run).State;
+
+    /// <inheritdoc cref="Read"/>
+    /// <returns>The run, and its state.</returns>
+    public static CheckpointContents ReadRun(string path, ITrainable model, IOptimizer optimizer, RunIdentity run)
     {
         var contents = CheckpointContents.Read(path);
-        run.Require(contents.Run, path);
+        _ = run.Resume(contents.Run, path);
         var optimizerFile = Path.Combine(path, OptimizerFile);
         Load(path, optimizerFile, () =>
         {
@@ -117,7 +121,7 @@ internal sealed partial class CheckpointStore(string folder)
 
         // The model last: where the optimizer's state does not fit, nothing of it has changed.
         Load(path, path, () => model.Load(path));
-        return contents.State;
+        return contents;
     }
 
     /// <summary>Reads the parameters of a step's checkpoint into the model.</summary>

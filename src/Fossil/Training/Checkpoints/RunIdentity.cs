@@ -1,11 +1,18 @@
+using System.Text.Json.Serialization;
+
 namespace Fossil.Training;
 
-/// <summary>What decides which examples each step sees. A run is resumed only where all of it is the same.</summary>
-internal sealed record RunIdentity(string Data, string DataFingerprint, int Examples, int BatchSize, int GradientAccumulationSteps, int Seed, bool Shuffle)
+/// <summary>What decides which examples each step sees. A run is resumed only where all of it is the same, but for the number of ranks: then they share the batches that the run began with.</summary>
+internal sealed record RunIdentity(string Data, string DataFingerprint, int Examples, int BatchSize, int GradientAccumulationSteps, int Seed, bool Shuffle,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? Ranks = null)
 {
-    /// <summary>Throws where the run of <paramref name="checkpoint"/> was another one.</summary>
+    /// <summary>Examples of one forward pass of all ranks together.</summary>
+    [JsonIgnore]
+    public int GlobalBatchSize => BatchSize * (Ranks ?? 1);
+
+    /// <summary>The run of a checkpoint, which goes on. Throws where it was another one.</summary>
     /// <exception cref="ResumeMismatchException">Names what differs.</exception>
-    public void Require(RunIdentity checkpoint, string path)
+    public RunIdentity Resume(RunIdentity checkpoint, string path)
     {
         if (DataFingerprint != checkpoint.DataFingerprint)
         {
@@ -14,10 +21,11 @@ internal sealed record RunIdentity(string Data, string DataFingerprint, int Exam
                 + "Restore the data (and the tokenizer and maximal length) to resume, or start a new run in another folder.");
         }
 
-        Compare(nameof(BatchSize), BatchSize, checkpoint.BatchSize);
+        if (GlobalBatchSize != checkpoint.GlobalBatchSize) Compare(nameof(BatchSize), BatchSize, checkpoint.BatchSize);
         Compare(nameof(GradientAccumulationSteps), GradientAccumulationSteps, checkpoint.GradientAccumulationSteps);
         Compare(nameof(Seed), Seed, checkpoint.Seed);
         Compare(nameof(Shuffle), Shuffle, checkpoint.Shuffle);
+        return checkpoint;
 
         static string Short(string fingerprint) => fingerprint.Length > 12 ? fingerprint[..12] : fingerprint;
 

@@ -29,7 +29,8 @@ internal sealed class DataOrder(int examples, int batchSize, int accumulation, i
     /// <summary>A number that no other (seed, index) pair is likely to have (SplitMix64's finalizer over both).</summary>
     public static ulong Mix(int seed, int index) => Scramble(Scramble((ulong)(uint)seed + 0x9E3779B97F4A7C15) + (ulong)(uint)index);
 
-    private static ulong Scramble(ulong x)
+    /// <summary>A number that depends on each bit of another one.</summary>
+    public static ulong Scramble(ulong x)
     {
         x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
         x = (x ^ (x >> 27)) * 0x94D049BB133111EB;

@@ -50,6 +50,12 @@ internal sealed class FlatBuffers(ScalarType dtype, Device device) : IDisposable
 
     private Tensor SecondMoments => secondMoments ??= New(0);
 
+    /// <summary>The dtype of the buffers.</summary>
+    public ScalarType Dtype => dtype;
+
+    /// <summary>Where the gradients begin, of buffers in the memory of the CPU; 0 elsewhere.</summary>
+    public nint GradientMemory => device.type == TorchSharp.DeviceType.CPU ? NativeTensor.Data(Gradients) : 0;
+
     /// <summary>Whether these are the buffers for a parameter.</summary>
     public bool Fit(Parameter parameter) => parameter.dtype == dtype && DevicePlace.Of(parameter) == DevicePlace.Of(device);
 
@@ -212,6 +218,14 @@ internal sealed class FlatBuffers(ScalarType dtype, Device device) : IDisposable
         internal void End()
         {
             if (FindFree() is not null) Clear();
+        }
+
+        /// <summary>Brings the parameter's gradient here where it is elsewhere, and shows that there is none where it has none.</summary>
+        public void TakeGradient()
+        {
+            using var current = parameter.grad;
+            if (current is null) Clear();
+            else if (!HoldsGradient(current)) TakeFromLibtorch();
         }
 
         internal Tensor Of(Tensor buffer)

@@ -99,6 +99,9 @@ public sealed partial class FusedAdamW : OptimizerHelper, IOptimizer
     /// <summary>The names of the parameters, in the order of the groups.</summary>
     public IEnumerable<string> ParameterNames => entries.Select(entry => entry.Name);
 
+    /// <inheritdoc/>
+    IReadOnlyList<GradientPlace> IOptimizer.GradientPlaces => [.. entries.Select(entry => new GradientPlace(entry.Name, entry.Parameter, entry.Slot))];
+
     /// <summary>Performs one update of every parameter that has a gradient, and then, at most a fiftieth of the time, collects the garbage of earlier steps.</summary>
     /// <param name="closure">Evaluates the loss anew; optional.</param>
     /// <returns>The closure's loss, or null.</returns>

@@ -1,0 +1,59 @@
+using Fossil.CompilerServices;
+using Fossil.Concurrency;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Fossil.Distributed;
+
+/// <summary>
+/// Gradients that lie here and there, on any device and in any dtype: they are copied one behind the other to be summed, and back. Behind them stands for each how many ranks have one.
+/// </summary>
+/// <param name="parameters">The parameters.</param>
+/// <param name="isDouble">Whether the sums are made in float64; else in float32.</param>
+internal sealed class LooseGradients(IReadOnlyList<Parameter> parameters, bool isDouble) : IDisposable
+{
+    private readonly Tensor memory = zeros(parameters.Sum(parameter => parameter.numel()) + parameters.Count, isDouble ? ScalarType.Float64 : ScalarType.Float32).DetachFromDisposeScope();
+
+    /// <summary>How many numbers are summed.</summary>
+    public long Elements => memory.numel();
+
+    /// <summary>Whether they are float64.</summary>
+    public bool IsDouble => isDouble;
+
+    /// <summary>Where they are.</summary>
+    public nint Address => NativeTensor.Data(memory);
+
+    /// <summary>Copies the gradients there.</summary>
+    public void Pack() => ForEach((parameter, place, count) =>
+    {
+        using var gradient = parameter.grad;
+        if (gradient is null) place.zero_();
+        else place.copy_(gradient);
+        count.fill_(gradient is null ? Scalars.Zero : Scalars.One);
+    });
+
+    /// <summary>Copies the sums back. A parameter that has no gradient on any rank gets none.</summary>
+    public void Unpack() => ForEach((parameter, place, count) =>
+    {
+        if (count.to(ScalarType.Float64).item<double>() == 0) return;
+        using var gradient = parameter.grad;
+        if (gradient is not null) gradient.copy_(place);
+        else parameter.grad = zeros_like(parameter).copy_(place);
+    });
+
+    /// <inheritdoc/>
+    public void Dispose() => memory.Dispose();
+
+    private void ForEach(Action<Parameter, Tensor, Tensor> action)
+    {
+        using var withoutGradient = no_grad();
+        using var scope = NewDisposeScope();
+        var (start, last) = (0L, Elements - parameters.Count);
+        for (var i = 0; i < parameters.Count; i++)
+        {
+            var parameter = parameters[i];
+            action(parameter, memory.narrow(0, start, parameter.numel()).view(parameter.shape), memory.narrow(0, last + i, 1));
+            start += parameter.numel();
+        }
+    }
+}
