@@ -45,9 +45,11 @@ internal sealed class DropoutRows : IDisposable
     {
         var draw = draws.GetValueOrDefault(layer);
         draws = draws.SetItem(layer, draw + 1);
-        var mixed = key + (ulong)draw;
+        var mixed = key;
         foreach (var letter in layer) mixed = DataOrder.Scramble(mixed + letter);
-        return (long)(mixed >> 1);
+
+        // The complement, so that no draw is another layer's letter.
+        return (long)(DataOrder.Scramble(~mixed + (ulong)draw) >> 1);
     }
 
     /// <summary>Activations are computed again, on this thread: until the result is disposed, layers draw as they did when they had drawn so often.</summary>
