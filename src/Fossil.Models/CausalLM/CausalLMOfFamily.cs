@@ -14,7 +14,6 @@ public abstract class CausalLM<TModel, TConfig> : CausalLM
     where TConfig : CausalLMConfig
 {
     private readonly DecoderModel model;
-    private Module<Tensor, Tensor>? output;
     private TConfig config;
 
     private protected CausalLM(string name, TConfig config, Func<DecoderModel> create) : base(name)
@@ -43,12 +42,10 @@ public abstract class CausalLM<TModel, TConfig> : CausalLM
 
     private protected sealed override TokenEmbedding Embedding => model.Embedding;
 
-    private protected sealed override Module<Tensor, Tensor> Output => output!;
-
     private protected sealed override Tensor Hidden(DecoderInput input) => model.forward(input);
 
     /// <summary>The output layer, for a field of the family's annotated class.</summary>
-    private protected Module<Tensor, Tensor> CreateOutput(ScalarType dtype, Device? device) => output = Projection.CreateOutput(config, model.Embedding, dtype, device);
+    private protected Module<Tensor, Tensor> CreateOutput(ScalarType dtype, Device? device) => Projection.CreateOutput(config, model.Embedding, dtype, device);
 
     /// <summary>Loads a decoder from a Hugging Face folder: <c>config.json</c> and <c>model.safetensors</c>, or several files with their index.</summary>
     /// <remarks>The files are mapped into memory and each tensor is converted straight into its parameter, so the peak is the model and one tensor.</remarks>

@@ -217,5 +217,7 @@ public sealed partial class Gemma2ForCausalLM : CausalLM<Gemma2ForCausalLM, Gemm
 
     private protected override double NormStart => 0;
 
+    private protected override Module<Tensor, Tensor> Output => lm_head;
+
     private protected override Tensor Project(Tensor hidden) => lm_head.forward(hidden);
 }

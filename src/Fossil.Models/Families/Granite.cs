@@ -203,5 +203,7 @@ public sealed partial class GraniteForCausalLM : CausalLM<GraniteForCausalLM, Gr
         Complete(initialize);
     }
 
+    private protected override Module<Tensor, Tensor> Output => lm_head;
+
     private protected override Tensor Project(Tensor hidden) => lm_head.forward(hidden);
 }

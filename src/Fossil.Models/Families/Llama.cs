@@ -239,5 +239,7 @@ public sealed partial class LlamaForCausalLM : CausalLM<LlamaForCausalLM, LlamaC
         Complete(initialize);
     }
 
+    private protected override Module<Tensor, Tensor> Output => lm_head;
+
     private protected override Tensor Project(Tensor hidden) => lm_head.forward(hidden);
 }

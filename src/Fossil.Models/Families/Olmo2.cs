@@ -159,5 +159,7 @@ public sealed partial class Olmo2ForCausalLM : CausalLM<Olmo2ForCausalLM, Olmo2C
         Complete(initialize);
     }
 
+    private protected override Module<Tensor, Tensor> Output => lm_head;
+
     private protected override Tensor Project(Tensor hidden) => lm_head.forward(hidden);
 }

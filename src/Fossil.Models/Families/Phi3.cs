@@ -154,5 +154,7 @@ public sealed partial class Phi3ForCausalLM : CausalLM<Phi3ForCausalLM, Phi3Conf
         Complete(initialize);
     }
 
+    private protected override Module<Tensor, Tensor> Output => lm_head;
+
     private protected override Tensor Project(Tensor hidden) => lm_head.forward(hidden);
 }

@@ -207,5 +207,7 @@ public sealed partial class Qwen3MoeForCausalLM : CausalLM<Qwen3MoeForCausalLM, 
         Complete(initialize);
     }
 
+    private protected override Module<Tensor, Tensor> Output => lm_head;
+
     private protected override Tensor Project(Tensor hidden) => lm_head.forward(hidden);
 }

@@ -171,5 +171,7 @@ public sealed partial class SmolLM3ForCausalLM : CausalLM<SmolLM3ForCausalLM, Sm
         Complete(initialize);
     }
 
+    private protected override Module<Tensor, Tensor> Output => lm_head;
+
     private protected override Tensor Project(Tensor hidden) => lm_head.forward(hidden);
 }

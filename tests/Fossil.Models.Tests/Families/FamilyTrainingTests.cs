@@ -77,6 +77,7 @@ public sealed class FamilyTrainingTests
     {
         using var model = FamilyModels.Create(name);
         var names = model.named_parameters().Select(parameter => parameter.name).ToList();
+        Assert.Equal(["model", "lm_head"], model.named_children().Select(child => child.name));
         Assert.Equal(names.Count, names.Distinct().Count());
         Assert.Equal("model.embed_tokens.weight", names[0]);
         Assert.Equal(model.CommonConfig.TieWordEmbeddings ? "model.norm.weight" : "lm_head.weight", names[^1]);

@@ -50,6 +50,38 @@ public sealed class GoldenFamiliesGgufTests
         AssertComesBack(new Qwen3MoeForCausalLM(moe), "qwen3moe");
     }
 
+    [Fact]
+    public void Experts_are_kept_as_blocks_and_written_back_byte_for_byte()
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var folder = new TemporaryFolder();
+        using (var model = FamilyModels.Create("qwen3-moe")) model.SaveGguf(folder["model.gguf"], GgufTensorType.Q8_0);
+        using var kept = AutoModelForCausalLM.FromGguf(folder["model.gguf"], keepQuantized: true);
+        using var expanded = AutoModelForCausalLM.FromGguf(folder["model.gguf"]);
+        var ids = arange(0, 12, dtype: int64).unsqueeze(0);
+        Assert.Equal(3 * 3 * 12, kept.named_modules().Count(entry => entry.name.Contains(".experts.", StringComparison.Ordinal) && entry.module is EncodableModule { IsFloatingPoint: false }));
+        Assert.InRange(GoldenDecoderTests.Largest(kept.forward(ids), expanded.forward(ids)), 0, 1e-3);
+
+        kept.SaveGguf(folder["again.gguf"], GgufTensorType.F32);
+        using var first = GgufFile.Open(folder["model.gguf"]);
+        using var second = GgufFile.Open(folder["again.gguf"]);
+        Assert.All(first.Tensors.Where(tensor => tensor.Name.Contains("_exps.", StringComparison.Ordinal)), tensor =>
+        {
+            Assert.Equal(GgufTensorType.Q8_0, second.GetInfo(tensor.Name).Type);
+            Assert.True(first.Load(tensor.Name).equal(second.Load(tensor.Name)).all().item<bool>(), tensor.Name);
+        });
+    }
+
+    [Fact]
+    public void A_LoRA_on_some_of_a_layers_experts_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        using var model = FamilyModels.Create("qwen3-moe");
+        using var adapted = model.AttachAdapters(new LoraConfig { Rank = 2, TargetModules = ["model.layers.0.mlp.experts.3.up_proj"] });
+        Assert.Contains("blk.0.ffn_up_exps", Assert.Throws<ExportException>(() => adapted.SaveGgufLora(folder["adapter.gguf"])).Message);
+    }
+
     private static readonly Gemma3Config Gemma3 = new()
     {
         VocabSize = 64, HiddenSize = 32, IntermediateSize = 48, NumHiddenLayers = 7, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 16, TieWordEmbeddings = true, InitializerRange = 0.15,
