@@ -1,0 +1,106 @@
+using System.Diagnostics;
+using System.Text.Json;
+
+namespace Fossil.Cuda.Tests;
+
+/// <summary>The program that checks the kernels on a GPU, and the script beside it, in processes of their own with the driver without a device; several of them with one cache.</summary>
+[Collection(nameof(FakeDriver))]
+public sealed class CheckProgramTests
+{
+    private static readonly string[] Options = ["--quick", "--shard-sizes", "16", "--types", "Float32"];
+
+    private static string Program => Path.Combine(Tools.Repository, "tools", "cuda-check", "Fossil.CudaCheck", "bin", new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name, "net10.0", "Fossil.CudaCheck.dll");
+
+    [SkippableFact]
+    public void EveryCaseRunsAndIsRight()
+    {
+        var folder = Directory.CreateTempSubdirectory("fossil-check-").FullName;
+        var report = Path.Combine(folder, "check.json");
+        var (code, text) = Finish(Start(folder, "dotnet", [Program, "run", "--output", report, .. Options]));
+        Assert.True(code == 0, text);
+
+        using var json = JsonDocument.Parse(File.ReadAllText(report));
+        Assert.Equal("a device of the tests", json.RootElement.GetProperty("device").GetProperty("name").GetString());
+        var cases = json.RootElement.GetProperty("cases").EnumerateArray().ToList();
+        Assert.Equal(
+            ["adamw", "add_tiled", "backward", "cross_entropy", "forward", "rms_norm", "rms_norm_input_gradient", "rms_norm_weight_gradient", "rotary", "rotary_backward", "shard_sum", "silu_gate", "silu_gate_backward", "squared_norm"],
+            cases.Select(one => one.GetProperty("name").GetString()).Distinct().Order());
+        Assert.All(cases, one => Assert.True(one.GetProperty("passed").GetBoolean() && one.GetProperty("microseconds").GetDouble() > 0 && one.GetProperty("host_microseconds").GetDouble() > 0, one.ToString()));
+    }
+
+    /// <summary>What the program writes down is what the script launches; without PyTorch it has a case to compare.</summary>
+    [SkippableFact]
+    public void TheScriptLaunchesWhatIsWrittenDown()
+    {
+        Tools.Require("python3");
+        var folder = Directory.CreateTempSubdirectory("fossil-check-").FullName;
+        var (code, text) = Finish(Start(folder, "dotnet", [Program, "dump", "--output", folder, .. Options]));
+        Assert.True(code == 0, text);
+        Assert.Equal(["decoder_Float32.cu", "optimizer.cu", "shard_16_Float32.cu"], Directory.GetFiles(folder, "*.cu").Select(Path.GetFileName).Order());
+        Assert.Contains("#define Element float", File.ReadAllText(Path.Combine(folder, "shard_16_Float32.cu")), StringComparison.Ordinal);
+
+        var result = Path.Combine(folder, "peft.json");
+        (code, text) = Finish(Start(folder, "python3", [Path.Combine(Tools.Repository, "tools", "cuda-check", "cuda.py"), folder, "--output", result]));
+        Assert.True(code == 0, text);
+        using var json = JsonDocument.Parse(File.ReadAllText(result));
+        Assert.Equal(2, json.RootElement.GetProperty("cases").GetArrayLength());
+    }
+
+    /// <summary>Processes that compile the same at the same time leave whole entries, and one for each source; damaged ones are compiled again.</summary>
+    [SkippableFact]
+    public void SeveralProcessesShareACache()
+    {
+        var folder = Directory.CreateTempSubdirectory("fossil-check-").FullName;
+        void PrepareInFourProcesses()
+        {
+            foreach (var process in Enumerable.Range(0, 4).Select(_ => Start(folder, "dotnet", [Program, "prepare", .. Options])).ToList())
+            {
+                var (code, text) = Finish(process);
+                Assert.True(code == 0 && text.Length == 0, text);
+            }
+        }
+
+        PrepareInFourProcesses();
+        var entries = Directory.GetFiles(folder);
+        Assert.Equal(3, entries.Length);
+        Assert.All(entries, entry => Assert.EndsWith(".cubin", entry, StringComparison.Ordinal));
+        var contents = entries.ToDictionary(entry => entry, File.ReadAllBytes);
+        foreach (var (turn, entry) in entries.Index()) File.WriteAllBytes(entry, turn == 0 ? [] : turn == 1 ? contents[entry][..^1] : [.. contents[entry][..^1], (byte)~contents[entry][^1]]);
+
+        PrepareInFourProcesses();
+        Assert.Equal(entries.Order(), Directory.GetFiles(folder).Order());
+        Assert.All(entries, entry => Assert.Equal(contents[entry], File.ReadAllBytes(entry)));
+    }
+
+    /// <summary>What the process lacks is said, and by name.</summary>
+    [SkippableFact]
+    public void WithoutADriverTheProgramSaysSo()
+    {
+        var folder = Directory.CreateTempSubdirectory("fossil-check-").FullName;
+        var (code, text) = Finish(Start(folder, "dotnet", [Program, "prepare", .. Options], ("FOSSIL_CUDA_DRIVER", "/nowhere/libcuda.so")));
+        Assert.Equal(1, code);
+        Assert.Contains("/nowhere/libcuda.so", text, StringComparison.Ordinal);
+    }
+
+    private static Process Start(string cache, string program, string[] arguments, params (string Name, string Value)[] environment)
+    {
+        Tools.RequireNvrtc();
+        var driver = FakeDriver.Reset().LibraryFile;
+        var kernels = new[] { CudaShardSource.Of(16, CudaElement.All[0]), CudaDecoderSource.Of(CudaElement.All[0]), CudaOptimizerLaunches.Source }.Select(source => Emulation.Of(source).Library);
+        ProcessStartInfo start = new(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true };
+        (string Name, string Value)[] all = [("FOSSIL_CUDA_DRIVER", driver), ("FOSSIL_CUBLAS", driver), ("FOSSIL_NVRTC", Tools.NvrtcFile!), ("FOSSIL_CUDA_CACHE", cache), ("FOSSIL_FAKE_CUDA_KERNELS", string.Join(':', kernels)), .. environment];
+        foreach (var (name, value) in all) start.Environment[name] = value;
+        return Process.Start(start)!;
+    }
+
+    private static (int Code, string Text) Finish(Process process)
+    {
+        using (process)
+        {
+            var output = process.StandardOutput.ReadToEndAsync();
+            var error = process.StandardError.ReadToEnd();
+            process.WaitForExit();
+            return (process.ExitCode, output.Result + error);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Checks the CUDA kernels on a GPU: what they compute, their times, and both beside PEFT's eager formula. Two steps, as the machine with the GPU may have no .NET:
+#   tools/cuda-check/run.sh build     here: the program (self-contained, under 40 MB), the kernels' sources and launches, into artifacts/cuda-check
+#   tools/cuda-check/run.sh           there: runs what was built; results in $OUT (by default artifacts/cuda-check/results): check.json, peft.json, log. About five minutes on an H200.
+# FOSSIL_CUDA_DRIVER, FOSSIL_NVRTC and FOSSIL_CUBLAS name libraries that are not where they are looked for; NVRTC and cuBLAS of an installed PyTorch are found.
+set -uo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+built=$root/artifacts/cuda-check
+
+if [ "${1:-}" = build ]; then
+  set -e
+  project=$root/tools/cuda-check/Fossil.CudaCheck
+  rm -rf "$built"
+  # TorchSharp's assembly is only there for the names of element types: nothing of libtorch is loaded.
+  dotnet publish "$project" -c Release -r linux-x64 --self-contained -o "$built" --nologo -v q \
+    -p:PublishTrimmed=true -p:PublishSingleFile=true -p:EnableCompressionInSingleFile=true -p:DebugType=none -p:RestorePackagesWithLockFile=false -p:SuppressTrimAnalysisWarnings=true -p:TreatWarningsAsErrors=false
+  FOSSIL_NVRTC=${FOSSIL_NVRTC:-$("$root/tools/cuda-check/nvrtc.sh")} "$built/Fossil.CudaCheck" dump --output "$built/kernels" --architecture "${ARCHITECTURE:-90}" --shard-sizes 16,64
+  cp "$root/tools/cuda-check/cuda.py" "$built/"
+  bytes=$(stat -c %s "$built/Fossil.CudaCheck")
+  [ "$bytes" -lt $((40 << 20)) ] || { echo "The program has $bytes bytes, and may have 40 MB." >&2; exit 1; }
+  du -sh "$built/Fossil.CudaCheck" "$built/kernels"
+  exit 0
+fi
+
+out=${OUT:-$built/results}
+mkdir -p "$out"
+# NVRTC and cuBLAS that Python packages brought.
+packaged() { python3 -c "import glob, sys, sysconfig; found = sorted(glob.glob(sysconfig.get_paths()['purelib'] + '/nvidia/**/' + sys.argv[1], recursive=True)); print(found[-1] if found else '')" "$1" 2>/dev/null; }
+[ -n "${FOSSIL_NVRTC:-}" ] || export FOSSIL_NVRTC=$(packaged 'libnvrtc.so.1[0-9]')
+[ -n "${FOSSIL_CUBLAS:-}" ] || export FOSSIL_CUBLAS=$(packaged 'libcublas.so.1[0-9]')
+export FOSSIL_CUDA_CACHE=$out/cache
+status=0
+timeout "${CHECK_SECONDS:-300}" "$built/Fossil.CudaCheck" run --output "$out/check.json" ${CHECK_OPTIONS:-} 2>&1 | tee "$out/check.log" || status=1
+timeout "${PEFT_SECONDS:-200}" python3 "$built/cuda.py" "$built/kernels" --output "$out/peft.json" ${PEFT_OPTIONS:-} 2>&1 | tee "$out/peft.log" || status=1
+rm -rf "$out/cache"
+exit $status
