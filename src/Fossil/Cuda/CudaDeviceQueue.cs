@@ -1,5 +1,4 @@
 using Fossil.CompilerServices;
-using Fossil.Kernels;
 using static TorchSharp.torch;
 
 namespace Fossil.Cuda;

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Fossil.Training;
 using static TorchSharp.torch;
 
 namespace Fossil.Distributed.Tests;

@@ -1,6 +1,5 @@
 using Fossil.Serialization;
 using Fossil.TestData;
-using Fossil.Tests.Training;
 using static TorchSharp.torch;
 
 namespace Fossil.Tests.Methods;

@@ -1,5 +1,4 @@
 using Fossil.TestData;
-using Fossil.Tests.Adapters;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
