@@ -1,70 +1,35 @@
-using System.Diagnostics;
-using Fossil;
 using Fossil.Models;
 using static TorchSharp.torch;
 
-/// <summary>A training step over the blocks of a file and over the same weights in bfloat16, in turns, so that both meet the machine in the same mood.</summary>
-internal static class StepTime
+/// <summary>Seconds of a training step.</summary>
+/// <param name="File">The file.</param>
+/// <param name="Tokens">Tokens of each of the two sequences.</param>
+/// <param name="Threads">libtorch's threads.</param>
+/// <param name="Quantised">Over the file's blocks, the median.</param>
+/// <param name="BFloat16">Over the same weights in bfloat16, the median.</param>
+/// <param name="Ratio">The median of the steps' ratios.</param>
+internal sealed record StepTime(string File, int Tokens, int Threads, double Quantised, double BFloat16, double Ratio)
 {
-    private const int WarmUp = 2, Repetitions = 9, Rows = 2;
+    private const int WarmUp = 2;
 
-    public static void Run(string path, int length)
+    /// <summary>Both in turns, so that they meet the machine in the same mood.</summary>
+    public static StepTime Run(string path, int length, int repetitions)
     {
-        var (kept, expanded) = (new Trained(path, keepQuantized: true), new Trained(path, keepQuantized: false));
-        using (kept)
-        using (expanded)
-        {
-            var (ratios, quantised, wide) = (new List<double>(), new List<double>(), new List<double>());
-            for (var step = 0; step < WarmUp + Repetitions; step++)
-            {
-                var (one, other) = (kept.Step(Rows, length), expanded.Step(Rows, length));
-                if (step < WarmUp) continue;
-                quantised.Add(one);
-                wide.Add(other);
-                ratios.Add(one / other);
-            }
-
-            Console.WriteLine($"{Path.GetFileName(path)}, FOSSIL r=64, {Rows}x{length} tokens, {get_num_threads()} threads: {Median(quantised):f3} s a step over the blocks, {Median(wide):f3} s in bfloat16, ratio {Median(ratios):f3}");
-        }
+        using var kept = Load(path, keepQuantized: true);
+        using var expanded = Load(path, keepQuantized: false);
+        var steps = new List<(double Quantised, double BFloat16)>();
+        for (var step = 0; step < Math.Min(WarmUp, repetitions) + repetitions; step++) steps.Add((kept.Step(length), expanded.Step(length)));
+        steps.RemoveRange(0, Math.Min(WarmUp, repetitions));
+        return new(Path.GetFileName(path), length, get_num_threads(), Median(steps.Select(step => step.Quantised)), Median(steps.Select(step => step.BFloat16)), Median(steps.Select(step => step.Quantised / step.BFloat16)));
     }
 
-    public static double Median(IEnumerable<double> values)
+    public override string ToString() => $"{File}, FOSSIL r=64, {TrainedModel.Rows}x{Tokens} tokens, {Threads} threads: {Quantised:f3} s a step over the blocks, {BFloat16:f3} s in bfloat16, ratio {Ratio:f3}";
+
+    private static TrainedModel Load(string path, bool keepQuantized) => new(AutoModelForCausalLM.FromGguf(path, bfloat16, keepQuantized: keepQuantized));
+
+    private static double Median(IEnumerable<double> values)
     {
         var sorted = values.Order().ToArray();
         return sorted[sorted.Length / 2];
-    }
-
-    /// <summary>A model with an adapter and its optimizer.</summary>
-    private sealed class Trained : IDisposable
-    {
-        private readonly CausalLM model;
-        private readonly AdaptedModel adapted;
-        private readonly optim.Optimizer optimizer;
-
-        public Trained(string path, bool keepQuantized)
-        {
-            model = AutoModelForCausalLM.FromGguf(path, bfloat16, keepQuantized: keepQuantized);
-            adapted = model.AttachAdapters(new FossilConfig { ShardSize = 64 });
-            optimizer = adapted.CreateOptimizer(5e-4);
-            model.train();
-        }
-
-        public double Step(int rows, int length)
-        {
-            using var scope = NewDisposeScope();
-            var ids = randint(1000, [rows, length], int64);
-            var clock = Stopwatch.StartNew();
-            model.loss(ids, ids).backward();
-            optimizer.step();
-            optimizer.zero_grad();
-            return clock.Elapsed.TotalSeconds;
-        }
-
-        public void Dispose()
-        {
-            optimizer.Dispose();
-            adapted.Dispose();
-            model.Dispose();
-        }
     }
 }

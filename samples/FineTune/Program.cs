@@ -11,7 +11,8 @@ if (args.Length < 2) return Fail("usage: dotnet run -c Release -- MODEL DATA [ST
 var (modelPath, dataPath, steps) = (args[0], args[1], args.Length > 2 ? int.Parse(args[2]) : 60);
 var isGguf = modelPath.EndsWith(".gguf", StringComparison.Ordinal);
 
-using var model = isGguf ? LlamaForCausalLM.FromGguf(modelPath, bfloat16) : LlamaForCausalLM.FromPretrained(modelPath, bfloat16);
+// A GGUF file's matrices stay its blocks, mapped into memory: the adapter is trained over exactly what will be served.
+using var model = isGguf ? LlamaForCausalLM.FromGguf(modelPath, bfloat16, keepQuantized: true) : LlamaForCausalLM.FromPretrained(modelPath, bfloat16);
 var tokenizer = isGguf ? PretrainedTokenizer.FromGguf(modelPath) : PretrainedTokenizer.FromPretrained(modelPath);
 var chat = ChatTemplate.Of(tokenizer);
 
@@ -35,9 +36,8 @@ using (adapted.DisableAdapters()) Compare("before");
 Compare("after");
 
 adapted.SavePretrained("fine-tuned/adapter");               // PEFT loads this folder
-adapted.SaveGgufLora("fine-tuned/adapter.gguf");            // llama.cpp, Ollama and LLamaSharp load this file
-adapted.Merge();
-model.SavePretrained("fine-tuned/model", tokenizer: tokenizer); // transformers loads this folder
+adapted.SaveGgufLora("fine-tuned/adapter.gguf");            // llama.cpp, Ollama and LLamaSharp load this file beside the base
+adapted.SaveMergedPretrained("fine-tuned/model", tokenizer: tokenizer); // transformers loads this folder
 
 for (string? line; (line = Prompt()) is { Length: > 0 };) Console.WriteLine(Answer(line));
 return 0;

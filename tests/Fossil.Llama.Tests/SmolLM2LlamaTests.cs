@@ -61,9 +61,24 @@ public sealed class SmolLM2LlamaTests : IDisposable
 
         void AssertNear(float[][] ours, float[][] theirs, double tolerance)
         {
-            var (expected, actual) = (Logits.Perplexity(ours, ids), Logits.Perplexity(theirs, ids));
+            var (expected, actual) = (Perplexity.Of(ours, ids), Perplexity.Of(theirs, ids));
             Assert.True(Math.Abs((actual / expected) - 1) <= tolerance, $"the perplexity is {actual} in llama.cpp and {expected} here");
         }
+    }
+
+    [SkippableFact]
+    public void An_adapter_that_was_trained_over_the_published_blocks_changes_perplexity_in_llama_cpp_as_here()
+    {
+        const int length = 128, heldOut = 8, steps = 12;
+        var text = File.ReadAllText(Path.Combine(DataFolders.RequireModels(), "..", "data", "paradise_lost.txt"))[..20_000];
+        var windows = PretrainedTokenizer.FromGguf(Published).Encode(text).Chunk(length).Where(ids => ids.Length == length).ToArray();
+        var distance = double.NaN;
+        var served = ServedAdapter.Measure(Published, windows, heldOut, steps, folder.Path, (ours, theirs) => distance = Logits.Distance(ours, theirs));
+
+        Assert.True(served.Adapted < 0.9 * served.Base, $"the adapter changes too little to be tested by it: {served}");
+        Assert.True(served.DifferenceOfChange < 0.02, $"{served}");
+        // llama.cpp rounds x to 8 bits before each product.
+        Assert.InRange(distance, 0, 0.05);
     }
 
     public void Dispose() => folder.Dispose();

@@ -30,14 +30,23 @@ internal static class CausalLMLoader
     public static CausalLM FromGguf(string path, IReadOnlyList<CausalLMFamily> families, LoadDtype? dtype, Device? device, KeptBlocks kept)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        using var file = GgufFile.Open(path);
-        return FromGguf(file, families, dtype, device, kept);
+        var model = FromOpened();
+        // What was read to find the tensors, a vocabulary's strings above all, would stay until a collection that a model outside the managed heap gives no reason for.
+        if (kept.Keeps) GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive);
+        return model;
+
+        CausalLM FromOpened()
+        {
+            using var file = GgufFile.Open(path);
+            return FromGguf(file, families, dtype, device, kept);
+        }
     }
 
     /// <summary>From an open GGUF file, which stays the caller's.</summary>
     public static CausalLM FromGguf(GgufFile file, IReadOnlyList<CausalLMFamily> families, LoadDtype? dtype, Device? device, KeptBlocks kept)
     {
         ArgumentNullException.ThrowIfNull(file);
+        file.CheckUnchanged();
         var config = CausalLMFamily.Read(file, families);
         return Load(config, new GgufTensors(file, config, kept), Resolve(dtype, () => float32), device, file.Path);
     }

@@ -90,7 +90,7 @@ internal sealed class HuggingFaceFolder : ITensorSource, IDisposable
     /// <summary>The file of a tensor that is there, as it was when it was opened.</summary>
     public MappedFileState StateOf(string name) => fileOf[name].State;
 
-    /// <summary>The bytes of a tensor that is there, which has some, as a tensor over the file's own memory, which must not be written to.</summary>
+    /// <summary>The bytes of a tensor that is there, which has some, as a tensor over the file's own memory.</summary>
     public Tensor MapBytes(string name, ScalarType dtype, long[] shape) => fileOf[name].MapBytes(name, dtype, shape);
 
     /// <inheritdoc/>

@@ -108,13 +108,20 @@ public sealed unsafe class GgufFile : IDisposable
 
     /// <summary>A matrix of blocks as it lies in the file, (rows, bytes of a row), uint8.</summary>
     /// <param name="info">The matrix.</param>
-    /// <param name="mapped">Whether the tensor is the file's own memory, which outlives this object, and must not be written to; otherwise it is a copy.</param>
+    /// <param name="mapped">Whether the tensor is the file's own memory, which outlives this object; otherwise it is a copy.</param>
     internal Tensor LoadBlocks(GgufTensorInfo info, bool mapped)
     {
-        var view = byName[info.Name].Part.Map(info);
+        var view = byName[info.Name].Part.Map(info, copyOnWrite: true);
         var bytes = MappedTensor.Of(view, ScalarType.Byte, info.Shape[0], info.ByteCount / info.Shape[0]);
         if (mapped) return bytes;
         using (bytes) return bytes.clone();
+    }
+
+    /// <summary>Refuses to go on where the file was written to since it was opened: what the header says may not be true any more, and reading beyond the end ends the process.</summary>
+    /// <exception cref="MappedFileException">It was.</exception>
+    internal void CheckUnchanged()
+    {
+        foreach (var part in parts) part.State.Check();
     }
 
     /// <summary>The file of a tensor, as it was when it was opened.</summary>

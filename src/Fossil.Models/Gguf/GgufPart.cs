@@ -40,7 +40,7 @@ internal sealed unsafe class GgufPart : IDisposable
         file => new GgufPart(path, file));
 
     /// <summary>Maps a tensor's bytes, of which there are some.</summary>
-    public MappedFile.View Map(GgufTensorInfo info) => file.Map(header.DataStart + info.Offset, info.ByteCount);
+    public MappedFile.View Map(GgufTensorInfo info, bool copyOnWrite = false) => file.Map(header.DataStart + info.Offset, info.ByteCount, copyOnWrite);
 
     /// <inheritdoc/>
     public void Dispose() => file.Dispose();

@@ -16,7 +16,7 @@ internal sealed class MappedFile : IDisposable
     {
         State = new(stream.Name, length, File.GetLastWriteTimeUtc(stream.SafeFileHandle));
         // The mapping owns the stream, which later views are made from.
-        mapping = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
+        mapping = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.CopyOnWrite, HandleInheritability.None, leaveOpen: false);
         Length = length;
     }
 
@@ -52,11 +52,14 @@ internal sealed class MappedFile : IDisposable
     }
 
     /// <summary>Maps bytes of the file, at least one.</summary>
+    /// <param name="offset">The first byte.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="copyOnWrite">Whether they may be written to: what is written stays in this process, in memory of its own, and the file is as it was. Otherwise writing ends the process.</param>
     /// <exception cref="ObjectDisposedException">The file is closed.</exception>
-    public View Map(long offset, long count)
+    public View Map(long offset, long count, bool copyOnWrite = false)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
-        return new View(mapping.CreateViewAccessor(offset, count, MemoryMappedFileAccess.Read));
+        return new View(mapping.CreateViewAccessor(offset, count, copyOnWrite ? MemoryMappedFileAccess.CopyOnWrite : MemoryMappedFileAccess.Read));
     }
 
     /// <summary>Closes the file.</summary>

@@ -6,14 +6,14 @@ using static TorchSharp.torch;
 
 namespace Fossil.Serialization;
 
-/// <summary>Bytes of a mapped file as a tensor: no copy, and the pages are shared with every process that maps the file. It must never be written to.</summary>
+/// <summary>Bytes of a mapped file as a tensor: no copy, and the pages are shared with every process that maps the file. Where something is written to it (load_state_dict, for one), that page becomes the process's own.</summary>
 internal static unsafe partial class MappedTensor
 {
     // What the memory of a tensor belongs to, by its address, until libtorch lets go of the last view of it.
     private static readonly ConcurrentDictionary<nint, MappedFile.View> Views = [];
 
     /// <summary>A tensor over a view, which it disposes with its own memory.</summary>
-    /// <param name="view">The mapped bytes.</param>
+    /// <param name="view">The mapped bytes, copied on writing.</param>
     /// <param name="dtype">A dtype of one byte.</param>
     /// <param name="shape">Its shape, of as many elements as there are bytes.</param>
     public static Tensor Of(MappedFile.View view, ScalarType dtype, params long[] shape)

@@ -123,8 +123,8 @@ public sealed unsafe class SafetensorsFile : IDisposable
     /// <summary>The file as it was when it was opened.</summary>
     internal MappedFileState State => file.State;
 
-    /// <summary>A tensor's bytes, of which there are some, as they are in the file: a tensor over the file's own memory, which outlives this object and must not be written to.</summary>
-    internal Tensor MapBytes(string name, ScalarType dtype, long[] shape) => MappedTensor.Of(Map(GetInfo(name)), dtype, shape);
+    /// <summary>A tensor's bytes, of which there are some, as they are in the file: a tensor over the file's own memory, which outlives this object.</summary>
+    internal Tensor MapBytes(string name, ScalarType dtype, long[] shape) => MappedTensor.Of(Map(GetInfo(name), copyOnWrite: true), dtype, shape);
 
     /// <summary>Receives a piece of a tensor's bytes.</summary>
     internal delegate void SpanAction(ReadOnlySpan<byte> bytes);
@@ -142,7 +142,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
         TensorFiller.Fill(flat, stored, 1, (first, count, to) => Buffer.MemoryCopy(view.Start + (first * elementBytes), (void*)to, count * elementBytes, count * elementBytes));
     }
 
-    private MappedFile.View Map(SafetensorInfo info) => file.Map(header.DataStart + info.Offset, info.ByteCount);
+    private MappedFile.View Map(SafetensorInfo info, bool copyOnWrite = false) => file.Map(header.DataStart + info.Offset, info.ByteCount, copyOnWrite);
 
     /// <summary>Closes the file. Tensors loaded from it stay.</summary>
     public void Dispose() => file.Dispose();

@@ -66,4 +66,17 @@ public sealed class ModelsGuideSmolLM2Tests
         Assert.Equal(tokenizer.Encode("Hello world"), PretrainedTokenizer.FromGguf(gguf).Encode("Hello world"));
         Assert.True(File.Exists(lora));
     }
+
+    [SkippableFact]
+    public void An_adapter_is_attached_to_the_blocks_of_the_file()
+    {
+        var path = SmolLM2.Model;
+
+        #region quantised
+        using var model = LlamaForCausalLM.FromGguf(path, bfloat16, keepQuantized: true);   // the blocks of the file, mapped
+        using var adapted = model.AttachAdapters(new FossilConfig { ShardSize = 64 });
+        #endregion
+        Assert.All(adapted.TrainableParameters(), named => Assert.Contains("miss_block", named.Name, StringComparison.Ordinal));
+        Assert.All(model.modules().OfType<EncodableModule>(), module => Assert.False(module.IsFloatingPoint));
+    }
 }

@@ -1,5 +1,6 @@
 using Fossil.Models.Kernels;
 using Fossil.Models.Tests.Decoder;
+using Fossil.Models.Tests.Quantised;
 using Fossil.TestData;
 using Fossil.Weights;
 using static TorchSharp.torch;
@@ -21,6 +22,7 @@ public sealed class DecoderKernelCases
     /// <summary>The program that the test starts.</summary>
     public static int Main(string[] arguments)
     {
+        if (arguments is [QuantisedMemory.Command, var how, var path]) return QuantisedMemory.Run(how, path);
         if (arguments is not [KernelCases.Command, var bits])
         {
             Console.Error.WriteLine($"usage: {KernelCases.Command} BITS");

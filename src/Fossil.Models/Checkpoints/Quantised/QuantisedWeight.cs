@@ -54,7 +54,7 @@ internal abstract class QuantisedWeight(string name, HuggingFaceFolder folder)
         return stored == count ? folder.ReadBytes(tensor) : throw Error($"'{tensor}' has {stored} bytes instead of {count}");
     }
 
-    /// <summary>The bytes of the weight's tensor as they lie in the file: its own memory, which must not be written to.</summary>
+    /// <summary>The bytes of the weight's tensor as they lie in the file: its own memory.</summary>
     /// <param name="dtype">A dtype of one byte.</param>
     /// <param name="shape">Its shape.</param>
     protected Tensor Codes(ScalarType dtype, params long[] shape) => folder.MapBytes(name, dtype, shape);
