@@ -1,5 +1,6 @@
 // Measures decoders whose matrices stay the blocks of a GGUF file.
 //   dotnet run -c Release --project benchmarks/Quantised -- step model.gguf
+//   dotnet run -c Release --project benchmarks/Quantised -- decode model.gguf
 using System.CommandLine;
 using System.Text.Json;
 using Fossil.Models.Gguf;
@@ -27,6 +28,8 @@ var perplexity = new Command("perplexity", "What an adapter that is trained over
 perplexity.SetAction(parsed => Print(parsed, ServedPerplexity.Run(parsed.GetValue(file)!.FullName, parsed.GetValue(text)!.FullName, parsed.GetValue(steps))));
 var large = new Command("large", "Peak memory and time of training steps over a file, 2x512 tokens, in a process of their own.") { file, checkpointing };
 large.SetAction(parsed => Print(parsed, PeakMemory.Run(parsed.GetValue(file)!.FullName, parsed.GetValue(checkpointing))));
-return new RootCommand("Measures decoders over quantised weights.") { json, write, requantise, step, memory, perplexity, large, ResidentMemory.Child(), PeakMemory.Child() }.Parse(args).Invoke();
+var decode = new Command("decode", "Tokens a second over the blocks, beside llama.cpp's over the same file.") { file };
+decode.SetAction(parsed => DecodeSpeed.Run(parsed.GetValue(file)!.FullName));
+return new RootCommand("Measures decoders over quantised weights.") { json, write, requantise, step, memory, perplexity, large, decode, ResidentMemory.Child(), PeakMemory.Child() }.Parse(args).Invoke();
 
 void Print<T>(ParseResult parsed, T result) => Console.WriteLine(parsed.GetValue(json) ? JsonSerializer.Serialize(result) : result!.ToString());

@@ -27,7 +27,7 @@ internal sealed record StepTime(string File, int Tokens, int Threads, double Qua
 
     private static TrainedModel Load(string path, bool keepQuantized) => new(AutoModelForCausalLM.FromGguf(path, bfloat16, keepQuantized: keepQuantized));
 
-    private static double Median(IEnumerable<double> values)
+    public static double Median(IEnumerable<double> values)
     {
         var sorted = values.Order().ToArray();
         return sorted[sorted.Length / 2];

@@ -51,16 +51,6 @@ internal sealed record Comparison(string Over, double Ratio, double? Goal)
     public bool? IsMet => Goal is { } goal ? Ratio <= goal : null;
 }
 
-/// <summary>Several measurements of one thing.</summary>
-internal sealed record Spread(double Min, double Median, double Max)
-{
-    public static Spread Of(IEnumerable<double> values)
-    {
-        var sorted = values.Order().ToArray();
-        return new(sorted[0], sorted[sorted.Length / 2], sorted[^1]);
-    }
-}
-
 /// <summary>How results are read and written.</summary>
 [JsonSourceGenerationOptions(WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(BenchmarkResults))]

@@ -1,3 +1,4 @@
+using Fossil.Models.Kernels;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -9,6 +10,9 @@ public abstract class DecoderAttention : Module
     private protected DecoderAttention(string name) : base(name)
     {
     }
+
+    /// <summary>What it consists of, where a single token may go through it in one operation with the rest of its layer; null elsewhere.</summary>
+    internal virtual AttentionParts? Parts => null;
 
     internal abstract Tensor forward(Tensor x, AttentionContext context);
 }

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+using Fossil.CompilerServices;
 using static TorchSharp.torch;
 
 namespace Fossil.Models;
@@ -46,20 +48,33 @@ public sealed class KeyValueCache(int layers) : IDisposable
     /// <summary>Called once a forward pass has appended to every layer.</summary>
     internal void Advance(long tokens) => Length += tokens;
 
+    /// <summary>Room for one more token of one text in the buffers of a layer, which the caller fills.</summary>
+    internal KeyValueRows NextToken(int layer, long heads, long size, ScalarType dtype)
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        var (key, value) = (Grow(ref keys[layer], [1, heads, Length + 1, size], dtype, CPU), Grow(ref values[layer], [1, heads, Length + 1, size], dtype, CPU));
+        return new(NativeTensor.Data(key), NativeTensor.Data(value), key.shape[2], Length);
+    }
+
     private Tensor Store(ref Tensor? buffer, Tensor added, long length)
     {
         using var scope = NewDisposeScope();
         var shape = added.shape;
-        if (buffer is null || buffer.shape[2] < length)
-        {
-            var capacity = Math.Max(length, buffer is null ? 64 : 2 * buffer.shape[2]);
-            var grown = empty([shape[0], shape[1], capacity, shape[3]], dtype: added.dtype, device: added.device);
-            if (buffer is not null) grown.narrow(2, 0, Length).copy_(buffer.narrow(2, 0, Length));
-            buffer?.Dispose();
-            buffer = grown.DetachFromDisposeScope();
-        }
+        Grow(ref buffer, [shape[0], shape[1], length, shape[3]], added.dtype, added.device);
         buffer.narrow(2, Length, shape[2]).copy_(added);
         return buffer.narrow(2, 0, length).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The buffer, with room for what has this shape.</summary>
+    private Tensor Grow([NotNull] ref Tensor? buffer, long[] shape, ScalarType dtype, Device device)
+    {
+        if (buffer is not null && buffer.shape[2] >= shape[2]) return buffer;
+        using var scope = NewDisposeScope();
+        var capacity = Math.Max(shape[2], buffer is null ? 64 : 2 * buffer.shape[2]);
+        var grown = empty([shape[0], shape[1], capacity, shape[3]], dtype: dtype, device: device);
+        if (buffer is not null) grown.narrow(2, 0, Length).copy_(buffer.narrow(2, 0, Length));
+        buffer?.Dispose();
+        return buffer = grown.DetachFromDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -74,3 +89,10 @@ public sealed class KeyValueCache(int layers) : IDisposable
         }
     }
 }
+
+/// <summary>Where the keys and values of a layer lie, rows of head_dim, for each head as many as there is room for.</summary>
+/// <param name="Keys">The first key.</param>
+/// <param name="Values">The first value.</param>
+/// <param name="Capacity">Rows of a head.</param>
+/// <param name="Length">Rows of a head that are filled; the next one is free.</param>
+internal readonly record struct KeyValueRows(nint Keys, nint Values, long Capacity, long Length);

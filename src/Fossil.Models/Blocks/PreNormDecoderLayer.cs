@@ -1,4 +1,5 @@
 using Fossil.Concurrency;
+using Fossil.Models.Kernels;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -20,10 +21,14 @@ public abstract class PreNormDecoderLayer : DecoderLayer
         post_attention_layernorm = new RMSNorm(config.HiddenSize, config.RmsNormEps, dtype, device);
         this.mlp = mlp;
         RegisterComponents();
+        Parts = LayerParts.Of(input_layernorm, self_attn, post_attention_layernorm, mlp);
     }
+
+    internal override LayerParts? Parts { get; }
 
     internal override Tensor forward(Tensor x, AttentionContext context)
     {
+        if (OneTokenLayer.TryRun(x, Parts, context) is { } next) return next;
         using var scope = NewDisposeScope();
         x = x.add(self_attn.forward(input_layernorm.forward(x), context), Scalars.One);
         return x.add(mlp.forward(post_attention_layernorm.forward(x)), Scalars.One).MoveToOuterDisposeScope();

@@ -18,6 +18,12 @@ public sealed class RMSNorm : Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>(n).</summary>
+    internal Parameter Weight => weight;
+
+    /// <summary>What is added to the mean square.</summary>
+    internal double Epsilon => eps;
+
     /// <inheritdoc/>
     public override Tensor forward(Tensor x) => RmsNormCall.Run(x, weight, eps);
 }

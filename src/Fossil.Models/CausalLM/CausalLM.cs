@@ -65,6 +65,7 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
     {
         using var entry = ModelGuard.Of(this).Enter();
         using var scope = NewDisposeScope();
+        using var pass = cache is null ? default : DecodingPass.Enter();
         var hidden = cache is not null && CommonConfig.Rope.DependsOnLength ? HiddenOfGrowing(input_ids, attention_mask, cache) : Hidden(new(input_ids, attention_mask, cache));
         if (last_only) hidden = hidden.narrow(1, hidden.shape[1] - 1, 1);
         return Logits(hidden).MoveToOuterDisposeScope();

@@ -4,6 +4,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Nodes;
 using Fossil.Concurrency;
 using Fossil.Models.Gguf;
+using Fossil.Models.Kernels;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -111,7 +112,10 @@ public sealed partial class GraniteAttention : DecoderAttention
         v_proj = Projection.Create(config.HiddenSize, keyValueHeads * headDim, config.AttentionBias, dtype, device);
         o_proj = Projection.Create(heads * headDim, config.HiddenSize, config.AttentionBias, dtype, device);
         RegisterComponents();
+        Parts = new([q_proj, k_proj, v_proj], o_proj, heads, keyValueHeads, headDim, layer) { QueryFactor = (float)queryScale };
     }
+
+    internal override AttentionParts Parts { get; }
 
     internal override Tensor forward(Tensor x, AttentionContext context)
     {
@@ -141,10 +145,14 @@ public sealed class GraniteDecoderLayer : DecoderLayer
         post_attention_layernorm = new RMSNorm(config.HiddenSize, config.RmsNormEps, dtype, device);
         mlp = new LlamaMLP(config.HiddenSize, config.IntermediateSize, config.MlpBias, dtype, device);
         RegisterComponents();
+        Parts = LayerParts.Of(input_layernorm, self_attn, post_attention_layernorm, mlp, multiplier);
     }
+
+    internal override LayerParts? Parts { get; }
 
     internal override Tensor forward(Tensor x, AttentionContext context)
     {
+        if (OneTokenLayer.TryRun(x, Parts, context) is { } next) return next;
         using var scope = NewDisposeScope();
         x = x.add(self_attn.forward(input_layernorm.forward(x), context), Scalars.Of(multiplier));
         return x.add(mlp.forward(post_attention_layernorm.forward(x)), Scalars.Of(multiplier)).MoveToOuterDisposeScope();

@@ -142,7 +142,10 @@ public sealed partial class LlamaAttention : DecoderAttention
             k_norm = new RMSNorm(headDim, config.RmsNormEps, dtype, device);
         }
         RegisterComponents();
+        Parts = new([q_proj, k_proj, v_proj], o_proj, heads, keyValueHeads, headDim, layer) { QueryNorm = q_norm, KeyNorm = k_norm, Window = windowed ? config.SlidingWindow : null };
     }
+
+    internal override AttentionParts Parts { get; }
 
     internal override Tensor forward(Tensor x, AttentionContext context)
     {
@@ -159,9 +162,10 @@ public sealed partial class LlamaAttention : DecoderAttention
 
 /// <summary>The gated feed-forward block: down(silu(gate(x)) · up(x)).</summary>
 [FossilAdapt("gate_proj", "up_proj", "down_proj")]
-public sealed partial class LlamaMLP : Module<Tensor, Tensor>
+public sealed partial class LlamaMLP : Module<Tensor, Tensor>, IGatedBlock
 {
     private readonly LinearLayer gate_proj, up_proj, down_proj;
+    private readonly GatedParts parts;
 
     internal LlamaMLP(int hidden, int inner, bool bias, ScalarType dtype, Device? device) : base(nameof(LlamaMLP))
     {
@@ -169,7 +173,10 @@ public sealed partial class LlamaMLP : Module<Tensor, Tensor>
         up_proj = Projection.Create(hidden, inner, bias, dtype, device);
         down_proj = Projection.Create(inner, hidden, bias, dtype, device);
         RegisterComponents();
+        parts = new([gate_proj, up_proj], down_proj);
     }
+
+    GatedParts IGatedBlock.Parts => parts;
 
     /// <inheritdoc/>
     public override Tensor forward(Tensor x)

@@ -62,7 +62,10 @@ public sealed partial class Phi3Attention : DecoderAttention
         qkv_proj = Projection.Create(config.HiddenSize, (heads + (2 * keyValueHeads)) * headDim, false, dtype, device);
         o_proj = Projection.Create(heads * headDim, config.HiddenSize, false, dtype, device);
         RegisterComponents();
+        Parts = new([qkv_proj], o_proj, heads, keyValueHeads, headDim, layer) { Window = config.SlidingWindow };
     }
+
+    internal override AttentionParts Parts { get; }
 
     internal override Tensor forward(Tensor x, AttentionContext context)
     {
@@ -75,16 +78,20 @@ public sealed partial class Phi3Attention : DecoderAttention
 
 /// <summary>The gated feed-forward block, down(silu(gate) · up); one projection to gate and up.</summary>
 [FossilAdapt("gate_up_proj", "down_proj")]
-public sealed partial class Phi3MLP : Module<Tensor, Tensor>
+public sealed partial class Phi3MLP : Module<Tensor, Tensor>, IGatedBlock
 {
     private readonly LinearLayer gate_up_proj, down_proj;
+    private readonly GatedParts parts;
 
     internal Phi3MLP(Phi3Config config, ScalarType dtype, Device? device) : base(nameof(Phi3MLP))
     {
         gate_up_proj = Projection.Create(config.HiddenSize, 2 * config.IntermediateSize, false, dtype, device);
         down_proj = Projection.Create(config.IntermediateSize, config.HiddenSize, false, dtype, device);
         RegisterComponents();
+        parts = new([gate_up_proj], down_proj);
     }
+
+    GatedParts IGatedBlock.Parts => parts;
 
     /// <inheritdoc/>
     public override Tensor forward(Tensor x)

@@ -4,6 +4,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Nodes;
 using Fossil.Models.Export;
 using Fossil.Models.Gguf;
+using Fossil.Models.Kernels;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -100,7 +101,10 @@ public sealed partial class SmolLM3Attention : DecoderAttention
         v_proj = Projection.Create(config.HiddenSize, keyValueHeads * headDim, config.AttentionBias, dtype, device);
         o_proj = Projection.Create(heads * headDim, config.HiddenSize, config.AttentionBias, dtype, device);
         RegisterComponents();
+        Parts = new([q_proj, k_proj, v_proj], o_proj, heads, keyValueHeads, headDim, layer) { Rotates = rotates };
     }
+
+    internal override AttentionParts Parts { get; }
 
     internal override Tensor forward(Tensor x, AttentionContext context)
     {

@@ -1,3 +1,4 @@
+using Fossil.CompilerServices;
 using Fossil.Concurrency;
 using Fossil.Training;
 using static TorchSharp.torch;
@@ -42,13 +43,13 @@ public abstract partial class CausalLM
             for (var step = 0; step < options.MaxNewTokens && running.Contains(true) && !cancellation.IsCancellationRequested; step++)
             {
                 using var scope = NewDisposeScope();
-                var logits = forward(next, mask, cache, last_only: true).to(float32).cpu().flatten().data<float>().ToArray();
+                using var logits = forward(next, mask, cache, last_only: true).to(float32).cpu().contiguous();
                 var chosen = new long[prompts.Count];
                 for (var row = 0; row < chosen.Length; row++)
                 {
                     // A finished text keeps its place in the batch and feeds any token.
                     if (!running[row]) continue;
-                    var token = samplers[row].Next(logits.AsSpan(row * CommonConfig.VocabSize, CommonConfig.VocabSize));
+                    var token = samplers[row].Next(RowOf(logits, row));
                     chosen[row] = token;
                     texts[row].Add(token);
                     running[row] = !stops.Contains(token);
@@ -81,6 +82,9 @@ public abstract partial class CausalLM
     /// <exception cref="ArgumentException">The prompt is empty, or an id is not in the vocabulary.</exception>
     public IReadOnlyList<int> Generate(IReadOnlyList<int> prompt, GenerationOptions? options = null, Action<int>? onToken = null, CancellationToken cancellation = default) =>
         Generate([prompt], options, onToken is null ? null : (_, token) => onToken(token), cancellation)[0];
+
+    // Where they lie: a copy of all logits a token would be large objects for the garbage collector.
+    private unsafe Span<float> RowOf(Tensor logits, int row) => new((float*)NativeTensor.Data(logits) + ((long)row * CommonConfig.VocabSize), CommonConfig.VocabSize);
 
     private (Tensor Ids, Tensor? Mask) Pad(IReadOnlyList<IReadOnlyList<int>> prompts)
     {

@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Fossil.Models;
 
 /// <summary>Chooses the next token of one text from its logits, in the order of Hugging Face's processors: repetition penalty, temperature, top-k, top-p, min-p.</summary>
@@ -34,12 +36,23 @@ internal sealed class TokenSampler
 
     private static int Likeliest(ReadOnlySpan<float> logits)
     {
-        var best = 0;
-        for (var i = 1; i < logits.Length; i++)
+        var most = new Vector<float>(float.NegativeInfinity);
+        var i = 0;
+        for (; i + Vector<float>.Count <= logits.Length; i += Vector<float>.Count)
         {
-            if (logits[i] > logits[best]) best = i;
+            var next = new Vector<float>(logits[i..]);
+            most = Vector.ConditionalSelect(Vector.GreaterThan(next, most), next, most);
         }
-        return best;
+
+        var largest = float.NegativeInfinity;
+        for (var lane = 0; lane < Vector<float>.Count; lane++) largest = MathF.Max(largest, most[lane]);
+        for (; i < logits.Length; i++)
+        {
+            if (logits[i] > largest) largest = logits[i];
+        }
+
+        // The first of several; where none is a number, the first of all.
+        return Math.Max(0, logits.IndexOf(largest));
     }
 
     private int Draw(ReadOnlySpan<float> logits)

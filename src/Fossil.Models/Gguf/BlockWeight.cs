@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Fossil.Adapters;
+using Fossil.Kernels.OneRow;
 using Fossil.Models.Gguf.Blocks;
 using Fossil.Models.Kernels;
 using Fossil.Serialization;
@@ -63,7 +64,11 @@ internal sealed class BlockWeight : TiledWeight
 
     public override LinearWeight WithData(IReadOnlyList<Tensor> data) => new BlockWeight(data[0], data[1], Block, Order, SourceFile);
 
-    public override Tensor Product(Tensor input, Tensor? bias) => BlockProduct.TryRun(this, input, bias) ?? base.Product(input, bias);
+    public override Tensor Product(Tensor input, Tensor? bias) => BlockProduct.TryRun(this, input, bias, isExact: true) ?? base.Product(input, bias);
+
+    internal override Tensor DecodingProduct(Tensor input, Tensor? bias) => BlockProduct.TryRun(this, input, bias, isExact: false) ?? base.Product(input, bias);
+
+    internal override RowProduct? OneRow() => Device.type == TorchSharp.DeviceType.CPU ? new BlockRowProduct(this) : null;
 
     protected override Tensor Tile(RowRange rows, RowRange columns) => BlockRows.Write(this, rows.Start, null, rows.Count, columns);
 

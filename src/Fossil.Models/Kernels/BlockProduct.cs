@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Fossil.CompilerServices;
 using Fossil.Kernels.Cpu;
+using Fossil.Kernels.OneRow;
 using Fossil.Models.Gguf;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -14,20 +15,33 @@ internal static unsafe class BlockProduct
     /// <summary>Rows from which on libtorch's product of written-out tiles is faster.</summary>
     public const int MostRows = 8;
 
+    // Rows of W that a thread takes at once.
+    private const int PieceRows = 32;
+
     /// <summary>The product; null where it is not one of few rows, float32 or bfloat16, on the CPU.</summary>
     /// <param name="weight">W.</param>
     /// <param name="input">x (rows, in), contiguous, in the weight's dtype.</param>
     /// <param name="bias">b (out), or null.</param>
-    public static Tensor? TryRun(BlockWeight weight, Tensor input, Tensor? bias)
+    /// <param name="isExact">Whether x is multiplied as it is, and not as codes of eight bits where the blocks are codes too (<see cref="CodeProduct"/>).</param>
+    public static Tensor? TryRun(BlockWeight weight, Tensor input, Tensor? bias, bool isExact)
     {
         var (rows, width) = ((int)Math.Min(input.shape[0], MostRows + 1), weight.InFeatures);
         if (rows is 0 or > MostRows || input.dtype is not (ScalarType.Float32 or ScalarType.BFloat16) || input.device_type != DeviceType.CPU || weight.Device.type != DeviceType.CPU) return null;
         if (bias is not null && bias.dtype != input.dtype) return null;
 
-        using var scratch = KernelScratch.Take(rows * width);
+        var codes = isExact ? null : weight.Block.Codes;
+        var codeFloats = codes is null ? 0 : (RowInput.FloatsOfCodes(width) + Lanes.Count - 1) / Lanes.Count * Lanes.Count;
+        using var scratch = KernelScratch.Take(rows * (width + codeFloats));
         Widen(KernelMatrix.Of(input, rows * width), scratch.Floats, rows * width);
+        var inputs = stackalloc RowInput[MostRows];
+        for (var row = 0; row < rows; row++)
+        {
+            var values = scratch.Floats + (row * width);
+            inputs[row] = codes is null ? RowInput.Of(values) : RowInput.Quantise(values, width, scratch.Floats + (rows * width) + (row * codeFloats));
+        }
+
         var output = empty(rows, weight.OutFeatures, dtype: input.dtype);
-        KernelRows.Run(weight.OutFeatures, width * rows, new Kernel(weight, (byte*)NativeTensor.Data(weight.Bytes), weight.Bytes.shape[1], scratch.Floats, bias is null ? default : KernelMatrix.Of(bias), KernelMatrix.Of(output)));
+        KernelRows.Run((weight.OutFeatures + PieceRows - 1) / PieceRows, PieceRows * width * rows, new Kernel(weight, codes, (byte*)NativeTensor.Data(weight.Bytes), weight.Bytes.shape[1], inputs, bias is null ? default : KernelMatrix.Of(bias), KernelMatrix.Of(output)));
         GC.KeepAlive(weight);
         GC.KeepAlive(bias);
         return output;
@@ -46,28 +60,38 @@ internal static unsafe class BlockProduct
         for (nuint i = 0; i < count; i += Lanes.Count) Lanes.Load(ref from, i).Store(to + i);
     }
 
-    /// <summary>Its rows are those of W, the columns of y.</summary>
-    private readonly struct Kernel(BlockWeight weight, byte* source, long rowBytes, float* inputs, KernelMatrix bias, KernelMatrix output) : IRowKernel
+    /// <summary>Its "rows" are pieces of W's, the columns of y.</summary>
+    private readonly struct Kernel(BlockWeight weight, CodeProduct? codes, byte* source, long rowBytes, RowInput* inputs, KernelMatrix bias, KernelMatrix output) : IRowKernel
     {
         [SkipLocalsInit]
         public void Run(long first, long end)
         {
             var sums = stackalloc float[MostRows];
-            var (block, order, width, vectors) = (weight.Block, weight.Order, weight.InFeatures, (int)output.Rows);
-            for (var row = first; row < end; row++)
+            var (block, width, vectors, row, last) = (weight.Block, weight.InFeatures, (int)output.Rows, first * PieceRows, Last(end));
+            for (; row < last; row++)
             {
-                block.Multiply(source + (order.InFile(row) * rowBytes), width, inputs, sums, vectors);
-                if (output.ElementType == ScalarType.Float32) Put(row, sums);
-                else PutRounded(row, sums);
+                if (codes is null) block.Multiply(Row(row), width, inputs->Values, sums, vectors);
+                else for (var vector = 0; vector < vectors; vector++) sums[vector] = codes.Run(Row(row), width, inputs[vector]);
+                Put(row, sums);
             }
         }
 
         public void DeclareWrites(long row, KernelWrites writes)
         {
-            for (var vector = 0; vector < output.Rows; vector++) writes.Add(output, vector, row, 1);
+            for (var vector = 0; vector < output.Rows; vector++) writes.Add(output, vector, row * PieceRows, Last(row + 1) - (row * PieceRows));
         }
 
+        private long Last(long end) => Math.Min(end * PieceRows, weight.OutFeatures);
+
+        private byte* Row(long row) => source + (weight.Order.InFile(row) * rowBytes);
+
         private void Put(long column, float* sums)
+        {
+            if (output.ElementType == ScalarType.Float32) PutExact(column, sums);
+            else PutRounded(column, sums);
+        }
+
+        private void PutExact(long column, float* sums)
         {
             var add = bias.Rows == 0 ? 0 : Unsafe.Add(ref bias.Row<float>(0), (nint)column);
             for (var vector = 0; vector < output.Rows; vector++) Unsafe.Add(ref output.Row<float>(vector), (nint)column) = sums[vector] + add;

@@ -1,5 +1,6 @@
 using Fossil.CompilerServices;
 using Fossil.Concurrency;
+using Fossil.Kernels.OneRow;
 using Fossil.Targets;
 using Fossil.Weights;
 using static TorchSharp.torch;
@@ -86,6 +87,9 @@ public sealed class AdaptedTarget
 
     /// <summary>Whether the projection's own forward pass is all there is to do: no adapter acts, and products are made in the weight's dtype.</summary>
     internal bool RunsBaseAlone => plan.IsBase && !Base.CastsWeight;
+
+    /// <summary>What the active adapter adds to the projection's output for a single row without a gradient; null where more is to be done than that.</summary>
+    internal RowTerm? RowTerm => Base.CastsWeight ? null : plan.RowTerm;
 
     internal void SetPlan(ForwardPlan plan) => this.plan = plan;
 

@@ -1,3 +1,4 @@
+using Fossil.Kernels.OneRow;
 using Fossil.Serialization;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -29,6 +30,9 @@ public abstract class AdapterLayer(AdaptedTarget target, string adapterName)
     /// not onto a weight that other adapters are merged into, unless <see cref="Chains"/>.
     /// </summary>
     public virtual bool DependsOnWeight => false;
+
+    /// <summary>What it adds to the output for a single row without a gradient; null where that is computed in another way.</summary>
+    internal virtual RowTerm? RowTerm => null;
 
     /// <summary>Whether several layers of this kind act one after the other on the weight (Bat) or on what it computes (IA3), instead of adding up.</summary>
     public virtual bool Chains => false;

@@ -1,3 +1,4 @@
+using Fossil.Kernels.OneRow;
 using static TorchSharp.torch;
 
 namespace Fossil.Adapters;
@@ -15,6 +16,9 @@ internal abstract class ForwardPlan
 
     /// <summary>Whether the output has the input's dtype where the product has another one (<see cref="AdapterMethod.ReturnsInputDtype"/>).</summary>
     public virtual bool ReturnsInputDtype => false;
+
+    /// <summary>What is added to the base layer's output for a single row without a gradient; null where more is done, or nothing.</summary>
+    public virtual RowTerm? RowTerm => null;
 
     /// <summary>The layers that take part.</summary>
     protected virtual IEnumerable<AdapterLayer> Layers => [];
@@ -60,6 +64,8 @@ internal abstract class ForwardPlan
         }
 
         public override bool ReturnsInputDtype => groups[^1].Method.ReturnsInputDtype;
+
+        public override RowTerm? RowTerm => groups is [(_, [var only])] ? only.RowTerm : null;
 
         protected override IEnumerable<AdapterLayer> Layers => groups.SelectMany(group => group.Layers);
 

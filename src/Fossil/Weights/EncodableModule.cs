@@ -1,3 +1,4 @@
+using Fossil.Kernels.OneRow;
 using Fossil.Weights;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -16,6 +17,8 @@ public abstract class EncodableModule : nn.Module<Tensor, Tensor>
     // Its tensors are buffers, which Module.to replaces: each look at the weight takes those that are there.
     private LinearWeight? form;
 
+    private RowProduct? oneRow;
+
     private protected EncodableModule(string name)
         : base(name)
     {
@@ -26,6 +29,14 @@ public abstract class EncodableModule : nn.Module<Tensor, Tensor>
 
     /// <summary>The weight, as it is now.</summary>
     internal LinearWeight Form => form is null ? new FloatWeight(weight!) : form = form.WithData([.. form.Data.Select((_, i) => get_buffer(BufferName(i))!)]);
+
+    /// <summary>The weight's product with a single row of this dtype, made once for as long as the weight stays where it is; null where no kernel of this library makes it.</summary>
+    internal RowProduct? OneRow(ScalarType dtype)
+    {
+        var present = Form;
+        if (present.Dtype != dtype) return null;
+        return oneRow?.Reads(present.Data[0]) == true ? oneRow : oneRow = present.OneRow();
+    }
 
     /// <summary>Puts a weight of another form in the place of the one that is there, which is disposed: what a reader of quantised files does with a model that has its shape. No adapter may be merged.</summary>
     /// <param name="replacement">W, of the same shape; its tensors become buffers of this module.</param>

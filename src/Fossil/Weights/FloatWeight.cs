@@ -1,5 +1,6 @@
 using Fossil.Adapters;
 using Fossil.Kernels;
+using Fossil.Kernels.OneRow;
 using static TorchSharp.torch;
 
 namespace Fossil.Weights;
@@ -32,6 +33,13 @@ internal sealed class FloatWeight(Tensor tensor) : LinearWeight
         using var scope = NewDisposeScope();
         return tensor.index_select(0, indices.flatten()).view([.. indices.shape, InFeatures]).MoveToOuterDisposeScope();
     }
+
+    internal override RowProduct? OneRow() => tensor.dtype switch
+    {
+        ScalarType.Float32 => FloatRowProduct<float>.TryCreate(tensor),
+        ScalarType.BFloat16 => FloatRowProduct<ushort>.TryCreate(tensor),
+        _ => null,
+    };
 
     internal override void AddProduct(Tensor output, Tensor input)
     {

@@ -1,6 +1,7 @@
 using Fossil.Adapters;
 using Fossil.Concurrency;
 using Fossil.Kernels;
+using Fossil.Kernels.OneRow;
 using Fossil.Serialization;
 using Fossil.Weights;
 using static TorchSharp.torch;
@@ -116,6 +117,12 @@ public abstract class LinearWeight
 
         return whole.MoveToOuterDisposeScope();
     }
+
+    /// <summary>As <see cref="Product"/>, in a <see cref="DecodingPass"/>: a quantised weight may round a few rows x as those do that serve it.</summary>
+    internal virtual Tensor DecodingProduct(Tensor input, Tensor? bias) => Product(input, bias);
+
+    /// <summary>The product with a single row, in pieces; null where no kernel of this library makes it.</summary>
+    internal virtual RowProduct? OneRow() => null;
 
     /// <summary>The weight in the dtype that it is held in, where products are made in another one.</summary>
     internal virtual LinearWeight Exact => this;

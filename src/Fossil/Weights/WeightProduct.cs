@@ -18,7 +18,7 @@ internal sealed class WeightProduct : AdapterCall
 
     public override Tensor Forward()
     {
-        var output = weight.Value.Product(Flat(input.Value), bias.Optional);
+        var output = DecodingPass.IsActive ? weight.Value.DecodingProduct(Flat(input.Value), bias.Optional) : weight.Value.Product(Flat(input.Value), bias.Optional);
         Save(weight);
         return output.view([.. shape[..^1], output.shape[1]]).detach();
     }

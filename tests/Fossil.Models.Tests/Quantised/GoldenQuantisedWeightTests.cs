@@ -2,6 +2,7 @@ using Fossil.Models.Gguf;
 using Fossil.Models.Gguf.Blocks;
 using Fossil.Serialization;
 using Fossil.TestData;
+using Fossil.Weights;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Tests.Quantised;
@@ -58,6 +59,39 @@ public class GoldenQuantisedWeightTests
             AssertClose(grad.to(ScalarType.Float64).mm(truth), input.grad!, 1e-2);
         }
     }
+
+    [SkippableTheory, MemberData(nameof(Types))]
+    public void In_decoding_a_few_rows_are_no_further_from_the_truth_than_llama_cpps(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var pass = DecodingPass.Enter();
+        foreach (var dtype in (ScalarType[])[ScalarType.Float32, ScalarType.BFloat16])
+        {
+            var (weight, values) = Weight(name, dtype, new(12));
+            using var generator = new Generator(3, CPU);
+            var truth = values.to(ScalarType.Float64);
+            var input = Random(generator, 8, weight.InFeatures).to(dtype);
+            var exact = input.to(ScalarType.Float64).mm(truth.t());
+            // What rounding x to blocks of eight bits alone does, with scales of sixteen bits; and, in bfloat16, rounding the result.
+            var bound = Deviation(exact, RoundedToQ8(input.to(ScalarType.Float64)).mm(truth.t()).to(dtype));
+            var all = weight.Apply(input);
+            Assert.InRange(Deviation(exact, all), 0, (1.1 * bound) + 1e-6);
+            // Each row comes out as it does alone, and as it does in pieces.
+            for (var row = 0; row < 8 && weight.Block.Codes is not null; row++) Assert.True(weight.Apply(input.narrow(0, row, 1)).equal(all.narrow(0, row, 1)).all().item<bool>());
+            if (dtype == ScalarType.Float32) Assert.Equal(weight.Block.Codes is null, Deviation(exact, all) < bound / 2);
+        }
+    }
+
+    /// <summary>x as llama.cpp's Q8_0 holds it.</summary>
+    private static Tensor RoundedToQ8(Tensor x)
+    {
+        var blocks = x.view(-1, 32);
+        var scales = blocks.abs().amax([1], keepdim: true).div(127);
+        return blocks.div(scales).round().mul(scales.to(ScalarType.Float16).to(ScalarType.Float64)).view(x.shape);
+    }
+
+    private static double Deviation(Tensor truth, Tensor actual) => ((truth - actual).pow(2).mean().sqrt() / truth.pow(2).mean().sqrt()).item<double>();
 
     [SkippableFact]
     public void An_index_beyond_the_rows_is_refused()

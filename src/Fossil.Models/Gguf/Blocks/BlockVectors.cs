@@ -54,8 +54,9 @@ internal static unsafe class BlockVectors
         return BitConverter.UInt32BitsToSingle(magnitude >= 65536 ? result | Infinity : result);
     }
 
+    /// <summary>Sixteen quants as floats.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Floats(Vector128<sbyte> quants)
+    public static Vector512<float> Floats(Vector128<sbyte> quants)
     {
         if (Avx512F.IsSupported) return Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(quants));
         var (low, high) = Vector128.Widen(quants);

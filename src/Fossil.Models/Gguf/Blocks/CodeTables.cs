@@ -1,9 +1,10 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Fossil.Models.Gguf.Blocks;
 
 /// <summary>What the sixteen codes of four bits stand for, in the types whose steps are not even.</summary>
-internal static class CodeTables
+internal static unsafe class CodeTables
 {
     /// <summary>IQ4_NL and IQ4_XS.</summary>
     public static ReadOnlySpan<sbyte> NonLinear => [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
@@ -13,4 +14,18 @@ internal static class CodeTables
 
     /// <summary>The values of sixteen codes.</summary>
     public static Vector128<sbyte> Look(ReadOnlySpan<sbyte> table, Vector128<byte> codes) => Vector128.Shuffle(Vector128.Create(table).AsByte(), codes).AsSByte();
+
+    /// <summary><see cref="NonLinear"/> + 128.</summary>
+    public static ReadOnlySpan<byte> AboveNonLinear => [1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241];
+
+    /// <summary><see cref="TwiceFloat4"/> + 12.</summary>
+    public static ReadOnlySpan<byte> AboveTwiceFloat4 => [12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0];
+
+    /// <summary>The values of the low halves of sixteen bytes, then of the high ones.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Look(ReadOnlySpan<byte> table, byte* quants)
+    {
+        var (values, codes) = (Vector128.Create(table), BlockCodes.Nibbles(quants));
+        return Vector256.Create(Vector128.Shuffle(values, codes.GetLower()), Vector128.Shuffle(values, codes.GetUpper()));
+    }
 }

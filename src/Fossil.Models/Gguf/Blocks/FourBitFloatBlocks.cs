@@ -1,10 +1,12 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Fossil.Models.Gguf.Blocks;
 
 // Elements of four bits as floats (sign, two bits of exponent, one of mantissa) with a scale of eight bits.
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct MXFP4 : IGgufWrittenBlock<MXFP4>
+internal unsafe struct MXFP4 : IGgufWrittenBlock<MXFP4>, ICodeBlock<MXFP4>
 {
     private byte exponent;
     private fixed byte quants[16];
@@ -12,6 +14,18 @@ internal unsafe struct MXFP4 : IGgufWrittenBlock<MXFP4>
     public static GgufTensorType Type => GgufTensorType.MXFP4;
 
     public static int Elements => 32;
+
+    public static byte LargestCode => 24;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Codes(MXFP4* block) => CodeTables.Look(CodeTables.AboveTwiceFloat4, block->quants);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static (Vector128<float> Scales, Vector128<float> Minimums) Factors(MXFP4* a, MXFP4* b, MXFP4* c, MXFP4* d)
+    {
+        var scales = Vector128.Create(HalfPowerOfTwo(a->exponent), HalfPowerOfTwo(b->exponent), HalfPowerOfTwo(c->exponent), HalfPowerOfTwo(d->exponent));
+        return (scales, scales * -12f);
+    }
 
     public static void Dequantise(MXFP4* block, float* values)
     {

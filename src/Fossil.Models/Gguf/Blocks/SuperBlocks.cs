@@ -6,7 +6,7 @@ namespace Fossil.Models.Gguf.Blocks;
 
 // 256 elements in groups of 16 or 32, whose scales (and minimums) are quantised themselves: the "k-quants".
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct Q2_K : IGgufBlock<Q2_K>
+internal unsafe struct Q2_K : IGgufBlock<Q2_K>, ISuperCodeBlock<Q2_K>
 {
     private fixed byte scales[16];
     private fixed byte quants[64];
@@ -16,6 +16,19 @@ internal unsafe struct Q2_K : IGgufBlock<Q2_K>
     public static GgufTensorType Type => GgufTensorType.Q2_K;
 
     public static int Elements => 256;
+
+    public static byte LargestCode => 3;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Codes(Q2_K* block, int group) => BlockCodes.Pairs(block->quants + (group / 4 * 32), group % 4 * 2);
+
+    public static Vector512<float> Factors(Q2_K* block, float* scales)
+    {
+        float scale = BlockVectors.Scale(block->scale), minimum = BlockVectors.Scale(block->minimum);
+        var packed = Vector128.Load(block->scales);
+        (BlockVectors.Floats((packed & Vector128.Create((byte)0xF)).AsSByte()) * scale).Store(scales);
+        return BlockVectors.Floats((packed >> 4).AsSByte()) * -minimum;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q2_K* block, float* values)
@@ -31,7 +44,7 @@ internal unsafe struct Q2_K : IGgufBlock<Q2_K>
 }
 
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct Q3_K : IGgufBlock<Q3_K>
+internal unsafe struct Q3_K : IGgufBlock<Q3_K>, ISuperCodeBlock<Q3_K>
 {
     private fixed byte thirdBits[32];
     private fixed byte quants[64];
@@ -41,6 +54,18 @@ internal unsafe struct Q3_K : IGgufBlock<Q3_K>
     public static GgufTensorType Type => GgufTensorType.Q3_K;
 
     public static int Elements => 256;
+
+    public static byte LargestCode => 7;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Codes(Q3_K* block, int group) => BlockCodes.Pairs(block->quants + (group / 4 * 32), group % 4 * 2) | BlockCodes.Bit(block->thirdBits, group, 4);
+
+    public static Vector512<float> Factors(Q3_K* block, float* scales)
+    {
+        var scale = BlockVectors.Scale(block->scale);
+        for (var group = 0; group < 16; group++) scales[group] = scale * (Scale(block->scales, group) - 32);
+        return Vector512.Load(scales) * -4f;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q3_K* block, float* values)
@@ -60,7 +85,7 @@ internal unsafe struct Q3_K : IGgufBlock<Q3_K>
 }
 
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct Q4_K : IGgufBlock<Q4_K>
+internal unsafe struct Q4_K : IGgufBlock<Q4_K>, ISuperCodeBlock<Q4_K>
 {
     private Half scale;
     private Half minimum;
@@ -70,6 +95,17 @@ internal unsafe struct Q4_K : IGgufBlock<Q4_K>
     public static GgufTensorType Type => GgufTensorType.Q4_K;
 
     public static int Elements => 256;
+
+    public static byte LargestCode => 15;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Codes(Q4_K* block, int group) => BlockCodes.Nibbles(block->quants + (group / 2 * 32), group % 2 * 4);
+
+    public static Vector512<float> Factors(Q4_K* block, float* scales)
+    {
+        float scale = BlockVectors.Scale(block->scale), minimum = BlockVectors.Scale(block->minimum);
+        return SixBits.Factors(block->scales, scale, minimum, scales);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q4_K* block, float* values)
@@ -88,7 +124,7 @@ internal unsafe struct Q4_K : IGgufBlock<Q4_K>
 }
 
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct Q5_K : IGgufBlock<Q5_K>
+internal unsafe struct Q5_K : IGgufBlock<Q5_K>, ISuperCodeBlock<Q5_K>
 {
     private Half scale;
     private Half minimum;
@@ -99,6 +135,17 @@ internal unsafe struct Q5_K : IGgufBlock<Q5_K>
     public static GgufTensorType Type => GgufTensorType.Q5_K;
 
     public static int Elements => 256;
+
+    public static byte LargestCode => 31;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Codes(Q5_K* block, int group) => BlockCodes.Nibbles(block->quants + (group / 2 * 32), group % 2 * 4) | BlockCodes.Bit(block->fifthBits, group, 16);
+
+    public static Vector512<float> Factors(Q5_K* block, float* scales)
+    {
+        float scale = BlockVectors.Scale(block->scale), minimum = BlockVectors.Scale(block->minimum);
+        return SixBits.Factors(block->scales, scale, minimum, scales);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q5_K* block, float* values)
@@ -118,7 +165,7 @@ internal unsafe struct Q5_K : IGgufBlock<Q5_K>
 }
 
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct Q6_K : IGgufBlock<Q6_K>
+internal unsafe struct Q6_K : IGgufBlock<Q6_K>, ISuperCodeBlock<Q6_K>
 {
     private fixed byte low[128];
     private fixed byte high[64];
@@ -128,6 +175,17 @@ internal unsafe struct Q6_K : IGgufBlock<Q6_K>
     public static GgufTensorType Type => GgufTensorType.Q6_K;
 
     public static int Elements => 256;
+
+    public static byte LargestCode => 63;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Codes(Q6_K* block, int group) => BlockCodes.Nibbles(block->low + (group / 4 * 64) + (group % 2 * 32), group % 4 / 2 * 4) | (BlockCodes.Pairs(block->high + (group / 4 * 32), group % 4 * 2) << 4);
+
+    public static Vector512<float> Factors(Q6_K* block, float* scales)
+    {
+        (BlockVectors.Floats(Vector128.Load(block->scales)) * BlockVectors.Scale(block->scale)).Store(scales);
+        return Vector512.Load(scales) * -32f;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q6_K* block, float* values)
@@ -149,6 +207,20 @@ internal unsafe struct Q6_K : IGgufBlock<Q6_K>
 /// <summary>Eight scales and eight minimums of six bits in twelve bytes, as Q4_K and Q5_K pack them.</summary>
 internal static unsafe class SixBits
 {
+    /// <summary>The scales of sixteen halves of groups, and what is returned, their minimums.</summary>
+    public static Vector512<float> Factors(byte* packed, float scale, float minimum, float* scales)
+    {
+        var minimums = stackalloc float[16];
+        for (var group = 0; group < 8; group++)
+        {
+            var (groupScale, groupMinimum) = Of(packed, group);
+            scales[2 * group] = scales[(2 * group) + 1] = scale * groupScale;
+            minimums[2 * group] = minimums[(2 * group) + 1] = -(minimum * groupMinimum);
+        }
+
+        return Vector512.Load(minimums);
+    }
+
     public static (int Scale, int Minimum) Of(byte* packed, int group) => group < 4
         ? (packed[group] & 63, packed[group + 4] & 63)
         : (packed[group + 4] & 0xF | packed[group - 4] >> 6 << 4, packed[group + 4] >> 4 | packed[group] >> 6 << 4);

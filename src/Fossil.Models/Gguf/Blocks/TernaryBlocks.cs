@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -37,7 +38,7 @@ internal unsafe struct TQ1_0 : IGgufBlock<TQ1_0>
 }
 
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct TQ2_0 : IGgufBlock<TQ2_0>
+internal unsafe struct TQ2_0 : IGgufBlock<TQ2_0>, ISuperCodeBlock<TQ2_0>
 {
     private fixed byte quants[64];
     private Half scale;
@@ -45,6 +46,18 @@ internal unsafe struct TQ2_0 : IGgufBlock<TQ2_0>
     public static GgufTensorType Type => GgufTensorType.TQ2_0;
 
     public static int Elements => 256;
+
+    public static byte LargestCode => 2;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Codes(TQ2_0* block, int group) => BlockCodes.Pairs(block->quants + (group / 4 * 32), group % 4 * 2);
+
+    public static Vector512<float> Factors(TQ2_0* block, float* scales)
+    {
+        var scale = BlockVectors.Scale(block->scale);
+        Vector512.Create(scale).Store(scales);
+        return Vector512.Create(-scale);
+    }
 
     public static void Dequantise(TQ2_0* block, float* values)
     {

@@ -7,7 +7,7 @@ namespace Fossil.Models.Gguf.Blocks;
 // Thirty-two elements with one scale, and in the types that end in 1 one minimum. Low four bits: element i in the low half of byte i, element i + 16
 // in its high half. The packing is ggml's; so is the rounding of what is written, half a step added and cut off.
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct Q4_0 : IGgufWrittenBlock<Q4_0>
+internal unsafe struct Q4_0 : IGgufWrittenBlock<Q4_0>, ICodeBlock<Q4_0>
 {
     private Half scale;
     private fixed byte quants[16];
@@ -15,6 +15,18 @@ internal unsafe struct Q4_0 : IGgufWrittenBlock<Q4_0>
     public static GgufTensorType Type => GgufTensorType.Q4_0;
 
     public static int Elements => 32;
+
+    public static byte LargestCode => 15;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Codes(Q4_0* block) => BlockCodes.Nibbles(block->quants);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static (Vector128<float> Scales, Vector128<float> Minimums) Factors(Q4_0* a, Q4_0* b, Q4_0* c, Q4_0* d)
+    {
+        var scales = BlockCodes.Singles(a->scale, b->scale, c->scale, d->scale);
+        return (scales, scales * -8f);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q4_0* block, float* values)
@@ -34,7 +46,7 @@ internal unsafe struct Q4_0 : IGgufWrittenBlock<Q4_0>
 }
 
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct Q4_1 : IGgufWrittenBlock<Q4_1>
+internal unsafe struct Q4_1 : IGgufWrittenBlock<Q4_1>, ICodeBlock<Q4_1>
 {
     private Half scale;
     private Half minimum;
@@ -43,6 +55,17 @@ internal unsafe struct Q4_1 : IGgufWrittenBlock<Q4_1>
     public static GgufTensorType Type => GgufTensorType.Q4_1;
 
     public static int Elements => 32;
+
+    public static byte LargestCode => 15;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Codes(Q4_1* block) => BlockCodes.Nibbles(block->quants);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static (Vector128<float> Scales, Vector128<float> Minimums) Factors(Q4_1* a, Q4_1* b, Q4_1* c, Q4_1* d)
+    {
+        return (BlockCodes.Singles(a->scale, b->scale, c->scale, d->scale), BlockCodes.Singles(a->minimum, b->minimum, c->minimum, d->minimum));
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q4_1* block, float* values)
@@ -62,7 +85,7 @@ internal unsafe struct Q4_1 : IGgufWrittenBlock<Q4_1>
 }
 
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct Q5_0 : IGgufWrittenBlock<Q5_0>
+internal unsafe struct Q5_0 : IGgufWrittenBlock<Q5_0>, ICodeBlock<Q5_0>
 {
     private Half scale;
     private uint fifthBits;
@@ -71,6 +94,18 @@ internal unsafe struct Q5_0 : IGgufWrittenBlock<Q5_0>
     public static GgufTensorType Type => GgufTensorType.Q5_0;
 
     public static int Elements => 32;
+
+    public static byte LargestCode => 31;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Codes(Q5_0* block) => BlockCodes.Nibbles(block->quants) | BlockCodes.Spread(block->fifthBits, 16);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static (Vector128<float> Scales, Vector128<float> Minimums) Factors(Q5_0* a, Q5_0* b, Q5_0* c, Q5_0* d)
+    {
+        var scales = BlockCodes.Singles(a->scale, b->scale, c->scale, d->scale);
+        return (scales, scales * -16f);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q5_0* block, float* values)
@@ -98,7 +133,7 @@ internal unsafe struct Q5_0 : IGgufWrittenBlock<Q5_0>
 }
 
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct Q5_1 : IGgufWrittenBlock<Q5_1>
+internal unsafe struct Q5_1 : IGgufWrittenBlock<Q5_1>, ICodeBlock<Q5_1>
 {
     private Half scale;
     private Half minimum;
@@ -108,6 +143,17 @@ internal unsafe struct Q5_1 : IGgufWrittenBlock<Q5_1>
     public static GgufTensorType Type => GgufTensorType.Q5_1;
 
     public static int Elements => 32;
+
+    public static byte LargestCode => 31;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Codes(Q5_1* block) => BlockCodes.Nibbles(block->quants) | BlockCodes.Spread(block->fifthBits, 16);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static (Vector128<float> Scales, Vector128<float> Minimums) Factors(Q5_1* a, Q5_1* b, Q5_1* c, Q5_1* d)
+    {
+        return (BlockCodes.Singles(a->scale, b->scale, c->scale, d->scale), BlockCodes.Singles(a->minimum, b->minimum, c->minimum, d->minimum));
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q5_1* block, float* values)
@@ -135,7 +181,7 @@ internal unsafe struct Q5_1 : IGgufWrittenBlock<Q5_1>
 }
 
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct Q8_0 : IGgufWrittenBlock<Q8_0>
+internal unsafe struct Q8_0 : IGgufWrittenBlock<Q8_0>, ICodeBlock<Q8_0>
 {
     private Half scale;
     private fixed sbyte quants[32];
@@ -143,6 +189,18 @@ internal unsafe struct Q8_0 : IGgufWrittenBlock<Q8_0>
     public static GgufTensorType Type => GgufTensorType.Q8_0;
 
     public static int Elements => 32;
+
+    public static byte LargestCode => 255;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Codes(Q8_0* block) => Vector256.Load((byte*)block->quants) ^ Vector256.Create((byte)128);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static (Vector128<float> Scales, Vector128<float> Minimums) Factors(Q8_0* a, Q8_0* b, Q8_0* c, Q8_0* d)
+    {
+        var scales = BlockCodes.Singles(a->scale, b->scale, c->scale, d->scale);
+        return (scales, scales * -128f);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantise(Q8_0* block, float* values)

@@ -2,6 +2,7 @@ using Fossil.Adapters;
 using Fossil.CompilerServices;
 using Fossil.Concurrency;
 using Fossil.Kernels;
+using Fossil.Kernels.OneRow;
 using static TorchSharp.torch;
 
 namespace Fossil.Methods.Miss;
@@ -46,6 +47,8 @@ internal sealed class ShardLayer : AdapterLayer
 
     /// <summary>D as it is now.</summary>
     public Tensor Shard => Parameter(FossilMethod.MissBlock);
+
+    internal override RowTerm? RowTerm => IsTiled || (Config.Dropout > 0 && Target.Module.training) ? null : ShardRowTerm.TryCreate(Shard, Target.InFeatures);
 
     public override void CreateParameters(bool trainable, Device device) =>
         Create(FossilMethod.MissBlock, FossilMethod.InitialShard([ShardSize, Width], Config, device), trainable);

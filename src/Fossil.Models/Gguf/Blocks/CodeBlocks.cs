@@ -1,0 +1,82 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Fossil.Models.Gguf.Blocks;
+
+/// <summary>A block of 32 elements that are scale · code + minimum, so that its product with codes is one of whole numbers.</summary>
+/// <typeparam name="TSelf">The struct itself.</typeparam>
+internal unsafe interface ICodeBlock<TSelf> : IGgufBlock<TSelf>
+    where TSelf : unmanaged, ICodeBlock<TSelf>
+{
+    /// <summary>The largest code.</summary>
+    static abstract byte LargestCode { get; }
+
+    /// <summary>The codes, none negative.</summary>
+    static abstract Vector256<byte> Codes(TSelf* block);
+
+    /// <summary>Scales and minimums of four blocks.</summary>
+    static abstract (Vector128<float> Scales, Vector128<float> Minimums) Factors(TSelf* a, TSelf* b, TSelf* c, TSelf* d);
+}
+
+/// <summary>A block of 256 elements, in each half of its eight groups of 32 scale · code + minimum.</summary>
+/// <typeparam name="TSelf">The struct itself.</typeparam>
+internal unsafe interface ISuperCodeBlock<TSelf> : IGgufBlock<TSelf>
+    where TSelf : unmanaged, ISuperCodeBlock<TSelf>
+{
+    /// <summary>The largest code.</summary>
+    static abstract byte LargestCode { get; }
+
+    /// <summary>The codes of a group, none negative.</summary>
+    static abstract Vector256<byte> Codes(TSelf* block, int group);
+
+    /// <summary>Scales and minimums of the sixteen halves.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="scales">Receives the scales.</param>
+    static abstract Vector512<float> Factors(TSelf* block, float* scales);
+}
+
+/// <summary>Codes out of packed bits, and factors out of halves.</summary>
+internal static unsafe class BlockCodes
+{
+    /// <summary>The low halves of sixteen bytes, then the high ones.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Nibbles(byte* quants)
+    {
+        var bytes = Vector128.Load(quants);
+        return Vector256.Create(bytes, (bytes.AsUInt16() >>> 4).AsByte()) & Vector256.Create((byte)0xF);
+    }
+
+    /// <summary>Four bits of 32 bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Nibbles(byte* quants, int shift) => (Vector256.Load(quants).AsUInt16() >>> shift).AsByte() & Vector256.Create((byte)0xF);
+
+    /// <summary>Two bits of 32 bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Pairs(byte* quants, int shift) => (Vector256.Load(quants).AsUInt16() >>> shift).AsByte() & Vector256.Create((byte)3);
+
+    /// <summary>One bit of 32 bytes, at another place.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Bit(byte* bits, int bit, byte value) => ~Vector256.Equals(Vector256.Load(bits) & Vector256.Create((byte)(1 << bit)), Vector256<byte>.Zero) & Vector256.Create(value);
+
+    /// <summary>32 bits in a row, spread over as many bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Spread(uint bits, byte value)
+    {
+        var places = Vector256.Create(0L, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303).AsByte();
+        var each = Vector256.Create(0x8040201008040201UL).AsByte();
+        // Within a half of the vector all four bytes are at hand.
+        var bytes = Vector256.Create(Vector128.Shuffle(Vector128.Create(bits).AsByte(), places.GetLower()), Vector128.Shuffle(Vector128.Create(bits).AsByte(), places.GetUpper()));
+        return Vector256.Equals(bytes & each, each) & Vector256.Create(value);
+    }
+
+    /// <summary>Four numbers of sixteen bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Singles(Half a, Half b, Half c, Half d)
+    {
+        const float ExponentBias = 5.192296858534828e33f; // 2^112, as in BlockVectors.Scale.
+        var bits = Vector128.Create(BitConverter.HalfToUInt16Bits(a), (uint)BitConverter.HalfToUInt16Bits(b), BitConverter.HalfToUInt16Bits(c), BitConverter.HalfToUInt16Bits(d));
+        var magnitude = ((bits & Vector128.Create(0x7FFFu)) << 13).AsSingle() * ExponentBias;
+        var infinite = Vector128.GreaterThanOrEqual(magnitude, Vector128.Create(65536f)).AsUInt32() & Vector128.Create(0x7F80_0000u);
+        return (magnitude.AsUInt32() | infinite | ((bits & Vector128.Create(0x8000u)) << 16)).AsSingle();
+    }
+}

@@ -1,0 +1,39 @@
+using Fossil.CompilerServices;
+using Fossil.Kernels.OneRow;
+using Fossil.Models.Gguf;
+using static TorchSharp.torch;
+
+namespace Fossil.Models.Kernels;
+
+/// <summary>x Wᵀ of a single row where W is blocks: in whole numbers where the blocks are codes, otherwise as floats that are written into the first cache.</summary>
+internal sealed unsafe class BlockRowProduct : RowProduct
+{
+    private readonly BlockWeight weight;
+    private readonly byte* address;
+    private readonly long rowBytes;
+
+    public BlockRowProduct(BlockWeight weight)
+    {
+        (this.weight, rowBytes, OutFeatures, InFeatures) = (weight, weight.Bytes.shape[1], weight.OutFeatures, weight.InFeatures);
+        address = (byte*)NativeTensor.Data(weight.Bytes);
+    }
+
+    public override long OutFeatures { get; }
+
+    public override long InFeatures { get; }
+
+    public override bool ReadsCodes => weight.Block.Codes is not null;
+
+    public override bool Reads(Tensor data) => ReferenceEquals(data, weight.Bytes) && NativeTensor.Data(data) == (nint)address;
+
+    public override void Run(in RowInput input, long first, long end, float* output)
+    {
+        for (var row = first; row < end; row++, output++)
+        {
+            if (weight.Block.Codes is { } codes) *output = codes.Run(Row(row), InFeatures, input);
+            else weight.Block.Multiply(Row(row), InFeatures, input.Values, output, 1);
+        }
+    }
+
+    private byte* Row(long row) => address + (weight.Order.InFile(row) * rowBytes);
+}
