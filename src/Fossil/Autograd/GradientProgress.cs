@@ -10,6 +10,9 @@ internal interface IGradientObserver
 
     /// <summary>A call that used these parameters has been gone through, and their gradients of that call are where libtorch adds them up.</summary>
     void OnGradients(int[] parameters);
+
+    /// <summary>The pass has ended; the gradients of the last calls are told after this.</summary>
+    void OnEnd();
 }
 
 /// <summary>
@@ -46,6 +49,7 @@ internal sealed class GradientProgress(IGradientObserver observer) : IDisposable
     public void Dispose()
     {
         current = before;
+        observer.OnEnd();
         observer.OnGradients(last);
     }
 }

@@ -25,6 +25,7 @@ internal sealed class GradientReducer(ProcessGroup group, IReadOnlyList<Gradient
     private int[]? expected;
     private int passed;
     private long preparedAt;
+    private long endedAt;
     private bool mayOverlap;
     private bool isExact;
     private Exception? failure;
@@ -55,7 +56,7 @@ internal sealed class GradientReducer(ProcessGroup group, IReadOnlyList<Gradient
     /// <param name="isExact">Whether float32 travels in any case, and what bfloat16 lost is made up for.</param>
     public void Begin(bool mayOverlap, bool isExact = false)
     {
-        (preparedAt, this.mayOverlap, this.isExact, IsLate, passed) = (Stopwatch.GetTimestamp(), mayOverlap, isExact, false, 0);
+        (preparedAt, endedAt, this.mayOverlap, this.isExact, IsLate, passed) = (Stopwatch.GetTimestamp(), 0, mayOverlap, isExact, false, 0);
         Array.Clear(counts);
         Array.Clear(order);
         if (pieces is null) Prepare();
@@ -89,11 +90,14 @@ internal sealed class GradientReducer(ProcessGroup group, IReadOnlyList<Gradient
         }
     }
 
+    /// <inheritdoc/>
+    public void OnEnd() => endedAt = Stopwatch.GetTimestamp();
+
     /// <summary>After the backward pass: waits for all sums.</summary>
     public void Finish()
     {
         if (failure is not null) ExceptionDispatchInfo.Throw(failure);
-        var backwardEnded = Stopwatch.GetTimestamp();
+        if (endedAt == 0) OnEnd();
         foreach (var (number, place) in places.Index())
         {
             if (LiesFlat(place) && !pieces!.HasBegun(number)) place.Slot!.TakeGradient();
@@ -103,7 +107,7 @@ internal sealed class GradientReducer(ProcessGroup group, IReadOnlyList<Gradient
         pieces!.BeginRest(Compresses);
         var waiting = group.Await(pieces.Advance, "the sums of gradients");
         foreach (var gradients in loose) gradients.Unpack();
-        group.LastReduction = pieces.Report(preparedAt, backwardEnded, waiting.TotalSeconds);
+        group.LastReduction = pieces.Report(preparedAt, endedAt, waiting.TotalSeconds);
         if (mayOverlap && expected is null) Learn();
     }
 
