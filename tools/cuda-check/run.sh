@@ -11,9 +11,7 @@ if [ "${1:-}" = build ]; then
   set -e
   project=$root/tools/cuda-check/Fossil.CudaCheck
   rm -rf "$built"
-  # TorchSharp's assembly is only there for the names of element types: nothing of libtorch is loaded.
-  dotnet publish "$project" -c Release -r linux-x64 --self-contained -o "$built" --nologo -v q \
-    -p:PublishTrimmed=true -p:PublishSingleFile=true -p:EnableCompressionInSingleFile=true -p:DebugType=none -p:RestorePackagesWithLockFile=false -p:SuppressTrimAnalysisWarnings=true -p:TreatWarningsAsErrors=false
+  dotnet publish "$project" -c Release -o "$built" --nologo -v q -p:ForDevice=true
   FOSSIL_NVRTC=${FOSSIL_NVRTC:-$("$root/tools/cuda-check/nvrtc.sh")} "$built/Fossil.CudaCheck" dump --output "$built/kernels" --architecture "${ARCHITECTURE:-90}" --shard-sizes 16,64
   cp "$root/tools/cuda-check/cuda.py" "$built/"
   bytes=$(stat -c %s "$built/Fossil.CudaCheck")
