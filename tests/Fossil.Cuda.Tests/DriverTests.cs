@@ -45,6 +45,78 @@ public sealed class DriverTests
         foreach (var (one, other) in expected.Zip(actual)) Assert.InRange(other, one - (tolerance * (1 + Math.Abs(one))), one + (tolerance * (1 + Math.Abs(one))));
     }
 
+    /// <summary>Sequences of several adapters, and one of none, are one launch where no backward pass follows.</summary>
+    [SkippableFact]
+    public void ABatchOfSeveralAdaptersIsOneLaunch()
+    {
+        using var scope = NewDisposeScope();
+        const int ShardSize = 44;
+        using var generator = new Generator(7);
+        using var layer = new Projection(88, 48, float32);
+        FossilConfig config = new() { ShardSize = ShardSize, TargetModules = ["proj"] };
+        using var adapted = layer.AttachAdapters(config);
+        adapted.AddAdapter("second", config);
+        using (no_grad())
+        {
+            foreach (var parameter in layer.parameters()) parameter.copy_(randn(parameter.shape, generator: generator));
+        }
+
+        var x = randn([4, 3, 88], generator: generator);
+        Tensor Run()
+        {
+            using var _ = no_grad();
+            using var __ = adapted.UseAdapters(["default", "second", null, "default"]);
+            return layer.forward(x);
+        }
+
+        var expected = Run();
+        var driver = FakeDriver.Reset();
+        driver.Run(CudaShardSource.Of(ShardSize, CudaElement.All[0]));
+        CudaKernels.Register(driver.Runtime(), DeviceType.CPU, ShardSize);
+        Assert.True(expected.allclose(Run(), rtol: 1e-4, atol: 1e-4));
+        Assert.Null(driver.Error);
+        Assert.Equal((1, 0), (driver.Launches, driver.Cublas.Products));
+    }
+
+    /// <summary>Each device has its own context, module and launches.</summary>
+    [SkippableFact]
+    public void SeveralDevicesHaveModulesOfTheirOwn()
+    {
+        using var scope = NewDisposeScope();
+        var driver = FakeDriver.Reset(devices: 2);
+        var runtime = driver.Runtime();
+        var source = CudaShardSource.Of(16, CudaElement.All[0]);
+        driver.Run(source);
+        foreach (var number in new[] { 0, 1, 0 })
+        {
+            var device = runtime.Device(number)!;
+            Assert.True(device.Prepare(source, "a source"));
+            Tensor x = ones(3, 32), sum = zeros(3, 16);
+            using CudaDeviceQueue queue = new(device, source, KernelMatrix.Of(x), new());
+            Assert.True(new CudaShardStubs(16).TryShardSum(queue, CudaMatrix.Of(KernelMatrix.Of(x)), CudaMatrix.Of(KernelMatrix.Of(sum))));
+            Assert.True(sum.eq(2).all().item<bool>());
+        }
+        Assert.Null(driver.Error);
+        Assert.Equal((3, 2), (driver.Launches, driver.Loads));
+        Assert.Contains("CUDA_ERROR_INVALID_DEVICE", Assert.Single(CollectedWarnings.During(() => Assert.Null(runtime.Device(2)))), StringComparison.Ordinal);
+    }
+
+    /// <summary>A launch whose arguments are not those of the kernel is refused before the driver reads what is not there.</summary>
+    [SkippableFact]
+    public void ArgumentsThatAreNotTheKernelsAreRefused()
+    {
+        var driver = FakeDriver.Reset();
+        var device = driver.Runtime().Device(0)!;
+        var source = CudaShardSource.Of(16, CudaElement.All[0]);
+        Assert.True(device.Prepare(source, "a source"));
+        var exception = Assert.Throws<CudaException>(() => device.Launch(source, new("add_tiled", (1, 1), (256, 1), (nint)0, 0L, (nint)0, 0L, 0L, 0L)));
+        Assert.Contains("add_tiled takes parameters of 8, 8, 8, 8, 8, 4, 4, 4, 4 bytes", exception.Message, StringComparison.Ordinal);
+        Assert.Equal((0, 0), (driver.Launches, driver.Contexts));
+        // A number in a pointer's place has its size: the driver without a device tells the two apart.
+        Assert.Throws<CudaException>(() => device.Launch(source, new("add_tiled", (1, 1), (256, 1), 3L, 0L, (nint)0, 0L, 0L, 0, 0, 0, 0)));
+        Assert.Contains("argument 0", driver.Error, StringComparison.Ordinal);
+    }
+
     [SkippableFact]
     public void SeveralThreadsLaunchAtOnce()
     {
