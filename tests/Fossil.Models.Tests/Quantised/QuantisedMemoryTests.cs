@@ -46,8 +46,8 @@ public sealed class QuantisedMemoryTests : IDisposable
             var model = await QuantisedMemory.InProcess(how, path);
             Assert.True(model.Resident - empty.Resident <= allowed, $"{how}: {(model.Resident - empty.Resident) / MB} MB after a forward pass, and {allowed / MB} are allowed: {model}, {empty}");
             if (how == QuantisedMemory.Mapped) Assert.True(model.Own - empty.Own <= others + activations, $"{(model.Own - empty.Own) / MB} MB of its own");
-            // Over bfloat16 weights the same step takes its activations alone. Half of the largest matrix is more than a tile a thread.
-            Assert.True(model.Step - expanded.Step <= largest / 2, $"{how}: a step takes {model.Step / MB} MB, and {expanded.Step / MB} over bfloat16 weights");
+            // Over bfloat16 weights the same step takes its activations alone; a copy of all matrices would be ten times the largest.
+            Assert.True(model.Step - expanded.Step <= 1.5 * largest, $"{how}: a step takes {model.Step / MB} MB, and {expanded.Step / MB} over bfloat16 weights");
         }
     }
 
