@@ -126,7 +126,7 @@ public sealed class AdaptedTarget
 
     private void CheckInput(Tensor input, long inFeatures)
     {
-        if (input.dim() == 0 || input.shape[^1] != inFeatures)
+        if (input.dim() == 0 || input.size(-1) != inFeatures)
             throw new AdapterInputException($"The input of '{Path}' has shape ({string.Join(", ", input.shape)}); its last dimension must be {inFeatures}.");
         if (!is_floating_point(input))
             throw new AdapterInputException($"The input of '{Path}' has dtype {input.dtype}; a floating-point dtype is needed.");

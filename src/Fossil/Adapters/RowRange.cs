@@ -9,7 +9,7 @@ namespace Fossil.Adapters;
 internal readonly record struct RowRange(long Start, long Count)
 {
     /// <summary>All rows of <paramref name="input"/> (…, in).</summary>
-    public static RowRange All(Tensor input) => new(0, ShardOperations.Rows(input.shape));
+    public static RowRange All(Tensor input) => new(0, input.dim() == 0 || input.size(-1) == 0 ? ShardOperations.Rows(input.shape) : input.numel() / input.size(-1));
 
     /// <summary><paramref name="all"/> rows in pieces of <paramref name="count"/>, the last of what is left.</summary>
     public static IEnumerable<RowRange> Pieces(long all, long count)
@@ -23,5 +23,5 @@ internal readonly record struct RowRange(long Start, long Count)
     /// <summary>The columns of <paramref name="matrix"/> with these numbers: what rows of a weight are in an output.</summary>
     public Tensor ColumnsOf(Tensor matrix) => Along(matrix, 1);
 
-    private Tensor Along(Tensor matrix, int dimension) => Count == matrix.shape[dimension] ? matrix : matrix.narrow(dimension, Start, Count);
+    private Tensor Along(Tensor matrix, int dimension) => Count == matrix.size(dimension) ? matrix : matrix.narrow(dimension, Start, Count);
 }

@@ -33,14 +33,21 @@ internal abstract class AdapterCall
     public bool IsRecorded { get; private set; }
 
     /// <summary>What <see cref="Forward"/> saved.</summary>
-    internal IEnumerable<Tensor?> Saved => saved.Select(tensor => tensor.Optional);
+    internal IReadOnlyList<CallTensor> Saved => saved;
 
     /// <summary>The output, not a view: a view could not be modified in place by the caller afterwards.</summary>
     public abstract Tensor Forward();
 
+    /// <summary>The outputs of a call that has several.</summary>
+    public virtual Tensor[] ForwardAll() => [Forward()];
+
     /// <summary>Sets the gradient of each input that needs one, from what <see cref="Forward"/> saved.</summary>
     /// <param name="gradOutput">The gradient of the output.</param>
     public abstract void Backward(Tensor gradOutput);
+
+    /// <summary>As <see cref="Backward"/>, of a call with several outputs.</summary>
+    /// <param name="gradOutputs">Their gradients, not all null; null where an output got none.</param>
+    public virtual void BackwardAll(IReadOnlyList<Tensor?> gradOutputs) => Backward(gradOutputs[0]!);
 
     /// <summary>Declares a tensor that a gradient may be wanted for; null where there is none.</summary>
     protected CallInput Input(Tensor? tensor)
@@ -94,15 +101,15 @@ internal abstract class AdapterCall
     }
 
     /// <summary>The gradients, by the inputs' order.</summary>
-    /// <param name="gradOutput">The gradient of the output.</param>
+    /// <param name="gradOutputs">The gradients of the outputs; null where one got none.</param>
     /// <param name="kept">What autograd kept of <see cref="Saved"/>.</param>
-    internal Tensor?[] Gradients(Tensor gradOutput, IReadOnlyList<Tensor?> kept)
+    internal Tensor?[] Gradients(IReadOnlyList<Tensor?> gradOutputs, IReadOnlyList<Tensor?> kept)
     {
         for (var i = 0; i < saved.Count; i++) saved[i].Set(kept[i]);
         foreach (var input in inputs) input.FindSlot();
         try
         {
-            Backward(gradOutput);
+            BackwardAll(gradOutputs);
             return [.. inputs.Select(input => input.TakeGradient())];
         }
         finally

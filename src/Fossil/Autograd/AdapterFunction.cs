@@ -1,31 +1,40 @@
 using Fossil.Concurrency;
 using static TorchSharp.torch;
-using static TorchSharp.torch.autograd;
 
 namespace Fossil.Autograd;
 
-/// <summary>The one custom autograd function: it runs an <see cref="AdapterCall"/> and absorbs what TorchSharp's custom functions leave to their authors.</summary>
-internal sealed class AdapterFunction : SingleTensorFunction<AdapterFunction>
+/// <summary>Runs an <see cref="AdapterCall"/>: its forward pass now, its backward pass from libtorch's graph.</summary>
+internal static class AdapterFunction
 {
-    private const string CallKey = "call";
-
-    // Native code reads the returned gradients after backward has returned, so the managed references live until the next pass on this thread.
+    // Native code reads the returned gradients after the backward pass has returned, so the managed references live until the next pass on this thread.
     [ThreadStatic]
     private static List<Tensor>? returned;
 
-    public override string Name => nameof(AdapterFunction);
-
     /// <summary>The output of <paramref name="call"/>, connected to the graph where a gradient is wanted.</summary>
-    public static Tensor Run(AdapterCall call)
+    public static Tensor Run(AdapterCall call) => RunAll(call)[0];
+
+    /// <summary>As <see cref="Run"/>, of a call with several outputs.</summary>
+    public static Tensor[] RunAll(AdapterCall call)
     {
         ReleaseReturned();
         (call.Guard, call.Failures) = (ModelGuard.Current, BackwardFailures.Current);
         try
         {
             call.Begin();
+            if (!call.IsRecorded) return Compute(call);
+
             // What computes no gradient, such as another thread's text, has nothing to do with a failed step of training.
-            if (call.IsRecorded) call.Failures.ThrowAndForget();
-            return call.IsRecorded ? Record(call) : Compute(call);
+            call.Failures.ThrowAndForget();
+            foreach (var input in call.Inputs) input.Describe();
+            var outputs = Compute(call);
+            try
+            {
+                return AutogradNode.Connect(call, outputs);
+            }
+            finally
+            {
+                foreach (var output in outputs) output.Dispose();
+            }
         }
         finally
         {
@@ -33,81 +42,55 @@ internal sealed class AdapterFunction : SingleTensorFunction<AdapterFunction>
         }
     }
 
-    /// <inheritdoc/>
-    public override Tensor forward(AutogradContext ctx, params object[] vars)
-    {
-        var recording = (Recording)vars[0];
-        recording.Context = ctx;
-        // A missing gradient would be replaced by zeros of the output's size, for which TorchSharp keeps a tensor of that size.
-        ctx.set_materialize_grads(false);
-        ctx.save_data(CallKey, recording.Call);
-        recording.Output = Compute(recording.Call);
-        ctx.save_for_backward([.. recording.Call.Saved!]);
-        return recording.Output;
-    }
-
-    /// <inheritdoc/>
-    public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+    /// <summary>The backward pass of <paramref name="call"/>. Nothing may be thrown here: it would cross the native frames of the pass and end the process.</summary>
+    /// <param name="call">The call.</param>
+    /// <param name="outputGradients">Handles of the outputs' gradients, which become this pass's own; 0 for none.</param>
+    /// <param name="saved">What the forward pass saved.</param>
+    /// <param name="gradients">Where the handles of the gradients go, those of the inputs that need one; 0 for none.</param>
+    /// <returns>How many these are.</returns>
+    internal static int Backward(AdapterCall call, ReadOnlySpan<nint> outputGradients, Func<Tensor?[]> saved, Span<nint> gradients)
     {
         ReleaseReturned();
-        var call = (AdapterCall)ctx.get_data(CallKey);
         call.Progress?.Advance(call.Observed);
-        var gradients = new Tensor?[call.Inputs.Count];
-        if (grad_output is { IsInvalid: false })
-        {
-            using (grad_output) gradients = Gradients(ctx, call, grad_output);
-        }
-
-        (returned ??= []).AddRange(gradients.OfType<Tensor>());
-        return [null!, .. gradients.Select(gradient => gradient!)];
-    }
-
-    private static Tensor?[] Gradients(AutogradContext ctx, AdapterCall call, Tensor gradOutput)
-    {
         using var pass = ModelGuard.Backward(call.Guard);
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        Tensor?[] gradients = [];
+        var given = new Tensor?[outputGradients.Length];
+        for (var i = 0; i < given.Length; i++) given[i] = outputGradients[i] == 0 ? null : Tensor.UnsafeCreateTensor(outputGradients[i]);
+        Tensor?[]? results = null;
+
         // Behind a call that failed, the pass goes through the rest of the model without effect.
-        if (!call.Failures.IsPending)
+        if (!call.Failures.IsPending && Array.Exists(given, gradient => gradient is not null))
         {
             try
             {
-                gradients = call.Gradients(gradOutput, ctx.get_saved_variables());
+                results = call.Gradients(given, saved());
             }
             catch (Exception exception)
             {
-                // An exception must not cross the native frames of the backward pass: it would end the process.
                 call.Failures.Report(exception);
             }
         }
 
-        if (call.Failures.IsPending) gradients = [.. call.Inputs.Select(input => input.FailedGradient())];
-        foreach (var gradient in gradients) gradient?.DetachFromDisposeScope();
-        return gradients;
+        var count = 0;
+        for (var i = 0; i < call.Inputs.Count; i++)
+        {
+            if (!call.Inputs[i].NeedsGradient) continue;
+            var gradient = call.Failures.IsPending ? call.Inputs[i].FailedGradient() : results?[i];
+            gradients[count++] = gradient?.Handle ?? 0;
+            if (gradient is not null) (returned ??= []).Add(gradient.DetachFromDisposeScope());
+        }
+
+        return count;
     }
 
-    private static Tensor Record(AdapterCall call)
-    {
-        foreach (var input in call.Inputs) input.Describe();
-        var recording = new Recording(call);
-        try
-        {
-            var output = apply([recording, .. call.Inputs.Select(input => (object)input.Optional!)]);
-            OutputCache.Drop(recording.Context!);
-            return output;
-        }
-        finally
-        {
-            recording.Output?.Dispose();
-        }
-    }
-
-    private static Tensor Compute(AdapterCall call)
+    private static Tensor[] Compute(AdapterCall call)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        return call.Forward().MoveToOuterDisposeScope();
+        var outputs = call.ForwardAll();
+        foreach (var output in outputs) output.MoveToOuterDisposeScope();
+        return outputs;
     }
 
     private static void ReleaseReturned()
@@ -115,14 +98,5 @@ internal sealed class AdapterFunction : SingleTensorFunction<AdapterFunction>
         if (returned is not { Count: > 0 } list) return;
         foreach (var gradient in list) gradient.Dispose();
         list.Clear();
-    }
-
-    private sealed class Recording(AdapterCall call)
-    {
-        public AdapterCall Call { get; } = call;
-
-        public AutogradContext? Context { get; set; }
-
-        public Tensor? Output { get; set; }
     }
 }

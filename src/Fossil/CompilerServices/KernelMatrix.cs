@@ -84,10 +84,10 @@ public readonly unsafe struct KernelMatrix
     internal static KernelMatrix Of(Tensor tensor)
     {
         if (tensor.is_sparse) return default;
-        var shape = tensor.shape;
-        if (shape is not [var rows, var columns]) return Of(tensor, shape is [.., var last] ? last : 1);
-        var strides = tensor.stride();
-        return columns > 1 && strides[1] != 1 ? default : new(tensor, rows, columns, strides[0]);
+        var dimensions = tensor.dim();
+        if (dimensions != 2) return Of(tensor, dimensions == 0 ? 1 : tensor.size((int)dimensions - 1));
+        var columns = tensor.size(1);
+        return columns > 1 && tensor.stride(1) != 1 ? default : new(tensor, tensor.size(0), columns, tensor.stride(0));
     }
 
     /// <summary>As <see cref="Of(Tensor)"/>, for a contiguous tensor as rows of <paramref name="columns"/> elements.</summary>

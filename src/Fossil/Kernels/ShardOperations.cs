@@ -29,7 +29,7 @@ internal static class ShardOperations
     /// <returns>(rows, r), float32 or float64.</returns>
     public static Tensor ShardSum(Tensor input, int shardSize)
     {
-        var sum = empty(input.shape[0], shardSize, dtype: Accumulator(input.dtype), device: input.device);
+        var sum = empty(input.size(0), shardSize, dtype: Accumulator(input.dtype), device: input.device);
         if (!KernelRegistry.TryRun<IShardSum>(shardSize, [input, sum], static (kernel, m) => kernel.TryShardSum(m[0], m[1]))) SumByOperations(input, sum);
         return sum;
     }
@@ -42,10 +42,10 @@ internal static class ShardOperations
         {
             var block = input.narrow(0, start, count).to(sum.dtype);
             var target = sum.narrow(0, start, count);
-            var (whole, rest) = Chunks(block, sum.shape[1]);
+            var (whole, rest) = Chunks(block, sum.size(1));
             if (whole is null) target.zero_();
             else target.copy_(whole.sum(1));
-            if (rest is not null) target.narrow(1, 0, rest.shape[1]).add_(rest, Scalars.One);
+            if (rest is not null) target.narrow(1, 0, rest.size(1)).add_(rest, Scalars.One);
         }
     }
 
@@ -67,9 +67,9 @@ internal static class ShardOperations
             var target = inputGradient.narrow(0, start, count);
             var block = target.to(shardGradient.dtype);
             var source = shardGradient.narrow(0, start, count);
-            var (whole, rest) = Chunks(block, shardGradient.shape[1]);
+            var (whole, rest) = Chunks(block, shardGradient.size(1));
             whole?.add_(source.unsqueeze(1), Scalars.One);
-            rest?.add_(source.narrow(1, 0, rest.shape[1]), Scalars.One);
+            rest?.add_(source.narrow(1, 0, rest.size(1)), Scalars.One);
             if (target.dtype != block.dtype) target.copy_(block);
         }
     }
@@ -79,13 +79,13 @@ internal static class ShardOperations
     /// <param name="products">Pairs of S (rows, r), float32, float64 or as y, and D (r, out) or (r, m), all in the same dtype.</param>
     public static void AddProducts(Tensor output, IReadOnlyList<(Tensor Sum, Tensor Shard)> products)
     {
-        if (products is [var only] && KernelRegistry.TryRun<IShardProduct>(only.Shard.shape[0], [output, only.Sum, only.Shard], static (kernel, m) => kernel.TryAdd(m[0], m[1], m[2]))) return;
+        if (products is [var only] && KernelRegistry.TryRun<IShardProduct>(only.Shard.size(0), [output, only.Sum, only.Shard], static (kernel, m) => kernel.TryAdd(m[0], m[1], m[2]))) return;
 
         using var scope = NewDisposeScope();
         var accumulator = products[0].Sum.dtype;
-        if (products is [var narrow] && narrow.Shard.shape[1] < output.shape[1] && accumulator == Accumulator(output.dtype))
+        if (products is [var narrow] && narrow.Shard.size(1) < output.size(1) && accumulator == Accumulator(output.dtype))
         {
-            AddTiled(output, narrow.Sum.mm(narrow.Shard), (int)narrow.Shard.shape[1]);
+            AddTiled(output, narrow.Sum.mm(narrow.Shard), (int)narrow.Shard.size(1));
             return;
         }
 
@@ -96,9 +96,9 @@ internal static class ShardOperations
             foreach (var (sum, shard) in products)
             {
                 var rows = sum.narrow(0, start, count);
-                var tiles = output.shape[1] / shard.shape[1];
+                var tiles = output.size(1) / shard.size(1);
                 if (tiles == 1) total.addmm_(rows, shard);
-                else total.view(count, tiles, shard.shape[1]).add_(rows.mm(shard).unsqueeze(1), Scalars.One);
+                else total.view(count, tiles, shard.size(1)).add_(rows.mm(shard).unsqueeze(1), Scalars.One);
             }
 
             if (target.dtype != accumulator) AddRounded(target, total);
@@ -123,7 +123,7 @@ internal static class ShardOperations
     public static (Tensor? Sum, Tensor? Shard) ProductGradients(Tensor gradOutput, Tensor sum, Tensor shard, bool needsSum, bool needsShard, Tensor? shardPlace = null)
     {
         using var scope = NewDisposeScope();
-        var tiled = gradOutput.shape[1] == shard.shape[1] ? gradOutput : SumOfTiles(gradOutput, shard.shape[1], sum.dtype);
+        var tiled = gradOutput.size(1) == shard.size(1) ? gradOutput : SumOfTiles(gradOutput, shard.size(1), sum.dtype);
         var (sumGradient, shardGradient) = (needsSum ? TimesTransposed(tiled, shard) : null, needsShard ? TransposedTimes(sum, tiled, shardPlace) : null);
         return (sumGradient?.MoveToOuterDisposeScope(), shardGradient?.MoveToOuterDisposeScope());
     }
@@ -134,8 +134,9 @@ internal static class ShardOperations
     /// <param name="scale">s; other than 1 only in 16 bits.</param>
     public static Tensor TimesTransposed(Tensor matrix, Tensor factor, double scale = 1)
     {
-        var product = empty(matrix.shape[0], factor.shape[0], dtype: factor.dtype, device: matrix.device);
-        if (scale == 1 && KernelRegistry.TryRun<ISumGradient>(factor.shape[0], [matrix, product, factor], static (kernel, m) => kernel.TrySumGradient(m[0], m[1], m[2]))) return product;
+        if (IsOfSixteenBits(matrix, factor)) return TimesTransposedOfSixteenBits(matrix, factor, scale);
+        var product = empty(matrix.size(0), factor.size(0), dtype: factor.dtype, device: matrix.device);
+        if (scale == 1 && KernelRegistry.TryRun<ISumGradient>(factor.size(0), [matrix, product, factor], static (kernel, m) => kernel.TrySumGradient(m[0], m[1], m[2]))) return product;
         using var scope = NewDisposeScope();
         var transposed = factor.t();
         foreach (var (start, count) in Blocks(matrix, factor.dtype)) product.narrow(0, start, count).addmm_(matrix.narrow(0, start, count).to(factor.dtype), transposed, beta: 0, alpha: (float)scale);
@@ -148,12 +149,30 @@ internal static class ShardOperations
     /// <param name="place">Where the product is written; a new tensor where null.</param>
     public static Tensor TransposedTimes(Tensor left, Tensor matrix, Tensor? place = null)
     {
-        var product = place ?? empty(left.shape[1], matrix.shape[1], dtype: left.dtype, device: matrix.device);
-        if (KernelRegistry.TryRun<IShardGradient>(left.shape[1], [matrix, left, product], static (kernel, m) => kernel.TryShardGradient(m[0], m[1], m[2]))) return product;
+        if (place is null && IsOfSixteenBits(matrix, left))
+        {
+            using var rows = left.t();
+            return rows.mm(matrix);
+        }
+
+        var product = place ?? empty(left.size(1), matrix.size(1), dtype: left.dtype, device: matrix.device);
+        if (KernelRegistry.TryRun<IShardGradient>(left.size(1), [matrix, left, product], static (kernel, m) => kernel.TryShardGradient(m[0], m[1], m[2]))) return product;
         using var scope = NewDisposeScope();
         var transposed = left.t();
         foreach (var (start, count) in Blocks(matrix, left.dtype)) product.addmm_(transposed.narrow(1, start, count), matrix.narrow(0, start, count).to(left.dtype), beta: start == 0 ? 0 : 1);
-        if (matrix.shape[0] == 0) product.zero_();
+        if (matrix.size(0) == 0) product.zero_();
+        return product;
+    }
+
+    /// <summary>Whether a product is one of libtorch's and nothing else: both factors are of the same 16-bit dtype, for which there are no kernels on the CPU.</summary>
+    private static bool IsOfSixteenBits(Tensor matrix, Tensor factor) => matrix.dtype == factor.dtype && Accumulator(matrix.dtype) != matrix.dtype && matrix.device_type == TorchSharp.DeviceType.CPU;
+
+    private static Tensor TimesTransposedOfSixteenBits(Tensor matrix, Tensor factor, double scale)
+    {
+        using var transposed = factor.t();
+        if (scale == 1) return matrix.mm(transposed);
+        var product = empty(matrix.size(0), factor.size(0), dtype: factor.dtype, device: matrix.device);
+        product.addmm_(matrix, transposed, beta: 0, alpha: (float)scale);
         return product;
     }
 
@@ -168,7 +187,7 @@ internal static class ShardOperations
     /// <summary>The chunks of r columns as (rows, n, r), and what is left over; both views.</summary>
     private static (Tensor? Whole, Tensor? Remainder) Chunks(Tensor rows, long shardSize)
     {
-        var (count, width) = (rows.shape[0], rows.shape[1]);
+        var (count, width) = (rows.size(0), rows.size(1));
         var (chunks, rest) = Math.DivRem(width, shardSize);
         return (chunks == 0 ? null : rows.narrow(1, 0, chunks * shardSize).view(count, chunks, shardSize),
             rest == 0 ? null : rows.narrow(1, chunks * shardSize, rest));
@@ -177,7 +196,7 @@ internal static class ShardOperations
     /// <summary>All rows at once where no conversion is needed, blocks of rows otherwise.</summary>
     public static IEnumerable<(long Start, long Count)> Blocks(Tensor tensor, ScalarType accumulator)
     {
-        var (rows, width) = (tensor.shape[0], tensor.shape[1]);
+        var (rows, width) = (tensor.size(0), tensor.size(1));
         var block = tensor.dtype == accumulator ? rows : Math.Max(16, BlockElements / Math.Max(1, width));
         for (var start = 0L; start < rows; start += block) yield return (start, Math.Min(block, rows - start));
     }

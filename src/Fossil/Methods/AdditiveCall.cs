@@ -59,7 +59,7 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
             AddTerms(sum, flatInput);
             weight.Value.AddProduct(sum, flatInput.to(OutputDtype));
             Save(weight);
-            return sum.view(ShapeWith(sum.shape[1])).detach();
+            return sum.view(ShapeWith(sum.size(1))).detach();
         }
 
         // Flat: for more dimensions libtorch's C++ linear adds the bias in a second, separately rounded step.
@@ -104,7 +104,7 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     protected void AddRoundedProduct(Tensor output, Tensor left, Tensor right, double scale = 1)
     {
         using var scope = NewDisposeScope();
-        var (width, tiles) = (right.shape[1], output.shape[1] / right.shape[1]);
+        var (width, tiles) = (right.size(1), output.size(1) / right.size(1));
         if (addsBaseLast && tiles == 1)
         {
             output.addmm_(left, right, beta: IsUnset ? 0 : 1, alpha: (float)scale);
@@ -118,7 +118,7 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
         var product = left.mm(right);
         if (scale != 1) product.mul_(Scalars.Of(scale));
         if (tiles == 1) output.add_(product, Scalars.One);
-        else output.view(output.shape[0], tiles, width).add_(product.unsqueeze(1), Scalars.One);
+        else output.view(output.size(0), tiles, width).add_(product.unsqueeze(1), Scalars.One);
     }
 
     /// <summary>Sets the gradients of the method's own inputs, and adds the terms' part to that of x.</summary>

@@ -60,7 +60,7 @@ internal abstract class TargetCall : AdapterCall
     protected long Rows { get; }
 
     /// <summary><paramref name="tensor"/>, which has the rows of x, as (rows, width), contiguous.</summary>
-    protected Tensor Flat(Tensor tensor) => tensor.reshape(Rows, tensor.shape[^1]).contiguous();
+    protected Tensor Flat(Tensor tensor) => tensor.reshape(Rows, tensor.size(-1)) is var flat && flat.is_contiguous() ? flat : flat.contiguous();
 
     /// <summary>The shape of x with another last dimension.</summary>
     protected long[] ShapeWith(long width) => [.. InputShape[..^1], width];

@@ -12,9 +12,9 @@ internal sealed class FloatWeight(Tensor tensor) : LinearWeight
     /// <summary>The tensor.</summary>
     public Tensor Tensor => tensor;
 
-    public override long OutFeatures => tensor.shape[0];
+    public override long OutFeatures => tensor.size(0);
 
-    public override long InFeatures => tensor.shape[1];
+    public override long InFeatures => tensor.size(1);
 
     public override ScalarType Dtype => tensor.dtype;
 
@@ -54,10 +54,10 @@ internal sealed class FloatWeight(Tensor tensor) : LinearWeight
 
     private static Tensor? OfOneRow(Tensor input, Tensor weight)
     {
-        if (input.dtype != weight.dtype || input.shape is not [.. var outer, var width] || input.numel() != width || width != weight.shape[1]) return null;
+        if (input.dtype != weight.dtype || input.shape is not [.. var outer, var width] || input.numel() != width || width != weight.size(1)) return null;
         using var row = input.reshape(1, width);
-        using var output = empty(1, weight.shape[0], dtype: input.dtype, device: input.device);
-        return KernelRegistry.TryRun<IOneRowProduct>(0, [output, row, weight], static (kernel, m) => kernel.TryRun(m[0], m[1], m[2])) ? output.view([.. outer, weight.shape[0]]) : null;
+        using var output = empty(1, weight.size(0), dtype: input.dtype, device: input.device);
+        return KernelRegistry.TryRun<IOneRowProduct>(0, [output, row, weight], static (kernel, m) => kernel.TryRun(m[0], m[1], m[2])) ? output.view([.. outer, weight.size(0)]) : null;
     }
 
     internal override Tensor ToTensor(ScalarType dtype, bool copy) => tensor.to(dtype, copy: copy);

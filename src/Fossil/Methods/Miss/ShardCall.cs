@@ -121,7 +121,7 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
         if (AddsBaseLast && HasBase && SetsInputGradient)
         {
             // What is tiled is rounded already; the base's part is added to it.
-            var size = sumGradients[0].shape[1];
+            var size = sumGradients[0].size(1);
             inputGradient.view(Rows, -1, size).copy_(sumGradients[0].to(InputDtype).unsqueeze(1));
             return;
         }
