@@ -14,7 +14,9 @@ internal sealed unsafe class AutogradNode
 {
     private static readonly ConcurrentStack<AutogradNode> Free = [];
 
-    // Native code calls these, so they live as long as the process.
+    // Native code calls these, which the garbage collector cannot see: so nodes live as long as the process.
+    private static readonly ConcurrentBag<AutogradNode> All = [];
+
     private readonly ApplyFunction applyFunction;
     private readonly DeleteFunction deleteFunction;
     private readonly nint apply;
@@ -36,6 +38,7 @@ internal sealed unsafe class AutogradNode
     private AutogradNode()
     {
         (applyFunction, deleteFunction) = (Apply, Delete);
+        All.Add(this);
         (apply, delete) = (Marshal.GetFunctionPointerForDelegate(applyFunction), Marshal.GetFunctionPointerForDelegate(deleteFunction));
     }
 

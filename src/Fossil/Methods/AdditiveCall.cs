@@ -62,6 +62,13 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
             return sum.view(ShapeWith(sum.size(1))).detach();
         }
 
+        if (TryProduct(flatInput) is { } whole)
+        {
+            if (bias.Optional is { } added) whole.add_(added, Scalars.One);
+            Save(weight!);
+            return whole.view(ShapeWith(whole.size(1))).detach();
+        }
+
         // Flat: for more dimensions libtorch's C++ linear adds the bias in a second, separately rounded step.
         // detach: a view as output would be protected from in-place changes by the caller.
         var output = weight is not null
@@ -76,17 +83,29 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     public sealed override void Backward(Tensor gradOutput)
     {
         var grad = Flat(gradOutput);
-        var isAccumulator = weight is not null && AddsBaseLast;
-        var inputGradient = !X.NeedsGradient ? null
+        var whole = X.NeedsGradient ? TryInputGradient(grad) : null;
+        var isAccumulator = whole is null && weight is not null && AddsBaseLast;
+        var inputGradient = !X.NeedsGradient || whole is not null ? null
             : weight is not null && !isAccumulator ? weight.Value.InputGradient(grad).to(InputDtype)
             : isAccumulator && SetsInputGradient ? empty(Rows, InputShape[^1], dtype: InputDtype, device: grad.device)
             : zeros(Rows, InputShape[^1], dtype: InputDtype, device: grad.device);
         AddGradients(grad, inputGradient);
         if (isAccumulator && inputGradient is not null) weight!.Value.AddInputGradient(inputGradient, grad);
-        X.Gradient = inputGradient?.view(InputShape);
+        X.Gradient = (whole ?? inputGradient)?.view(InputShape);
         if (bias.NeedsGradient) bias.Gradient = grad.sum(dim: 0);
         if (given.NeedsGradient) given.Gradient = gradOutput.alias();
     }
+
+    /// <summary>The frozen weight; null where the output is given.</summary>
+    protected LinearWeight? Weight => weight?.Value;
+
+    /// <summary>y without the bias (rows, out), where a kernel makes it of the weight and the adapters at once, and what <see cref="AddGradients"/> reads saved; null elsewhere.</summary>
+    /// <param name="input">x (rows, in), contiguous.</param>
+    protected virtual Tensor? TryProduct(Tensor input) => null;
+
+    /// <summary>As <see cref="TryProduct"/> dx (rows, in), all of it.</summary>
+    /// <param name="gradOutput">dy (rows, out), contiguous.</param>
+    protected virtual Tensor? TryInputGradient(Tensor gradOutput) => null;
 
     /// <summary>Whether <see cref="AddGradients"/> writes all of dx where the base's part is added afterwards, so that it need not be zeroed.</summary>
     protected virtual bool SetsInputGradient => false;

@@ -188,10 +188,10 @@ public abstract class LinearWeight
             foreach (var (start, count) in ShardOperations.Blocks(weight, accumulator))
             {
                 using var block = NewDisposeScope();
-                var rows = weight.narrow(0, start, count).to(accumulator);
-                var total = tileSquares.narrow(0, start, count).add_(rows.norm(1).pow(Scalars.Two), Scalars.One);
+                var (rows, total) = (weight.narrow(0, start, count), tileSquares.narrow(0, start, count));
+                if (!KernelRegistry.TryRun<IRowSquares>(0, [total, rows], static (kernel, m) => kernel.TryAdd(m[0], m[1]))) total.add_(rows.to(accumulator).norm(1).pow(Scalars.Two), Scalars.One);
                 if (isZero) continue;
-                var cross = ShardOperations.TimesTransposed(weight.narrow(0, start, count), factorA).mul_(tileB.narrow(0, start, count)).sum(1).mul_(Scalars.Of(2 * scale));
+                var cross = ShardOperations.TimesTransposed(rows, factorA).mul_(tileB.narrow(0, start, count)).sum(1).mul_(Scalars.Of(2 * scale));
                 total.add_(cross, Scalars.One);
             }
         }

@@ -27,6 +27,9 @@ internal static class CpuKernels
         Add<ISumGradient>(products);
         Add<IShardGradient>(products);
         Add<IFewRowsProduct>(products);
+        Add<IGainedSum>(new GainedSum());
+        Add<IRowSquares>(new RowSquares());
+        if (TiledWeightProduct.IsSupported) KernelRegistry.Register<ITiledWeightProduct>(new TiledWeightProduct(), DeviceType.CPU, ScalarType.Float32);
         KernelRegistry.Register<IOneRowProduct>(new OneRowProduct(), DeviceType.CPU, ScalarType.BFloat16);
         KernelRegistry.Register<IAttention>(new AttentionKernel<float>(), DeviceType.CPU, ScalarType.Float32);
         KernelRegistry.Register<IAttention>(new AttentionKernel<ushort>(), DeviceType.CPU, ScalarType.BFloat16);

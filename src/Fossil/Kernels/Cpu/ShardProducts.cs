@@ -52,7 +52,7 @@ internal sealed class ShardProducts : IShardProduct, ISumGradient, IShardGradien
 
     /// <summary>Sixteen elements of float32 or bfloat16.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Load(in KernelMatrix matrix, long row, nint column) => matrix.ElementType == ScalarType.Float32
+    internal static Vector512<float> Load(in KernelMatrix matrix, long row, nint column) => matrix.ElementType == ScalarType.Float32
         ? Vector512.LoadUnsafe(ref matrix.Row<float>(row), (nuint)column)
         : BFloat16Lanes.Load512(ref matrix.Row<ushort>(row), (nuint)column);
 

@@ -80,9 +80,11 @@ internal sealed class DoraCall : TargetCall
         var (gain, directGain) = Gains();
         var offset = bias.Optional?.to(Accumulator);
         if (RoundedBias is not null) offset = offset!.sub(offset * gain);
+        var factors = Factors(gain * Scalars.Of(ChangeScale), directGain, offset);
         foreach (var (start, count) in ShardOperations.Blocks(flatOutput, Accumulator))
         {
             using var block = NewDisposeScope();
+            if (flatAddend is null && KernelRegistry.TryRun<IGainedSum>(0, [flatOutput.narrow(0, start, count), ProductOf(start, count, transposed), direct.Value.narrow(0, start, count), factors], static (kernel, m) => kernel.TryForward(m[0], m[1], m[2], m[3]))) continue;
             var sum = ChangeOf(start, count, transposed).mul_(gain).add_(DirectOf(start, count) * directGain, Scalars.One);
             if (offset is not null) sum.add_(offset, Scalars.One);
             if (flatAddend is not null) sum.add_(flatAddend.narrow(0, start, count).to(Accumulator), Scalars.One);
@@ -103,18 +105,28 @@ internal sealed class DoraCall : TargetCall
 
         var directGradient = empty_like(direct!.Value);
         var hiddenGradient = empty_like(hidden!.Value);
-        var (gradB, gradMagnitude) = (zeros_like(wideB), zeros_like(norm!.Value));
+        var gradB = zeros_like(wideB);
 
         // g ⊙ dy, whole where its products are in its own dtype, to be rounded once.
         var gained = !HasRoundedProducts ? null : isWhole ? directGradient : empty_like(directGradient);
         var (productB, transposed) = (wideB.to(ProductDtype), wideB.to(ProductDtype).t());
+        var factors = Factors(full_like(gain, Scalars.Of(ChangeScale)), full_like(gain, Scalars.Of(dropout.Scale)), RoundedBias?.to(Accumulator).neg(), gain, directGain);
+        var sums = zeros_like(norm!.Value).unsqueeze_(0);
         foreach (var (start, count) in ShardOperations.Blocks(grad, Accumulator))
         {
             using var block = NewDisposeScope();
-            var (outer, inner) = (grad.narrow(0, start, count).to(Accumulator), hidden.Value.narrow(0, start, count));
+            var (part, inner) = (grad.narrow(0, start, count), hidden.Value.narrow(0, start, count));
+            var changeGradient = gained?.narrow(0, start, count) ?? empty(part.shape, dtype: Accumulator, device: part.device);
+            if (KernelRegistry.TryRun<IGainedSum>(0, [part, ProductOf(start, count, transposed), direct.Value.narrow(0, start, count), factors, changeGradient, directGradient.narrow(0, start, count), sums], static (kernel, m) => kernel.TryBackward(m[0], m[1], m[2], m[3], m[4], m[5], m[6])))
+            {
+                if (gained is null) AddProducts(changeGradient, inner, start, count);
+                continue;
+            }
+
+            var outer = part.to(Accumulator);
             var combined = ChangeOf(start, count, transposed).add_(DirectOf(start, count), Scalars.Of(dropout.Scale));
             if (RoundedBias is { } added) combined.sub_(added);
-            gradMagnitude.add_(combined.mul_(outer).sum(dim: 0).div_(norm.Value), Scalars.One);
+            sums.add_(combined.mul_(outer).sum(dim: 0), Scalars.One);
             var scaled = outer * gain;
             directGradient.narrow(0, start, count).copy_(outer * directGain);
             if (gained is not null)
@@ -123,9 +135,10 @@ internal sealed class DoraCall : TargetCall
                 continue;
             }
 
-            gradB.addmm_(scaled.t(), inner);
-            hiddenGradient.narrow(0, start, count).addmm_(scaled, wideB, beta: 0);
+            AddProducts(scaled, inner, start, count);
         }
+
+        var gradMagnitude = sums.squeeze_(0).div_(norm.Value);
 
         if (gained is not null)
         {
@@ -145,6 +158,27 @@ internal sealed class DoraCall : TargetCall
         a.Gradient = gradA?.narrow(0, 0, rank).contiguous();
         if (b.NeedsGradient) b.Gradient = gradB.narrow(1, 0, rank).contiguous();
         if (magnitude.NeedsGradient) magnitude.Gradient = gradMagnitude;
+
+        void AddProducts(Tensor scaled, Tensor inner, long start, long count)
+        {
+            gradB.addmm_(scaled.t(), inner);
+            hiddenGradient.narrow(0, start, count).addmm_(scaled, wideB, beta: 0);
+        }
+    }
+
+    /// <summary>What is left to multiply the product of H and B with.</summary>
+    private double ChangeScale => HasRoundedProducts ? scale : 1;
+
+    /// <summary>The factors of a kernel's columns; where one is missing, zeros.</summary>
+    private static Tensor Factors(params ReadOnlySpan<Tensor?> rows)
+    {
+        var factors = zeros(rows.Length, rows[0]!.size(0), dtype: rows[0]!.dtype, device: rows[0]!.device);
+        for (var i = 0; i < rows.Length; i++)
+        {
+            if (rows[i] is { } row) factors.narrow(0, i, 1).copy_(row.unsqueeze(0));
+        }
+
+        return factors;
     }
 
     /// <summary>The factors of the change of the weight, in the accumulator's dtype: A and B, with PiSSA's start below and beside them.</summary>
@@ -164,9 +198,12 @@ internal sealed class DoraCall : TargetCall
     /// <summary>What the factors add to some rows of u, without dropout's zeros: a new tensor in the accumulator's dtype.</summary>
     private Tensor ChangeOf(long start, long count, Tensor transposed)
     {
-        var change = hidden!.Value.narrow(0, start, count).mm(transposed);
+        var change = ProductOf(start, count, transposed);
         return HasRoundedProducts ? change.to(Accumulator).mul_(Scalars.Of(scale)) : change;
     }
+
+    /// <summary>Some rows of H Bᵀ.</summary>
+    private Tensor ProductOf(long start, long count, Tensor transposed) => hidden!.Value.narrow(0, start, count).mm(transposed);
 
     /// <summary>Some rows of u in the accumulator's dtype: libtorch's operations on two dtypes convert one number at a time.</summary>
     private Tensor DirectOf(long start, long count) => direct!.Value.narrow(0, start, count).to(Accumulator);

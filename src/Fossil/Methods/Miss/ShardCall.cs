@@ -2,6 +2,7 @@ using Fossil.Adapters;
 using Fossil.Autograd;
 using Fossil.Concurrency;
 using Fossil.Kernels;
+using Fossil.Weights;
 using static TorchSharp.torch;
 
 namespace Fossil.Methods.Miss;
@@ -36,6 +37,29 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
 
     /// <summary>The dtype that a step wants S and D in.</summary>
     private ScalarType StepDtype => IShardStep.AreFew(Rows) ? ScalarType.Float32 : ProductDtype;
+
+    /// <summary>The only term, with the float32 weight that a kernel may add it to; null otherwise.</summary>
+    private (ShardTerm Term, Tensor Weight)? OnlyOnWeight => InputDtype == ScalarType.Float32 && !HasRoundedProducts && Rows >= ITiledWeightProduct.FewestRows
+        && Terms is [{ Dropout.IsNone: true, Layer.IsTiled: false } only] && only.Rows.Count == Rows && Weight is FloatWeight { Dtype: ScalarType.Float32 } weight ? (only, weight.Tensor) : null;
+
+    protected override Tensor? TryProduct(Tensor input)
+    {
+        if (OnlyOnWeight is not (var term, var weight)) return null;
+        var (size, shard) = (term.Layer.ShardSize, ShardOf(term, ProductDtype));
+        var output = empty(Rows, weight.size(0), dtype: OutputDtype, device: input.device);
+        if (!KernelRegistry.TryRun<ITiledWeightProduct>(size, [output, input, weight, shard], static (kernel, m) => kernel.TryProduct(m[0], m[1], m[2], m[3]))) return null;
+        sums.Add(KeyOf(term), SaveOwned(ShardOperations.ShardSum(input, size)));
+        foreach (var saved in shards.Values) Save(saved);
+        return output;
+    }
+
+    protected override Tensor? TryInputGradient(Tensor gradOutput)
+    {
+        if (OnlyOnWeight is not (var term, var weight)) return null;
+        var inputGradient = empty(Rows, weight.size(1), dtype: InputDtype, device: gradOutput.device);
+        var transposed = ShardOf(term, ProductDtype).t().contiguous();
+        return KernelRegistry.TryRun<ITiledWeightProduct>(term.Layer.ShardSize, [inputGradient, gradOutput, weight, transposed], static (kernel, m) => kernel.TryInputGradient(m[0], m[1], m[2], m[3])) ? inputGradient : null;
+    }
 
     protected override void AddTerms(Tensor output, Tensor input)
     {

@@ -1,0 +1,24 @@
+using Fossil.CompilerServices;
+
+namespace Fossil.Kernels;
+
+/// <summary>Products with W + tile(D), where column c of W has row c mod r of D added, in float32. The sum is formed a panel at a time, and never there as a whole.</summary>
+internal interface ITiledWeightProduct
+{
+    /// <summary>Rows below which forming the panels costs more than a product with D saves.</summary>
+    const int FewestRows = 64;
+
+    /// <summary>y = x (W + tile(D))ᵀ.</summary>
+    /// <param name="output">y (rows, out); written.</param>
+    /// <param name="input">x (rows, in).</param>
+    /// <param name="weight">W (out, in).</param>
+    /// <param name="shard">D (r, out).</param>
+    bool TryProduct(in KernelMatrix output, in KernelMatrix input, in KernelMatrix weight, in KernelMatrix shard);
+
+    /// <summary>dx = dy (W + tile(D)).</summary>
+    /// <param name="inputGradient">dx (rows, in); written.</param>
+    /// <param name="gradOutput">dy (rows, out).</param>
+    /// <param name="weight">W (out, in).</param>
+    /// <param name="transposedShard">Dᵀ (out, r).</param>
+    bool TryInputGradient(in KernelMatrix inputGradient, in KernelMatrix gradOutput, in KernelMatrix weight, in KernelMatrix transposedShard);
+}
