@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Fossil.CompilerServices;
-using Fossil.Cuda;
 using Fossil.Cuda.Native;
 
 namespace Fossil.CudaCheck;
