@@ -52,7 +52,9 @@ public sealed class DriverTests
         using var scope = NewDisposeScope();
         const int ShardSize = 44;
         using var generator = new Generator(7);
+#pragma warning disable FOSSIL005 // The configuration below says another shard size than the attribute.
         using var layer = new Projection(88, 48, float32);
+#pragma warning restore FOSSIL005
         FossilConfig config = new() { ShardSize = ShardSize, TargetModules = ["proj"] };
         using var adapted = layer.AttachAdapters(config);
         adapted.AddAdapter("second", config);
