@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using Fossil.CompilerServices;
+using Fossil.Concurrency;
 using Fossil.Distributed;
 using Fossil.Training;
 using static TorchSharp.torch;
@@ -88,10 +89,10 @@ internal readonly record struct DropoutMask(double Probability, long Seed, long 
     private void Draw(Tensor row, uint first, uint second)
     {
         using var scope = NewDisposeScope();
-        var x = arange(row.numel(), dtype: ScalarType.Int64, device: row.device).bitwise_xor_(Of(first));
+        var x = arange(Scalars.Zero, Scalars.Of(row.numel()), Scalars.One, dtype: ScalarType.Int64, device: row.device).bitwise_xor_(Of(first));
         Step(16, 0x21f0aaad);
         Step(15, 0x735a2d97);
-        x = x.bitwise_xor(Shifted(15)).add_(Of(second)).bitwise_and_(Of(uint.MaxValue));
+        x = x.bitwise_xor(Shifted(15)).add_(Of(second), Scalars.One).bitwise_and_(Of(uint.MaxValue));
         Step(16, 0x7feb352d);
         Step(15, 0x846ca68b);
         row.copy_(x.bitwise_xor(Shifted(16)).ge(Of(Threshold)).view_as(row));
