@@ -2,7 +2,7 @@ using System.Reflection;
 using Xunit.Abstractions;
 using Xunit.Sdk;
 
-// libtorch has one generator of random numbers for the process, so the tests of an assembly run one after the other (other assemblies run beside them), each from the same seed.
+// libtorch has one generator of random numbers for the process, so the tests of an assembly run one after the other, each from the same seed.
 [assembly: CollectionBehavior(DisableTestParallelization = true)]
 
 namespace Fossil.TestData;
