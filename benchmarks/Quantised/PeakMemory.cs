@@ -14,7 +14,7 @@ internal sealed record PeakMemory(string File, bool Checkpointing, double Gigaby
     private const int Length = 512, Steps = 3;
     private const string Command = "peak-of";
 
-    public static PeakMemory Run(string path, bool checkpointing) => OwnProcess.Run<PeakMemory>(checkpointing ? [Command, path, "--checkpointing"] : [Command, path]);
+    public static PeakMemory Run(string path, bool checkpointing) => OwnNumbers.Read<PeakMemory>(checkpointing ? [Command, path, "--checkpointing"] : [Command, path]);
 
     /// <summary>The command of the process that is measured.</summary>
     public static Command Child()

@@ -24,7 +24,7 @@ internal sealed record ResidentMemory(string File, double Tensors, bool Copied, 
         var (empty, model, expanded) = (Child(Empty), Child(copied ? Copy : Kept), Child(Expanded));
         return new(Path.GetFileName(path), file.Tensors.Sum(tensor => tensor.ByteCount) / 1e6, copied, (model.Resident - empty.Resident) / 1e6, (model.Own - empty.Own) / 1e6, model.Step / 1e6, expanded.Step / 1e6);
 
-        Numbers Child(string what) => OwnProcess.Run<Numbers>(Command, what, path, $"{tokens}");
+        Numbers Child(string what) => OwnNumbers.Read<Numbers>(Command, what, path, $"{tokens}");
     }
 
     /// <summary>The command of the process that is measured.</summary>
