@@ -46,10 +46,10 @@ internal sealed record AttentionContext(Tensor Cos, Tensor Sin, Tensor? Mask, Te
     /// </summary>
     private static AttentionContext OfSequences(CausalLMConfig config, RotaryEmbedding rotary, RotaryEmbedding? windowRotary, Tensor x, Tensor? attentionMask, KeyValueCache? cache)
     {
-        var (tokens, past, device) = (x.shape[1], cache?.Length ?? 0, x.device);
+        var (tokens, past, device) = (x.size(1), cache?.Length ?? 0, x.device);
         var all = past + tokens;
         var padding = attentionMask?.to(ScalarType.Bool);
-        CheckMask(attentionMask, x.shape[0], all);
+        CheckMask(attentionMask, x.size(0), all);
 
         // Padding takes no position: a padded sequence gets the angles that it has alone.
         var positions = padding?.to(int64).cumsum(1).sub(Scalars.One).clamp(min: Scalars.Zero);
@@ -72,19 +72,19 @@ internal sealed record AttentionContext(Tensor Cos, Tensor Sin, Tensor? Mask, Te
             if (window is not null) seen = seen.logical_and(key.gt(query.sub(Scalars.Of(window.Value))));
             seen = seen.view(1, 1, tokens, all);
             // Padding sees itself, because a row that sees nothing would become NaN.
-            return padding is null ? seen : seen.logical_and(padding.view(x.shape[0], 1, 1, all)).logical_or(key.eq(query).view(1, 1, tokens, all));
+            return padding is null ? seen : seen.logical_and(padding.view(x.size(0), 1, 1, all)).logical_or(key.eq(query).view(1, 1, tokens, all));
         }
     }
 
     /// <summary>The context of packed examples: in each, positions count from 0 and attention stays inside.</summary>
     private static AttentionContext OfPacked(CausalLMConfig config, RotaryEmbedding rotary, RotaryEmbedding? windowRotary, Tensor x, Tensor starts)
     {
-        if (starts.dim() != 2 || starts.shape[0] != x.shape[0] || starts.shape[1] != x.shape[1])
+        if (starts.dim() != 2 || starts.size(0) != x.size(0) || starts.size(1) != x.size(1))
         {
-            throw new ArgumentException($"{nameof(TokenBatch.ExampleStarts)} has shape ({string.Join(", ", starts.shape)}), but {x.shape[0]} sequences of {x.shape[1]} tokens need ({x.shape[0]}, {x.shape[1]}).", nameof(starts));
+            throw new ArgumentException($"{nameof(TokenBatch.ExampleStarts)} has shape ({string.Join(", ", starts.shape)}), but {x.size(0)} sequences of {x.size(1)} tokens need ({x.size(0)}, {x.size(1)}).", nameof(starts));
         }
 
-        var tokens = x.shape[1];
+        var tokens = x.size(1);
         var positions = arange(Scalars.Zero, Scalars.Of(tokens), Scalars.One, dtype: int64, device: x.device).sub(starts);
         var (cos, sin) = Angles(rotary);
         var (windowCos, windowSin) = windowRotary is null ? default : Angles(windowRotary);
@@ -98,7 +98,7 @@ internal sealed record AttentionContext(Tensor Cos, Tensor Sin, Tensor? Mask, Te
     /// <summary>Who sees whom among packed examples, (batch, 1, tokens, tokens).</summary>
     public static Tensor MaskOfPacked(Tensor starts, int? window = null)
     {
-        var query = arange(Scalars.Zero, Scalars.Of(starts.shape[1]), Scalars.One, dtype: int64, device: starts.device).unsqueeze(1);
+        var query = arange(Scalars.Zero, Scalars.Of(starts.size(1)), Scalars.One, dtype: int64, device: starts.device).unsqueeze(1);
         var key = query.view(1, 1, -1);
         var seen = key.le(query).logical_and(key.ge(starts.unsqueeze(2)));
         if (window is not null) seen = seen.logical_and(key.gt(query.sub(Scalars.Of(window.Value))));
@@ -107,7 +107,7 @@ internal sealed record AttentionContext(Tensor Cos, Tensor Sin, Tensor? Mask, Te
 
     private static void CheckMask(Tensor? mask, long batch, long all)
     {
-        if (mask is not null && (mask.dim() != 2 || mask.shape[0] != batch || mask.shape[1] != all))
+        if (mask is not null && (mask.dim() != 2 || mask.size(0) != batch || mask.size(1) != all))
         {
             throw new ArgumentException($"attention_mask has shape ({string.Join(", ", mask.shape)}), but {batch} sequences of {all} tokens (the cached ones included) need ({batch}, {all}).", nameof(mask));
         }

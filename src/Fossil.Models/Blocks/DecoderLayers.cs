@@ -38,7 +38,7 @@ internal sealed class DecoderLayers : ModuleList<DecoderLayer>
             x = next;
         }
 
-        input.Cache?.Advance(input.Ids.shape[1]);
+        input.Cache?.Advance(input.Ids.size(1));
         return x.MoveToOuterDisposeScope();
     }
 

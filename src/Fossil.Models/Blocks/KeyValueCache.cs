@@ -24,7 +24,7 @@ public sealed class KeyValueCache(int layers) : IDisposable
     internal (Tensor Keys, Tensor Values) Append(int layer, Tensor newKeys, Tensor newValues)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
-        var length = Length + newKeys.shape[2];
+        var length = Length + newKeys.size(2);
         return (Store(ref keys[layer], newKeys, length), Store(ref values[layer], newValues, length));
     }
 
@@ -53,7 +53,7 @@ public sealed class KeyValueCache(int layers) : IDisposable
     {
         ObjectDisposedException.ThrowIf(disposed, this);
         var (key, value) = (Grow(ref keys[layer], [1, heads, Length + 1, size], dtype, CPU), Grow(ref values[layer], [1, heads, Length + 1, size], dtype, CPU));
-        return new(NativeTensor.Data(key), NativeTensor.Data(value), key.shape[2], Length);
+        return new(NativeTensor.Data(key), NativeTensor.Data(value), key.size(2), Length);
     }
 
     private Tensor Store(ref Tensor? buffer, Tensor added, long length)
@@ -68,9 +68,9 @@ public sealed class KeyValueCache(int layers) : IDisposable
     /// <summary>The buffer, with room for what has this shape.</summary>
     private Tensor Grow([NotNull] ref Tensor? buffer, long[] shape, ScalarType dtype, Device device)
     {
-        if (buffer is not null && buffer.shape[2] >= shape[2]) return buffer;
+        if (buffer is not null && buffer.size(2) >= shape[2]) return buffer;
         using var scope = NewDisposeScope();
-        var capacity = Math.Max(shape[2], buffer is null ? 64 : 2 * buffer.shape[2]);
+        var capacity = Math.Max(shape[2], buffer is null ? 64 : 2 * buffer.size(2));
         var grown = empty([shape[0], shape[1], capacity, shape[3]], dtype: dtype, device: device);
         if (buffer is not null) grown.narrow(2, 0, Length).copy_(buffer.narrow(2, 0, Length));
         buffer?.Dispose();

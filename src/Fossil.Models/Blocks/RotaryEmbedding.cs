@@ -58,9 +58,9 @@ internal sealed class RotaryEmbedding(RopeParameters rope, int size) : IDisposab
         lock (tables)
         {
             var length = start + count;
-            if (cos is null || key != lengthKey || cos.shape[0] < length || DevicePlace.Of(cos) != DevicePlace.Of(device))
+            if (cos is null || key != lengthKey || cos.size(0) < length || DevicePlace.Of(cos) != DevicePlace.Of(device))
             {
-                Compute(cos is null ? Math.Max(length, 256) : cos.shape[0] < length ? Math.Max(length, 2 * cos.shape[0]) : cos.shape[0], lengthKey, device);
+                Compute(cos is null ? Math.Max(length, 256) : cos.size(0) < length ? Math.Max(length, 2 * cos.size(0)) : cos.size(0), lengthKey, device);
             }
 
             return (cos!.narrow(0, start, count), sin!.narrow(0, start, count));

@@ -61,8 +61,8 @@ public abstract partial class CausalLM : IPretrainedModel
     private Parameter Resized(Parameter old, int rows, bool meanResizing)
     {
         using var scope = NewDisposeScope();
-        var kept = Math.Min(rows, old.shape[0]);
-        var values = empty([rows, old.shape[1]], dtype: old.dtype, device: old.device);
+        var kept = Math.Min(rows, old.size(0));
+        var values = empty([rows, old.size(1)], dtype: old.dtype, device: old.device);
         values.narrow(0, 0, kept).copy_(old.narrow(0, 0, kept));
         if (rows > kept && !meanResizing) values.narrow(0, kept, rows - kept).normal_(0, CommonConfig.InitializerRange);
         if (rows > kept && meanResizing) DrawNearMean(values.narrow(0, kept, rows - kept), old);
@@ -78,12 +78,12 @@ public abstract partial class CausalLM : IPretrainedModel
         var exact = old.to(ScalarType.Float32);
         var mean = exact.mean([0], keepdim: true);
         var deviations = exact.sub(mean);
-        var scale = Math.Sqrt(NewRowsVariance / old.shape[0]);
-        for (long done = 0; done < added.shape[0]; done += DrawnRows)
+        var scale = Math.Sqrt(NewRowsVariance / old.size(0));
+        for (long done = 0; done < added.size(0); done += DrawnRows)
         {
             using var piece = NewDisposeScope();
-            var rows = added.narrow(0, done, Math.Min(DrawnRows, added.shape[0] - done));
-            var weights = randn([rows.shape[0], old.shape[0]], device: old.device).mul_(Scalars.Of(scale));
+            var rows = added.narrow(0, done, Math.Min(DrawnRows, added.size(0) - done));
+            var weights = randn([rows.size(0), old.size(0)], device: old.device).mul_(Scalars.Of(scale));
             rows.copy_(weights.matmul(deviations).add_(mean, Scalars.One));
         }
     }

@@ -67,7 +67,7 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
         using var scope = NewDisposeScope();
         using var pass = cache is null ? default : DecodingPass.Enter();
         var hidden = cache is not null && CommonConfig.Rope.DependsOnLength ? HiddenOfGrowing(input_ids, attention_mask, cache) : Hidden(new(input_ids, attention_mask, cache));
-        if (last_only) hidden = hidden.narrow(1, hidden.shape[1] - 1, 1);
+        if (last_only) hidden = hidden.narrow(1, hidden.size(1) - 1, 1);
         return Logits(hidden).MoveToOuterDisposeScope();
     }
 
@@ -84,8 +84,8 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
         using var scope = NewDisposeScope();
         var hidden = Hidden(new(input_ids, attention_mask));
         // The last token predicts nothing: it is cut off before the output layer, not after.
-        var last = hidden.shape[1] - 1;
-        return OutputLoss(hidden.narrow(1, 0, last).reshape(-1, hidden.shape[2]), labels.narrow(1, 1, last).reshape(-1)).MoveToOuterDisposeScope();
+        var last = hidden.size(1) - 1;
+        return OutputLoss(hidden.narrow(1, 0, last).reshape(-1, hidden.size(2)), labels.narrow(1, 1, last).reshape(-1)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Mean cross-entropy in nats over the positions that a batch of a <see cref="Trainer{TBatch}"/> marks; logits are computed for these alone, and packed examples do not see each other. A float32 scalar.</summary>
@@ -98,7 +98,7 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
         using var scope = NewDisposeScope();
         var device = Embedding.Rows.Device;
         var hidden = Hidden(new(batch.InputIds.to(device), ExampleStarts: batch.ExampleStarts?.to(device)));
-        return OutputLoss(hidden.view(-1, hidden.shape[2]).index_select(0, batch.LossPositions.to(device)), batch.Targets.to(device)).MoveToOuterDisposeScope();
+        return OutputLoss(hidden.view(-1, hidden.size(2)).index_select(0, batch.LossPositions.to(device)), batch.Targets.to(device)).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -180,11 +180,11 @@ public abstract partial class CausalLM : Module<Tensor, Tensor>
     private Tensor HiddenOfGrowing(Tensor ids, Tensor? attentionMask, KeyValueCache cache)
     {
         var all = cache.Ids is { } before ? cat([before, ids], 1) : ids;
-        var changes = cache.Length > 0 && !LengthKeys(cache.Length).SequenceEqual(LengthKeys(all.shape[1]));
+        var changes = cache.Length > 0 && !LengthKeys(cache.Length).SequenceEqual(LengthKeys(all.size(1)));
         if (changes) cache.Restart();
         var hidden = Hidden(new(changes ? all : ids, attentionMask, cache));
         cache.Remember(all);
-        return hidden.narrow(1, hidden.shape[1] - ids.shape[1], ids.shape[1]);
+        return hidden.narrow(1, hidden.size(1) - ids.size(1), ids.size(1));
 
         IEnumerable<long> LengthKeys(long tokens)
         {

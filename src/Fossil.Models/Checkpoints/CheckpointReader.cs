@@ -96,8 +96,8 @@ internal static class CheckpointReader
     private static string? VocabularyHint(Dictionary<string, Parameter> parameters, Dictionary<string, string> stored, ITensorSource source)
     {
         var differing = stored.Where(entry => parameters.TryGetValue(entry.Key, out var parameter) && !source.ShapeOf(entry.Value).SequenceEqual(parameter.shape)).Select(entry => (Name: entry.Key, Shape: source.ShapeOf(entry.Value))).ToArray();
-        return differing.Length > 0 && differing.All(entry => entry.Name is EmbeddingWeight or OutputWeight && entry.Shape.Count == 2 && entry.Shape[1] == parameters[entry.Name].shape[1]) && differing.Select(entry => entry.Shape[0]).Distinct().ToArray() is [var rows]
-            ? $" The tensors are for a vocabulary of {rows} tokens, the configuration says {parameters[differing[0].Name].shape[0]} (vocab_size): correct it there, if the tensors are the right ones."
+        return differing.Length > 0 && differing.All(entry => entry.Name is EmbeddingWeight or OutputWeight && entry.Shape.Count == 2 && entry.Shape[1] == parameters[entry.Name].size(1)) && differing.Select(entry => entry.Shape[0]).Distinct().ToArray() is [var rows]
+            ? $" The tensors are for a vocabulary of {rows} tokens, the configuration says {parameters[differing[0].Name].size(0)} (vocab_size): correct it there, if the tensors are the right ones."
             : null;
     }
 

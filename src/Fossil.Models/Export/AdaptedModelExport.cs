@@ -30,7 +30,7 @@ public static class AdaptedModelExport
         var config = ModelOf(adapted).CommonConfig;
         using var changes = adapted.OpenChanges(adapterName, rank, energy);
         CheckUntied(adapterName, config, changes);
-        var ranks = changes.Changes.Select(change => change.A.shape[0]).Distinct().ToArray();
+        var ranks = changes.Changes.Select(change => change.A.size(0)).Distinct().ToArray();
 
         // llama.cpp scales by alpha / rank, and by nothing where alpha is 0: the only value that fits several ranks.
         var alpha = ranks.Length == 1 ? ranks[0] : 0f;
@@ -95,7 +95,7 @@ public static class AdaptedModelExport
     {
         if (changes.Length < modules)
             throw new ExportException($"The adapter is on some of the modules that GGUF stacks as '{gguf}', such as '{changes[0].Target.Path}', and not on all of them. Use SaveMergedGguf.");
-        if (changes.Select(change => change.A.shape[0]).Distinct().Count() > 1)
+        if (changes.Select(change => change.A.size(0)).Distinct().Count() > 1)
             throw new ExportException($"The adapter has several ranks on the modules that GGUF stacks as '{gguf}', such as '{changes[0].Target.Path}'. Use SaveMergedGguf.");
         var ordered = changes.OrderBy(change => GgufNames.NumberOf(change.Target.Path)).Select(change => Sources(gguf, change, config)).ToArray();
         return [GgufModelWriter.Stacked([.. ordered.Select(source => source.A)]), GgufModelWriter.Stacked([.. ordered.Select(source => source.B)])];
@@ -105,7 +105,7 @@ public static class AdaptedModelExport
     private static (GgufTensorSource A, GgufTensorSource B) Sources(string gguf, LowRankChange change, CausalLMConfig config) =>
     (
         change.Target.IsEmbedding
-            ? new GgufTensorSource(gguf + ".lora_a", GgufTensorType.F32, [change.A.shape[1], change.A.shape[0]], change.A.t)
+            ? new GgufTensorSource(gguf + ".lora_a", GgufTensorType.F32, [change.A.size(1), change.A.size(0)], change.A.t)
             : new GgufTensorSource(gguf + ".lora_a", GgufTensorType.F32, change.A.shape, change.A.alias),
         new GgufTensorSource(gguf + ".lora_b", GgufTensorType.F32, change.B.shape, () => GgufModelWriter.Interleave(change.B, config.InterleavedHeads(change.Target.Path + ".weight")))
     );

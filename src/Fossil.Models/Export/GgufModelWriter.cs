@@ -99,7 +99,7 @@ internal static class GgufModelWriter
     {
         if (heads == 0) return rows.alias();
         using var scope = NewDisposeScope();
-        var half = rows.shape[0] / heads / 2;
+        var half = rows.size(0) / heads / 2;
         return rows.reshape(heads, 2, half, -1).transpose(1, 2).reshape(rows.shape).MoveToOuterDisposeScope();
     }
 

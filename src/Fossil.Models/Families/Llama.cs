@@ -150,7 +150,7 @@ public sealed partial class LlamaAttention : DecoderAttention
     internal override Tensor forward(Tensor x, AttentionContext context)
     {
         using var scope = NewDisposeScope();
-        var (batch, tokens, size) = (x.shape[0], x.shape[1], headDim);
+        var (batch, tokens, size) = (x.size(0), x.size(1), headDim);
         var q = q_proj.forward(x).view(batch, tokens, heads, size);
         var k = k_proj.forward(x).view(batch, tokens, keyValueHeads, size);
         var v = v_proj.forward(x).view(batch, tokens, keyValueHeads, size);

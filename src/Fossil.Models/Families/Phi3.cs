@@ -70,7 +70,7 @@ public sealed partial class Phi3Attention : DecoderAttention
     internal override Tensor forward(Tensor x, AttentionContext context)
     {
         using var scope = NewDisposeScope();
-        var qkv = qkv_proj.forward(x).view(x.shape[0], x.shape[1], heads + (2 * keyValueHeads), headDim);
+        var qkv = qkv_proj.forward(x).view(x.size(0), x.size(1), heads + (2 * keyValueHeads), headDim);
         var (q, k, v) = (qkv.narrow(2, 0, heads), qkv.narrow(2, heads, keyValueHeads), qkv.narrow(2, heads + keyValueHeads, keyValueHeads));
         return o_proj.forward(GroupedQueryAttention.Run(q, k, v, context, layer, windowed)).MoveToOuterDisposeScope();
     }

@@ -126,7 +126,7 @@ public sealed partial class Qwen3MoeSparseBlock : Module<Tensor, Tensor>
     public override Tensor forward(Tensor x)
     {
         using var scope = NewDisposeScope();
-        var flat = x.reshape(-1, x.shape[^1]);
+        var flat = x.reshape(-1, x.size(-1));
         var (weights, ids) = functional.softmax(gate.forward(flat), -1, x.dtype == ScalarType.Float64 ? x.dtype : ScalarType.Float32).topk(chosen, -1);
         if (normalises) weights = weights.div(weights.sum(-1, keepdim: true));
         weights = weights.to(x.dtype).view(-1, 1);

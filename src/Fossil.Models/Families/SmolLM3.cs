@@ -109,7 +109,7 @@ public sealed partial class SmolLM3Attention : DecoderAttention
     internal override Tensor forward(Tensor x, AttentionContext context)
     {
         using var scope = NewDisposeScope();
-        var (batch, tokens) = (x.shape[0], x.shape[1]);
+        var (batch, tokens) = (x.size(0), x.size(1));
         var q = q_proj.forward(x).view(batch, tokens, heads, headDim);
         var k = k_proj.forward(x).view(batch, tokens, keyValueHeads, headDim);
         var v = v_proj.forward(x).view(batch, tokens, keyValueHeads, headDim);

@@ -50,9 +50,9 @@ internal sealed class BlockWeight : TiledWeight
     /// <summary>The rows' blocks in the file's order, (rows, bytes of a row), uint8.</summary>
     public Tensor Bytes => bytes;
 
-    public override long OutFeatures => bytes.shape[0];
+    public override long OutFeatures => bytes.size(0);
 
-    public override long InFeatures => bytes.shape[1] / Block.Bytes * Block.Elements;
+    public override long InFeatures => bytes.size(1) / Block.Bytes * Block.Elements;
 
     public override ScalarType Dtype => dtype.dtype;
 

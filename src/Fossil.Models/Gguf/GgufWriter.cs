@@ -147,7 +147,7 @@ public static class GgufWriter
         var flat = tensor.cpu().to(source.Type.ToTorch() ?? ScalarType.Float32).contiguous().view(-1);
         var elementsAtATime = CopyChunk / flat.ElementSize;
         long written = 0;
-        for (long done = 0, count = flat.shape[0]; done < count; done += elementsAtATime)
+        for (long done = 0, count = flat.size(0); done < count; done += elementsAtATime)
         {
             using var piece = flat.narrow(0, done, Math.Min(elementsAtATime, count - done));
             ReadOnlySpan<byte> bytes = GgufBlock.For(source.Type) is { } block ? Quantise(block, MemoryMarshal.Cast<byte, float>(piece.bytes)) : piece.bytes;
@@ -161,13 +161,13 @@ public static class GgufWriter
     private static long WriteBytes(Stream stream, Tensor rows)
     {
         var flat = rows.view(-1);
-        for (long done = 0; done < flat.shape[0]; done += CopyChunk)
+        for (long done = 0; done < flat.size(0); done += CopyChunk)
         {
-            using var piece = flat.narrow(0, done, Math.Min(CopyChunk, flat.shape[0] - done));
+            using var piece = flat.narrow(0, done, Math.Min(CopyChunk, flat.size(0) - done));
             stream.Write(piece.bytes);
         }
 
-        return flat.shape[0];
+        return flat.size(0);
     }
 
     /// <summary>A whole number of blocks of <paramref name="values"/>, on all processors.</summary>

@@ -25,7 +25,7 @@ internal static unsafe class BlockProduct
     /// <param name="isExact">Whether x is multiplied as it is, and not as codes of eight bits where the blocks are codes too (<see cref="CodeProduct"/>).</param>
     public static Tensor? TryRun(BlockWeight weight, Tensor input, Tensor? bias, bool isExact)
     {
-        var (rows, width) = ((int)Math.Min(input.shape[0], MostRows + 1), weight.InFeatures);
+        var (rows, width) = ((int)Math.Min(input.size(0), MostRows + 1), weight.InFeatures);
         if (rows is 0 or > MostRows || input.dtype is not (ScalarType.Float32 or ScalarType.BFloat16) || input.device_type != DeviceType.CPU || weight.Device.type != DeviceType.CPU) return null;
         if (bias is not null && bias.dtype != input.dtype) return null;
 
@@ -41,7 +41,7 @@ internal static unsafe class BlockProduct
         }
 
         var output = empty(rows, weight.OutFeatures, dtype: input.dtype);
-        KernelRows.Run((weight.OutFeatures + PieceRows - 1) / PieceRows, PieceRows * width * rows, new Kernel(weight, codes, (byte*)NativeTensor.Data(weight.Bytes), weight.Bytes.shape[1], inputs, bias is null ? default : KernelMatrix.Of(bias), KernelMatrix.Of(output)));
+        KernelRows.Run((weight.OutFeatures + PieceRows - 1) / PieceRows, PieceRows * width * rows, new Kernel(weight, codes, (byte*)NativeTensor.Data(weight.Bytes), weight.Bytes.size(1), inputs, bias is null ? default : KernelMatrix.Of(bias), KernelMatrix.Of(output)));
         GC.KeepAlive(weight);
         GC.KeepAlive(bias);
         return output;

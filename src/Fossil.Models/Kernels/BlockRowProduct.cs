@@ -14,7 +14,7 @@ internal sealed unsafe class BlockRowProduct : RowProduct
 
     public BlockRowProduct(BlockWeight weight)
     {
-        (this.weight, rowBytes, OutFeatures, InFeatures) = (weight, weight.Bytes.shape[1], weight.OutFeatures, weight.InFeatures);
+        (this.weight, rowBytes, OutFeatures, InFeatures) = (weight, weight.Bytes.size(1), weight.OutFeatures, weight.InFeatures);
         address = (byte*)NativeTensor.Data(weight.Bytes);
     }
 

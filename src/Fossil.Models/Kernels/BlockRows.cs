@@ -22,7 +22,7 @@ internal static unsafe class BlockRows
         var dtype = weight.Dtype is ScalarType.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
         var rows = empty(count, columns.Count, dtype: dtype);
         var source = (byte*)NativeTensor.Data(bytes) + (columns.Start / weight.Block.Elements * weight.Block.Bytes);
-        KernelRows.Run(count, columns.Count, new Kernel(weight, source, bytes.shape[1], first, numbers, KernelMatrix.Of(rows)));
+        KernelRows.Run(count, columns.Count, new Kernel(weight, source, bytes.size(1), first, numbers, KernelMatrix.Of(rows)));
         GC.KeepAlive(bytes);
         if (rows.dtype == weight.Dtype && weight.Device.type == DeviceType.CPU) return rows;
         using (rows) return rows.to(weight.Dtype, weight.Device);
@@ -32,17 +32,17 @@ internal static unsafe class BlockRows
     public static long? FindNonFinite(BlockWeight weight)
     {
         using var bytes = weight.Bytes.cpu();
-        var isFinite = new bool[bytes.shape[0]];
-        fixed (bool* answers = isFinite) KernelRows.Run(isFinite.Length, weight.InFeatures, new Check(weight, (byte*)NativeTensor.Data(bytes), bytes.shape[1], answers));
+        var isFinite = new bool[bytes.size(0)];
+        fixed (bool* answers = isFinite) KernelRows.Run(isFinite.Length, weight.InFeatures, new Check(weight, (byte*)NativeTensor.Data(bytes), bytes.size(1), weight.InFeatures, answers));
         GC.KeepAlive(bytes);
         return Array.IndexOf(isFinite, false) is >= 0 and var row ? row : null;
     }
 
-    private readonly struct Check(BlockWeight weight, byte* source, long rowBytes, bool* answers) : IRowKernel
+    private readonly struct Check(BlockWeight weight, byte* source, long rowBytes, long width, bool* answers) : IRowKernel
     {
         public void Run(long first, long end)
         {
-            for (var row = first; row < end; row++) answers[row] = weight.Block.IsFinite(source + (weight.Order.InFile(row) * rowBytes), weight.InFeatures);
+            for (var row = first; row < end; row++) answers[row] = weight.Block.IsFinite(source + (weight.Order.InFile(row) * rowBytes), width);
         }
 
         public void DeclareWrites(long row, KernelWrites writes) => writes.Add(answers + row, 1);

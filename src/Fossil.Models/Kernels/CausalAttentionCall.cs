@@ -59,15 +59,15 @@ internal sealed class CausalAttentionCall : AdapterCall
         }
     }
 
-    private static IAttention? Kernel(Tensor q) => KernelRegistry.Find<IAttention>(q.shape[3], q);
+    private static IAttention? Kernel(Tensor q) => KernelRegistry.Find<IAttention>(q.size(3), q);
 
-    private static KernelMatrix Heads(Tensor tensor) => KernelMatrix.Of(tensor.contiguous(), tensor.shape[2] * tensor.shape[3]);
+    private static KernelMatrix Heads(Tensor tensor) => KernelMatrix.Of(tensor.contiguous(), tensor.size(2) * tensor.size(3));
 
     private AttentionInputs Operands()
     {
         var shape = q.Value.shape;
         return new(
-            shape[0], shape[1], shape[2], k.Value.shape[2], shape[3], Heads(q.Value), Heads(k.Value), Heads(v.Value),
+            shape[0], shape[1], shape[2], k.Value.size(2), shape[3], Heads(q.Value), Heads(k.Value), Heads(v.Value),
             KernelMatrix.Of(cos.Value.contiguous(), shape[3]), KernelMatrix.Of(sin.Value.contiguous(), shape[3]),
             starts.Optional is { } first ? KernelMatrix.Of(first.contiguous(), shape[1]) : default, KernelMatrix.Of(normalizers!.Value));
     }

@@ -29,8 +29,8 @@ internal sealed class CrossEntropyCall : AdapterCall
     /// <exception cref="NoLossItemsException">All are ignored.</exception>
     public static Tensor Run(Tensor logits, Tensor targets)
     {
-        var ids = CrossEntropyTargets.Read(targets, logits.shape[1]);
-        if (logits.is_contiguous() && KernelRegistry.Find<ICrossEntropy>(logits.shape[1], logits) is { } kernel) return AdapterFunction.Run(new CrossEntropyCall(kernel, logits, ids));
+        var ids = CrossEntropyTargets.Read(targets, logits.size(1));
+        if (logits.is_contiguous() && KernelRegistry.Find<ICrossEntropy>(logits.size(1), logits) is { } kernel) return AdapterFunction.Run(new CrossEntropyCall(kernel, logits, ids));
 
         using var scope = NewDisposeScope();
         var wide = logits.dtype == ScalarType.Float64 ? logits : logits.to(ScalarType.Float32);
@@ -42,8 +42,8 @@ internal sealed class CrossEntropyCall : AdapterCall
         var x = logits.Value;
         Save(logits);
         using var scope = NewDisposeScope();
-        var losses = empty(x.shape[0], 1, dtype: ScalarType.Float32, device: x.device);
-        kernel.Run(KernelMatrix.Of(x), KernelMatrix.Of(targets.On(x.device, 0, x.shape[0])), KernelMatrix.Of(losses), IsRecorded, 1f / targets.Count);
+        var losses = empty(x.size(0), 1, dtype: ScalarType.Float32, device: x.device);
+        kernel.Run(KernelMatrix.Of(x), KernelMatrix.Of(targets.On(x.device, 0, x.size(0))), KernelMatrix.Of(losses), IsRecorded, 1f / targets.Count);
         return losses.sum(ScalarType.Float64).div_(Scalars.Of(targets.Count)).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 

@@ -17,14 +17,14 @@ internal sealed class GatedCall : AdapterCall
     /// <summary>silu(<paramref name="gate"/>) · <paramref name="up"/>, both (…, n).</summary>
     public static Tensor Run(Tensor gate, Tensor up)
     {
-        if (KernelRegistry.Find<IGate>(gate.shape[^1], gate, up) is { } kernel) return AdapterFunction.Run(new GatedCall(kernel, gate, up));
+        if (KernelRegistry.Find<IGate>(gate.size(-1), gate, up) is { } kernel) return AdapterFunction.Run(new GatedCall(kernel, gate, up));
         using var activated = nn.functional.silu(gate);
         return activated * up;
     }
 
     public override Tensor Forward()
     {
-        var (x, size) = (gate.Value, gate.Value.shape[^1]);
+        var (x, size) = (gate.Value, gate.Value.size(-1));
         var y = empty(x.shape, dtype: x.dtype, device: x.device);
         kernel.Forward(KernelMatrix.Of(x.contiguous(), size), KernelMatrix.Of(up.Value.contiguous(), size), KernelMatrix.Of(y, size));
         Save(gate);
@@ -34,7 +34,7 @@ internal sealed class GatedCall : AdapterCall
 
     public override void Backward(Tensor gradOutput)
     {
-        var (x, size) = (gate.Value, gate.Value.shape[^1]);
+        var (x, size) = (gate.Value, gate.Value.size(-1));
         var (gradGate, gradUp) = (empty(x.shape, dtype: x.dtype, device: x.device), empty(x.shape, dtype: x.dtype, device: x.device));
         kernel.Backward(KernelMatrix.Of(x.contiguous(), size), KernelMatrix.Of(up.Value.contiguous(), size), KernelMatrix.Of(gradOutput.contiguous(), size), KernelMatrix.Of(gradGate, size), KernelMatrix.Of(gradUp, size));
         if (gate.NeedsGradient) gate.Gradient = gradGate;

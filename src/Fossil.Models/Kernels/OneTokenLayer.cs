@@ -17,7 +17,7 @@ internal static unsafe class OneTokenLayer
     public static Tensor? TryRun(Tensor x, LayerParts? parts, AttentionContext context)
     {
         if (parts is null || context is not { Cache: not null, Mask: null, Starts: null } || is_grad_enabled() || !Vector512.IsHardwareAccelerated) return null;
-        if (x.device_type != DeviceType.CPU || x.numel() != parts.AttentionNorm.Weight.shape[0]) return null;
+        if (x.device_type != DeviceType.CPU || x.numel() != parts.AttentionNorm.Weight.size(0)) return null;
         return x.dtype switch
         {
             ScalarType.Float32 => TryRun<float>(x, parts, context),
@@ -30,7 +30,7 @@ internal static unsafe class OneTokenLayer
     {
         var attention = parts.Attention;
         var (cos, sin) = attention.Window is not null && context.WindowCos is not null ? (context.WindowCos, context.WindowSin!) : (context.Cos, context.Sin);
-        var rotated = attention.Rotates ? cos.shape[1] : 0;
+        var rotated = attention.Rotates ? cos.size(1) : 0;
         if (attention.Size % Lanes.Count != 0 || rotated % (2 * Lanes.Count) != 0) return null;
         if (Rows(attention.Inputs, x.dtype) is not { } inputs || Rows([attention.Output], x.dtype) is not { } output) return null;
         if (Rows(parts.Gated.Inputs, x.dtype) is not { } gates || Rows([parts.Gated.Output], x.dtype) is not { } down) return null;

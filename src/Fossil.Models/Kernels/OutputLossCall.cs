@@ -44,7 +44,7 @@ internal sealed class OutputLossCall : AdapterCall
     public override Tensor Forward()
     {
         using var forward = NewDisposeScope();
-        var (rows, dtype) = (hidden.Value.shape[0], hidden.Value.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32);
+        var (rows, dtype) = (hidden.Value.size(0), hidden.Value.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32);
         // Added up where it lies: on a device nobody waits for a block.
         var total = zeros([], ScalarType.Float64, hidden.Value.device);
         var kept = IsRecorded ? SaveOwned(empty_like(hidden.Value)) : null;
@@ -84,7 +84,7 @@ internal sealed class OutputLossCall : AdapterCall
     {
         if (logits.is_contiguous() && KernelRegistry.Find<ICrossEntropy>(vocabulary, logits) is { } kernel)
         {
-            var (values, losses) = (logits.detach(), empty(logits.shape[0], 1, dtype: ScalarType.Float32, device: logits.device));
+            var (values, losses) = (logits.detach(), empty(logits.size(0), 1, dtype: ScalarType.Float32, device: logits.device));
             kernel.Run(KernelMatrix.Of(values), KernelMatrix.Of(ids), KernelMatrix.Of(losses), isRecorded, 1f / targets.Count);
             if (isRecorded) logits.backward([values]);
             return losses.sum(ScalarType.Float64);

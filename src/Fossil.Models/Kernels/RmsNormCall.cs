@@ -20,12 +20,12 @@ internal sealed class RmsNormCall : AdapterCall
     private CallTensor? scales;
 
     private RmsNormCall(IRmsNorm kernel, Tensor x, Tensor weight, double eps) =>
-        (this.kernel, this.x, this.weight, size, this.eps) = (kernel, Input(x), Input(weight), weight.shape[0], eps);
+        (this.kernel, this.x, this.weight, size, this.eps) = (kernel, Input(x), Input(weight), weight.size(0), eps);
 
     /// <summary>The norm of each row of <paramref name="x"/> (…, n), weighted by <paramref name="weight"/> (n).</summary>
     public static Tensor Run(Tensor x, Tensor weight, double eps)
     {
-        if (KernelRegistry.Find<IRmsNorm>(weight.shape[0], x, weight) is { } kernel) return AdapterFunction.Run(new RmsNormCall(kernel, x, weight, eps));
+        if (KernelRegistry.Find<IRmsNorm>(weight.size(0), x, weight) is { } kernel) return AdapterFunction.Run(new RmsNormCall(kernel, x, weight, eps));
 
         using var scope = NewDisposeScope();
         var wide = x.dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);

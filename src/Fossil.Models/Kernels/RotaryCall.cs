@@ -29,14 +29,14 @@ internal sealed class RotaryCall : AdapterCall
     /// <param name="repeat">How many query heads each of these heads serves.</param>
     public static Tensor Run(Tensor x, Tensor? cos, Tensor? sin, int repeat)
     {
-        if (KernelRegistry.Find<IRotary>(x.shape[3], x) is { } kernel) return AdapterFunction.Run(new RotaryCall(kernel, x, cos, sin, repeat));
+        if (KernelRegistry.Find<IRotary>(x.size(3), x) is { } kernel) return AdapterFunction.Run(new RotaryCall(kernel, x, cos, sin, repeat));
 
         using var scope = NewDisposeScope();
-        var (batch, tokens, heads, size) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3]);
+        var (batch, tokens, heads, size) = (x.size(0), x.size(1), x.size(2), x.size(3));
         var y = x;
         if (cos is not null)
         {
-            var shape = new[] { cos.shape[0] == tokens ? 1 : batch, tokens, 1, size };
+            var shape = new[] { cos.size(0) == tokens ? 1 : batch, tokens, 1, size };
             var halves = x.chunk(2, dim: -1);
             y = (x * cos.to(x.dtype).view(shape)).add(torch.cat([-halves[1], halves[0]], dim: -1) * sin!.to(x.dtype).view(shape), Scalars.One);
         }
@@ -45,7 +45,7 @@ internal sealed class RotaryCall : AdapterCall
 
     public override Tensor Forward()
     {
-        var (heads, shape, size) = (x.Value, x.Value.shape, x.Value.shape[3]);
+        var (heads, shape, size) = (x.Value, x.Value.shape, x.Value.size(3));
         var y = empty([shape[0], shape[1], shape[2] * repeat, size], dtype: heads.dtype, device: heads.device);
         kernel.Forward(KernelMatrix.Of(heads.contiguous(), shape[2] * size), KernelMatrix.Of(y, shape[2] * size * repeat), Table(cos, size), Table(sin, size), (int)size, repeat);
         Save(cos);

@@ -34,7 +34,7 @@ internal sealed class VocabularyLoss
     public Tensor Run(Tensor hidden, long[] targets, long count, Tensor? gradient)
     {
         using var scope = NewDisposeScope();
-        var rows = hidden.shape[0];
+        var rows = hidden.size(0);
         var state = zeros(rows, IRunningSoftmax.StateColumns, dtype: ScalarType.Float32, device: hidden.device);
         state.narrow(1, IRunningSoftmax.Largest, 1).fill_(Scalars.Of(double.NegativeInfinity));
         var factors = state.narrow(1, IRunningSoftmax.Factor, 1);

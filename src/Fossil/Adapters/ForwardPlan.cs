@@ -123,7 +123,7 @@ internal abstract class ForwardPlan
 
     private static void CheckBatch(AdaptedTarget target, Tensor input, int batch)
     {
-        if (input.dim() < 2 || input.shape[0] != batch)
+        if (input.dim() < 2 || input.size(0) != batch)
             throw new AdapterInputException($"The input of '{target.Path}' has shape ({string.Join(", ", input.shape)}), but UseAdapters names an adapter for each of {batch} rows: the first dimension must be {batch}.");
     }
 }

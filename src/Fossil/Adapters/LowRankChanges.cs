@@ -83,8 +83,8 @@ internal sealed class LowRankChanges : IDisposable
         layer.MergeInto(changed, values);
         var (u, s, v) = linalg.svd(changed.sub_(weight), fullMatrices: false);
         var kept = rank ?? RankFor(s, energy!.Value);
-        if (kept > s.shape[0])
-            throw new AdapterCombinationException($"The rank {kept} is larger than the {s.shape[0]} singular values that '{layer.Target.Path}' has. Choose a smaller one.");
+        if (kept > s.size(0))
+            throw new AdapterCombinationException($"The rank {kept} is larger than the {s.size(0)} singular values that '{layer.Target.Path}' has. Choose a smaller one.");
         return (v.narrow(0, 0, kept), u.narrow(1, 0, kept) * s.narrow(0, 0, kept));
     }
 
@@ -92,6 +92,6 @@ internal sealed class LowRankChanges : IDisposable
     {
         var sums = singularValues.to(ScalarType.Float64).pow(Scalars.Two).cumsum(0);
         var enough = sums.ge(sums[-1].mul(Scalars.Of(energy))).to(ScalarType.Int32);
-        return (int)(sums.shape[0] - enough.sum().item<long>()) + 1;
+        return (int)(sums.size(0) - enough.sum().item<long>()) + 1;
     }
 }

@@ -60,7 +60,7 @@ public static class SafetensorsWriter
     {
         using var scope = NewDisposeScope();
         var flat = tensor.detach().cpu().contiguous().view(-1);
-        var count = flat.shape[0];
+        var count = flat.size(0);
         if (count == 0) return;
         var chunk = CopyChunk / flat.ElementSize;
         for (long done = 0; done < count; done += chunk)

@@ -38,7 +38,7 @@ public sealed class LinearLayer : EncodableModule, ILinearLayer
     {
         ArgumentNullException.ThrowIfNull(weight);
         if (weight.dim() != 2) throw new ArgumentException($"A linear layer has a weight (out, in), not ({string.Join(", ", weight.shape)}).", nameof(weight));
-        CheckBias(bias, weight.shape[0]);
+        CheckBias(bias, weight.size(0));
         (this.weight, this.bias) = (Own(weight), bias is null ? null : Own(bias));
         RegisterComponents();
     }

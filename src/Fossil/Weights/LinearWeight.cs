@@ -50,7 +50,7 @@ public abstract class LinearWeight
     public virtual Tensor Product(Tensor input, Tensor? bias)
     {
         using var scope = NewDisposeScope();
-        var output = empty(input.shape[0], OutFeatures, dtype: Dtype, device: input.device);
+        var output = empty(input.size(0), OutFeatures, dtype: Dtype, device: input.device);
         foreach (var tile in Tiles())
         {
             using var part = NewDisposeScope();
@@ -66,7 +66,7 @@ public abstract class LinearWeight
     {
         using var scope = NewDisposeScope();
         var accumulator = ShardOperations.Accumulator(Dtype);
-        var gradient = zeros(gradOutput.shape[0], InFeatures, dtype: accumulator, device: gradOutput.device);
+        var gradient = zeros(gradOutput.size(0), InFeatures, dtype: accumulator, device: gradOutput.device);
         foreach (var tile in Tiles())
         {
             using var part = NewDisposeScope();

@@ -34,7 +34,7 @@ internal abstract class TiledWeight : LinearWeight
         columns = Math.Min(InFeatures, Math.Max(columns, ColumnMultiple));
         rows = Math.Max(1, Math.Min(OutFeatures, TileElements / columns));
         var isWhole = rows == OutFeatures;
-        var gradient = isWhole ? empty(gradOutput.shape[0], InFeatures, dtype: Dtype, device: gradOutput.device) : zeros(gradOutput.shape[0], InFeatures, dtype: Accumulator, device: gradOutput.device);
+        var gradient = isWhole ? empty(gradOutput.size(0), InFeatures, dtype: Dtype, device: gradOutput.device) : zeros(gradOutput.size(0), InFeatures, dtype: Accumulator, device: gradOutput.device);
         foreach (var across in RowRange.Pieces(InFeatures, columns))
         {
             foreach (var down in RowRange.Pieces(OutFeatures, rows))

@@ -20,7 +20,7 @@ internal sealed class WeightProduct : AdapterCall
     {
         var output = DecodingPass.IsActive ? weight.Value.DecodingProduct(Flat(input.Value), bias.Optional) : weight.Value.Product(Flat(input.Value), bias.Optional);
         Save(weight);
-        return output.view([.. shape[..^1], output.shape[1]]).detach();
+        return output.view([.. shape[..^1], output.size(1)]).detach();
     }
 
     public override void Backward(Tensor gradOutput)
@@ -30,5 +30,5 @@ internal sealed class WeightProduct : AdapterCall
         if (bias.NeedsGradient) bias.Gradient = grad.sum(dim: 0);
     }
 
-    private Tensor Flat(Tensor tensor) => tensor.reshape(ShardOperations.Rows(shape), tensor.shape[^1]).contiguous();
+    private Tensor Flat(Tensor tensor) => tensor.reshape(ShardOperations.Rows(shape), tensor.size(-1)).contiguous();
 }

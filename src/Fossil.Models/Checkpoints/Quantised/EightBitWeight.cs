@@ -19,9 +19,9 @@ internal sealed class EightBitWeight : TiledWeight
     /// <param name="source">The file whose own memory the codes are; null where they are not.</param>
     public EightBitWeight(Tensor codes, Tensor dtype, EightBitLayout layout, MappedFileState? source = null) => (this.codes, this.dtype, this.layout, SourceFile) = (codes, dtype, layout, source);
 
-    public override long OutFeatures => codes.shape[0];
+    public override long OutFeatures => codes.size(0);
 
-    public override long InFeatures => codes.shape[1];
+    public override long InFeatures => codes.size(1);
 
     public override ScalarType Dtype => dtype.dtype;
 

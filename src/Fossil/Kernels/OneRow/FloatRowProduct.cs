@@ -16,7 +16,7 @@ internal sealed unsafe class FloatRowProduct<T> : RowProduct where T : unmanaged
 
     private FloatRowProduct(Tensor weight)
     {
-        (this.weight, OutFeatures, InFeatures) = (weight, weight.shape[0], weight.shape[1]);
+        (this.weight, OutFeatures, InFeatures) = (weight, weight.size(0), weight.size(1));
         address = (T*)NativeTensor.Data(weight);
         stride = (nint)weight.stride(0);
     }
@@ -27,7 +27,7 @@ internal sealed unsafe class FloatRowProduct<T> : RowProduct where T : unmanaged
 
     /// <summary>The product with a matrix on the CPU whose rows are whole vectors; null for others.</summary>
     public static RowProduct? TryCreate(Tensor weight) =>
-        weight.device_type == DeviceType.CPU && weight.dim() == 2 && weight.shape[1] % Lanes.Count == 0 && weight.stride(1) == 1 ? new FloatRowProduct<T>(weight) : null;
+        weight.device_type == DeviceType.CPU && weight.dim() == 2 && weight.size(1) % Lanes.Count == 0 && weight.stride(1) == 1 ? new FloatRowProduct<T>(weight) : null;
 
     public override bool Reads(Tensor data) => ReferenceEquals(data, weight) && NativeTensor.Data(data) == (nint)address;
 

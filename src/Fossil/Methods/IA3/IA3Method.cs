@@ -91,6 +91,6 @@ internal sealed class IA3Method : AdapterMethod
     private static Tensor Before(TargetPass pass, Tensor input)
     {
         if (pass.Before is not null || pass.Target.Base.Frozen is null) return (pass with { Input = input }).WithoutLayers();
-        return pass.Target.Base.Forward(input.reshape(-1, input.shape[^1])).reshape([.. input.shape[..^1], pass.Target.OutFeatures]);
+        return pass.Target.Base.Forward(input.reshape(-1, input.size(-1))).reshape([.. input.shape[..^1], pass.Target.OutFeatures]);
     }
 }

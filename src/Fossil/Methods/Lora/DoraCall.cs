@@ -149,7 +149,7 @@ internal sealed class DoraCall : TargetCall
         var addsBaseLast = AddsBaseLast && dropout.IsNone;
         var inputGradient = !X.NeedsGradient ? null : addsBaseLast ? zeros_like(flatInput) : weight.Value.InputGradient(directGradient).to(InputDtype);
         if (inputGradient is not null && !dropout.IsNone) inputGradient.mul_(dropout.For(flatInput));
-        var (rank, gradA) = (a.Value.shape[0], LowRankFactor.Gradients(flatInput, [FactorOf(wideA)], [hiddenGradient], inputGradient, [a.NeedsGradient])[0]);
+        var (rank, gradA) = (a.Value.size(0), LowRankFactor.Gradients(flatInput, [FactorOf(wideA)], [hiddenGradient], inputGradient, [a.NeedsGradient])[0]);
         if (addsBaseLast && inputGradient is not null) weight.Value.AddInputGradient(inputGradient, directGradient);
         X.Gradient = inputGradient?.view(InputShape);
         if (weight.NeedsGradient) weight.Gradient = directGradient.t().mm(Kept(flatInput).to(OutputDtype));

@@ -11,7 +11,7 @@ internal static class LoraConversion
     public static LoraConfig Config(AttachedAdapter adapter, LowRankChanges changes)
     {
         var source = adapter.Config;
-        var ranks = changes.Changes.Select(change => KeyValuePair.Create(change.Target.Path, (int)change.A.shape[0])).ToArray();
+        var ranks = changes.Changes.Select(change => KeyValuePair.Create(change.Target.Path, (int)change.A.size(0))).ToArray();
         var commonest = ranks.GroupBy(entry => entry.Value).MaxBy(group => group.Count())!.Key;
         var others = ranks.Where(entry => entry.Value != commonest).ToArray();
         return new LoraConfig

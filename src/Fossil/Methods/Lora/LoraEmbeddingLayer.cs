@@ -29,7 +29,7 @@ internal sealed class LoraEmbeddingLayer(AdaptedTarget target, string adapterNam
     {
         using var scope = NewDisposeScope();
         var flat = pass.Input.flatten();
-        var sum = output.reshape(-1, output.shape[^1]);
+        var sum = output.reshape(-1, output.size(-1));
         foreach (var layer in layers)
         {
             var dtype = pass.Target.Base.HasBf16Products && layer.A.dtype != ScalarType.Float64 ? ScalarType.BFloat16 : layer.A.dtype;

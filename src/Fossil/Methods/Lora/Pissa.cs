@@ -36,14 +36,14 @@ internal static class Pissa
     private static (Tensor U, Tensor S, Tensor Vh) Randomised(Tensor matrix, int rank, int iterations)
     {
         // The basis is that of the shorter side.
-        if (matrix.shape[0] < matrix.shape[1])
+        if (matrix.size(0) < matrix.size(1))
         {
             var (v, values, uh) = Randomised(matrix.t(), rank, iterations);
             return (uh.t(), values, v.t());
         }
 
         using var generator = new Generator(Seed);
-        var random = randn([matrix.shape[1], rank], dtype: matrix.dtype, generator: generator).to(matrix.device);
+        var random = randn([matrix.size(1), rank], dtype: matrix.dtype, generator: generator).to(matrix.device);
         var basis = Orthonormal(matrix.mm(random));
         for (var i = 0; i < iterations; i++) basis = Orthonormal(matrix.mm(Orthonormal(matrix.t().mm(basis))));
         var (u, s, vh) = linalg.svd(basis.t().mm(matrix), fullMatrices: false);

@@ -54,9 +54,9 @@ internal static class BatBlocks
         return result.view(gradient.shape).MoveToOuterDisposeScope();
     }
 
-    private static Tensor PlusIdentity(Tensor shard) => shard.add(eye(shard.shape[1], dtype: shard.dtype, device: shard.device), Scalars.One);
+    private static Tensor PlusIdentity(Tensor shard) => shard.add(eye(shard.size(1), dtype: shard.dtype, device: shard.device), Scalars.One);
 
-    private static Tensor Rows(Tensor weight, Tensor shard) => weight.view(shard.shape[0], weight.shape[1], shard.shape[1]);
+    private static Tensor Rows(Tensor weight, Tensor shard) => weight.view(shard.size(0), weight.size(1), shard.size(1));
 
-    private static Tensor Blocks(Tensor weight, Tensor shard) => weight.view(shard.shape[0], shard.shape[1], weight.shape[1] / shard.shape[1], shard.shape[1]);
+    private static Tensor Blocks(Tensor weight, Tensor shard) => weight.view(shard.size(0), shard.size(1), weight.size(1) / shard.size(1), shard.size(1));
 }

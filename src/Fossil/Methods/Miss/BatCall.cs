@@ -130,7 +130,7 @@ internal sealed class BatCall : TargetCall
     private Tensor BlocksOf(int level, RowRange tile)
     {
         var shard = shards[level].Value;
-        var size = shard.shape[1];
+        var size = shard.size(1);
         return new RowRange(tile.Start / size, tile.Count / size).Of(shard).to(Accumulator);
     }
 

@@ -18,7 +18,7 @@ internal static class ShardInference
         var shard = layer.Shard;
         var width = linear.OutFeatures;
         using var rows = input.reshape(-1, shape[^1]);
-        if (rows.shape[0] == 1 && input.dtype == ScalarType.BFloat16 && linear is { IsPlain: true, Weight: FloatWeight weight })
+        if (rows.size(0) == 1 && input.dtype == ScalarType.BFloat16 && linear is { IsPlain: true, Weight: FloatWeight weight })
         {
             var one = empty([.. shape[..^1], width], dtype: input.dtype, device: input.device);
             using var flatOne = one.view(1, -1);

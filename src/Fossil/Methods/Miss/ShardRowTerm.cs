@@ -25,7 +25,7 @@ internal sealed unsafe class ShardRowTerm : RowTerm
     /// <param name="inFeatures">Width of the input.</param>
     public static ShardRowTerm? TryCreate(Tensor shard, long inFeatures)
     {
-        var (size, width) = (shard.shape[0], shard.shape[1]);
+        var (size, width) = (shard.size(0), shard.size(1));
         return shard.dtype == ScalarType.Float32 && shard.is_contiguous() && size % Lanes.Count == 0 && inFeatures % size == 0 ? new(shard, size, width) : null;
     }
 

@@ -118,10 +118,10 @@ internal sealed class VeraProjection : SharedTensors
         if (own.ProjectionPrngKey != config.ProjectionPrngKey) throw new AdapterCombinationException($"{both} its projection_prng_key is {own.ProjectionPrngKey} and not {config.ProjectionPrngKey}. Give both one key.");
         if (own.SaveProjection != config.SaveProjection) throw new AdapterCombinationException($"{both} its save_projection is {(own.SaveProjection ? "true" : "false")}, the other's is not. Give both one value.");
         if (own.Rank != config.Rank) throw new AdapterCombinationException($"{both} its rank is {own.Rank} and not {config.Rank}. Give both one rank.");
-        if (size.In > A.shape[1] || size.Out > B.shape[0])
-            throw new AdapterCombinationException($"{both} its layers are up to {size.In} wide in and {size.Out} out, for which the matrices ({A.shape[1]} and {B.shape[0]}) are too small. Attach the adapter with the larger layers first.");
-        if (!own.SaveProjection && size.In != A.shape[1])
-            throw new AdapterCombinationException($"{both} its own layers are up to {size.In} wide, the other's {A.shape[1]}: without projections in its file (save_projection is false) it means other matrices when it is alone. Use save_projection, or let both adapt the widest layers.");
+        if (size.In > A.size(1) || size.Out > B.size(0))
+            throw new AdapterCombinationException($"{both} its layers are up to {size.In} wide in and {size.Out} out, for which the matrices ({A.size(1)} and {B.size(0)}) are too small. Attach the adapter with the larger layers first.");
+        if (!own.SaveProjection && size.In != A.size(1))
+            throw new AdapterCombinationException($"{both} its own layers are up to {size.In} wide, the other's {A.size(1)}: without projections in its file (save_projection is false) it means other matrices when it is alone. Use save_projection, or let both adapt the widest layers.");
     }
 
     private Tensor Find(int index) => AdapterParameterStore.FindBuffer(model, Names[index])

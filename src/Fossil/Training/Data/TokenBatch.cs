@@ -44,7 +44,7 @@ public sealed class TokenBatch(Tensor inputIds, Tensor lossPositions, Tensor tar
     public Tensor Loss(Tensor logits)
     {
         using var scope = NewDisposeScope();
-        return LossAtPositions(logits.reshape(-1, logits.shape[^1]).index_select(0, LossPositions.to(logits.device))).MoveToOuterDisposeScope();
+        return LossAtPositions(logits.reshape(-1, logits.size(-1)).index_select(0, LossPositions.to(logits.device))).MoveToOuterDisposeScope();
     }
 
     /// <summary>The mean cross entropy of logits at <see cref="LossPositions"/> alone.</summary>
@@ -53,7 +53,7 @@ public sealed class TokenBatch(Tensor inputIds, Tensor lossPositions, Tensor tar
     /// <exception cref="NoLossItemsException">No token of the batch counts in the loss.</exception>
     public Tensor LossAtPositions(Tensor logits)
     {
-        if (LossItems == 0) throw new NoLossItemsException($"No token of this batch of {InputIds.shape[0]} sequences counts in the loss, so that its mean does not exist. Leave such batches out: {nameof(LossItems)} is 0.");
+        if (LossItems == 0) throw new NoLossItemsException($"No token of this batch of {InputIds.size(0)} sequences counts in the loss, so that its mean does not exist. Leave such batches out: {nameof(LossItems)} is 0.");
         using var scope = NewDisposeScope();
         return nn.functional.cross_entropy(logits.to(ScalarType.Float32), Targets.to(logits.device)).MoveToOuterDisposeScope();
     }
