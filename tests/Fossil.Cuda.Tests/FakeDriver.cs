@@ -3,7 +3,7 @@ using Fossil.Cuda.Native;
 
 namespace Fossil.Cuda.Tests;
 
-/// <summary><c>Native/fake_driver.cpp</c> and <c>fake_cublas.cpp</c>: driver and cuBLAS without a device, whose launches run emulated kernels, and whose products are computed, on host memory. It is one for the process, so the tests that use it follow each other.</summary>
+/// <summary><c>Native/fake_driver.cpp</c>, <c>fake_cublas.cpp</c> and <c>fake_nccl.cpp</c>: driver, cuBLAS and NCCL without a device, whose launches run emulated kernels, and whose products are computed, on host memory. It is one for the process, so the tests that use it follow each other.</summary>
 internal sealed unsafe class FakeDriver
 {
     /// <summary>A device that NVRTC does not know: it gets PTX, which says what parameters a kernel has.</summary>
@@ -15,7 +15,7 @@ internal sealed unsafe class FakeDriver
     {
         Tools.Require("g++");
         var file = Path.Combine(Directory.CreateTempSubdirectory("fossil-driver-").FullName, "libcuda.so");
-        Tools.Run("g++", "-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Werror", Native("fake_driver.cpp"), Native("fake_cublas.cpp"), "-o", file);
+        Tools.Run("g++", "-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Werror", Native("fake_driver.cpp"), Native("fake_cublas.cpp"), Native("fake_nccl.cpp"), "-o", file);
         Library = NativeLibrary.Load(file);
         LibraryFile = file;
     }
@@ -55,8 +55,17 @@ internal sealed unsafe class FakeDriver
         var driver = Built.Value;
         ((delegate* unmanaged<int, int, int, int, void>)driver.Export("fake_reset"))(architecture, version, devices, isCapturing ? 1 : 0);
         ((delegate* unmanaged<void>)driver.Export("fake_cublas_reset"))();
+        driver.Nccl();
         driver.Run(null);
         return driver;
+    }
+
+    /// <summary>NCCL's version as its number, and a function that fails from now on with a code: <c>ncclSend:3</c>.</summary>
+    public void Nccl(int version = 22103, string fails = "")
+    {
+        var text = Marshal.StringToCoTaskMemUTF8(fails);
+        ((delegate* unmanaged<int, byte*, void>)Export("fake_nccl"))(version, (byte*)text);
+        Marshal.FreeCoTaskMem(text);
     }
 
     /// <summary>Has a function fail from now on.</summary>

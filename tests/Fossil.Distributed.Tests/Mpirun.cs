@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
 using System.Text;
 
 namespace Fossil.Distributed.Tests;
@@ -10,6 +12,9 @@ internal static class Mpirun
     /// <summary>The implementations, which are installed side by side.</summary>
     public static readonly string[] Implementations = ["openmpi", "mpich"];
 
+    /// <summary>No MPI: processes that find each other by the variables of torchrun.</summary>
+    public const string Variables = "variables";
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
     private static readonly ConcurrentDictionary<(string, int, string), Lazy<Job>> Jobs = [];
 
@@ -17,19 +22,43 @@ internal static class Mpirun
     public static Job Once(string implementation, int ranks, string scenario) => Jobs.GetOrAdd((implementation, ranks, scenario), key => new(() => Start(key.Item1, key.Item2, key.Item3).Wait())).Value;
 
     /// <summary>Starts a scenario; skips the test where the launcher is not installed.</summary>
-    public static Job Start(string implementation, int ranks, string scenario, params string[] arguments)
+    public static Job Start(string implementation, int ranks, string scenario, params string[] arguments) => Start(implementation, ranks, [], scenario, arguments);
+
+    /// <inheritdoc cref="Start(string, int, string, string[])"/>
+    /// <param name="implementation">Whose launcher; or <see cref="Variables"/>.</param>
+    /// <param name="ranks">How many.</param>
+    /// <param name="environment">Variables that the ranks get.</param>
+    /// <param name="scenario">The scenario.</param>
+    /// <param name="arguments">What it takes.</param>
+    public static Job Start(string implementation, int ranks, IEnumerable<(string Name, string Value)> environment, string scenario, params string[] arguments)
+    {
+        var folder = Directory.CreateTempSubdirectory("fossil-mpi-").FullName;
+        string[] program = [Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", typeof(Mpirun).Assembly.Location, scenario, folder, .. arguments];
+        var start = implementation == Variables ? OfVariables(ranks, program) : OfMpi(implementation, ranks, program);
+        (start.RedirectStandardError, start.RedirectStandardOutput) = (true, true);
+
+        // Ranks share two cores and a container's little shared memory.
+        (string, string)[] few = [("OMP_NUM_THREADS", "1"), ("DOTNET_TieredPGO", "0"), ("OMPI_MCA_btl_vader_segment_size", "4194304"), ("MPICH_ASYNC_PROGRESS", "0")];
+        foreach (var (name, value) in few.Concat(environment)) start.Environment[name] = value;
+        return new(Process.Start(start)!, folder, ranks);
+    }
+
+    private static ProcessStartInfo OfMpi(string implementation, int ranks, string[] program)
     {
         var launcher = $"mpirun.{implementation}";
         Skip.IfNot(Array.Exists((Environment.GetEnvironmentVariable("PATH") ?? "").Split(':'), folder => File.Exists(Path.Combine(folder, launcher))), $"{launcher} is not installed: apt-get install {(implementation == "mpich" ? "mpich" : "openmpi-bin")}");
-        var folder = Directory.CreateTempSubdirectory("fossil-mpi-").FullName;
-        var start = new ProcessStartInfo(launcher) { RedirectStandardError = true, RedirectStandardOutput = true };
         string[] options = implementation == "mpich" ? [] : ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none"];
-        string[] program = [Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", typeof(Mpirun).Assembly.Location, scenario, folder];
-        foreach (var argument in (string[])[.. options, "-np", $"{ranks}", .. program, .. arguments]) start.ArgumentList.Add(argument);
+        return new(launcher, [.. options, "-np", $"{ranks}", .. program]);
+    }
 
-        // Ranks share two cores and a container's little shared memory.
-        foreach (var (name, value) in new[] { ("OMP_NUM_THREADS", "1"), ("DOTNET_TieredPGO", "0"), ("OMPI_MCA_btl_vader_segment_size", "4194304"), ("MPICH_ASYNC_PROGRESS", "0") }) start.Environment[name] = value;
-        return new(Process.Start(start)!, folder, ranks);
+    /// <summary>What torchrun does, as far as a process sees it.</summary>
+    private static ProcessStartInfo OfVariables(int ranks, string[] program)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var start = new ProcessStartInfo("sh", ["-c", $"for RANK in {string.Join(' ', Enumerable.Range(0, ranks))}; do export RANK LOCAL_RANK=$RANK; \"$@\" & all=\"$all $!\"; done; code=0; for one in $all; do wait $one || code=$?; done; exit $code", "sh", .. program]);
+        foreach (var (name, value) in new[] { ("WORLD_SIZE", $"{ranks}"), ("MASTER_ADDR", "localhost"), ("MASTER_PORT", $"{((IPEndPoint)listener.LocalEndpoint).Port}") }) start.Environment[name] = value;
+        return start;
     }
 
     /// <summary>A job that was started.</summary>

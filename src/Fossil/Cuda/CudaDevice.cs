@@ -44,12 +44,19 @@ internal sealed class CudaDevice
     /// <summary>Launches a kernel of a source.</summary>
     /// <param name="source">A source that was prepared.</param>
     /// <param name="call">The launch.</param>
+    /// <param name="stream">Where; null for libtorch's stream.</param>
     /// <exception cref="CudaException">The driver refuses it.</exception>
-    public void Launch(string source, CudaLaunch call)
+    public void Launch(string source, CudaLaunch call, CudaStream? stream = null)
     {
         var module = ModuleOf(source, call.Kernel);
-        driver.Launch(context, module.Functions.TryGetValue(call.Kernel, out var function) ? function : module.Functions.GetOrAdd(call.Kernel, Find(module, call)), call);
+        driver.Launch(context, module.Functions.TryGetValue(call.Kernel, out var function) ? function : module.Functions.GetOrAdd(call.Kernel, Find(module, call)), call, stream?.Handle ?? 0);
     }
+
+    /// <summary>A stream beside libtorch's.</summary>
+    public CudaStream NewStream() => new(driver, context);
+
+    /// <summary>Makes it this thread's device until what is returned is disposed.</summary>
+    public CudaDriver.Current Enter() => driver.Enter(context);
 
     /// <summary>A product by cuBLAS: C (rows, columns) = L (rows, inner) R (inner, columns) + beta · C.</summary>
     /// <exception cref="CudaException">cuBLAS refuses it, or a graph is being captured.</exception>

@@ -22,6 +22,9 @@ internal sealed class CudaRuntime(Func<CudaDriver> driver, Func<Nvrtc> nvrtc, Cu
     /// <summary>The device of this number; null where kernels cannot run on it.</summary>
     public CudaDevice? Device(int ordinal) => devices.GetOrAdd(ordinal, number => new(() => Open(number))).Value;
 
+    /// <summary>How many devices there are; none without driver and compiler.</summary>
+    public int DeviceCount => libraries.Value?.Driver.DeviceCount() ?? 0;
+
     /// <summary>Products of dense matrices; null where there is no cuBLAS.</summary>
     public Cublas? Cublas => products.Value;
 

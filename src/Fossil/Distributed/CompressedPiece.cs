@@ -1,69 +1,59 @@
-using System.Runtime.InteropServices;
-
 namespace Fossil.Distributed;
 
 /// <summary>
 /// The bfloat16 form of a piece of gradients, which travels instead of it (PyTorch: <c>bf16_compress_hook</c>). What rounding loses, of a rank's own gradients and of the sums that it makes, is added to the next step's (error feedback).
 /// </summary>
-/// <param name="group">The ranks.</param>
-/// <param name="elements">How many gradients there are.</param>
-internal sealed unsafe class CompressedPiece(ProcessGroup group, int elements) : IDisposable
+/// <param name="memory">Where the gradients are.</param>
+/// <param name="elements">How many there are.</param>
+internal sealed class CompressedPiece(IReductionMemory memory, int elements) : IDisposable
 {
-    private readonly Slices slices = Slices.Of(elements * sizeof(ushort), group.Size);
-    private readonly float[] lost = new float[elements];
-    private ushort* narrow = (ushort*)NativeMemory.AlignedAlloc((nuint)elements * sizeof(ushort), 64);
-    private ushort* received;
-    private float[] lostOfSum = [];
+    private readonly Slices slices = Slices.Of(elements * sizeof(ushort), memory.Collectives.Size);
+    private readonly nint lost = memory.Allocate((long)elements * sizeof(float));
+    private readonly nint narrow = memory.Allocate((long)elements * sizeof(ushort));
+    private nint received;
+    private nint lostOfSum;
 
-    private int OwnStart => slices.Starts[group.Rank] / sizeof(ushort);
+    private int Rank => memory.Collectives.Rank;
 
-    private int OwnLength => slices.Lengths[group.Rank] / sizeof(ushort);
+    private int OwnStart => slices.Starts[Rank] / sizeof(ushort);
+
+    private int OwnLength => slices.Lengths[Rank] / sizeof(ushort);
 
     /// <summary>Sends each rank its slice.</summary>
-    public IPendingOperation Scatter(ReadOnlySpan<float> gradients)
+    public IPendingOperation Scatter(nint gradients)
     {
-        if (received is null)
+        if (received == 0)
         {
-            received = (ushort*)NativeMemory.AlignedAlloc((nuint)Math.Max(1, (long)OwnLength * group.Size * sizeof(ushort)), 64);
-            lostOfSum = new float[OwnLength];
+            received = memory.Allocate((long)OwnLength * memory.Collectives.Size * sizeof(ushort));
+            lostOfSum = memory.Allocate((long)OwnLength * sizeof(float));
         }
 
-        RankSum.Narrow(gradients, lost, new(narrow, elements));
-        return group.Collectives.AllToAll((nint)narrow, slices, (nint)received);
+        memory.Narrow(gradients, elements, lost, narrow);
+        return memory.Collectives.AllToAll(narrow, slices, received);
     }
 
     /// <summary>Sums what has come.</summary>
-    public void Sum() => RankSum.Sum(new(received, OwnLength * group.Size), group.Size, lostOfSum, new(narrow + OwnStart, OwnLength));
+    public void Sum() => memory.SumNarrow(received, OwnLength, lostOfSum, narrow + slices.Starts[Rank]);
 
     /// <summary>Hands the sum out.</summary>
-    public IPendingOperation Gather() => group.Collectives.AllGather((nint)narrow, slices);
+    public IPendingOperation Gather() => memory.Collectives.AllGather(narrow, slices);
 
     /// <summary>Writes the sums where the gradients are.</summary>
-    public void Take(Span<float> gradients) => RankSum.Widen(new(narrow, elements), gradients);
+    public void Take(nint gradients) => memory.Widen(narrow, elements, gradients);
 
     /// <summary>Adds to the gradients, which travel as they are, all that was lost: nothing is left to make up for.</summary>
-    public void GiveBack(Span<float> gradients)
+    public void GiveBack(nint gradients)
     {
-        for (var i = 0; i < elements; i++)
-        {
-            if (lost[i] != 0) gradients[i] += lost[i];
-        }
-
-        var own = gradients[OwnStart..];
-        for (var i = 0; i < lostOfSum.Length; i++)
-        {
-            if (lostOfSum[i] != 0) own[i] += lostOfSum[i];
-        }
-
-        Array.Clear(lost);
-        Array.Clear(lostOfSum);
+        memory.GiveBack(lost, elements, gradients);
+        if (lostOfSum != 0) memory.GiveBack(lostOfSum, OwnLength, gradients + (OwnStart * sizeof(float)));
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        NativeMemory.AlignedFree(narrow);
-        NativeMemory.AlignedFree(received);
-        narrow = received = null;
+        foreach (var allocated in new[] { lost, narrow, received, lostOfSum })
+        {
+            if (allocated != 0) memory.Free(allocated);
+        }
     }
 }

@@ -40,12 +40,12 @@ internal sealed class GradientPieces : IDisposable
         foreach (var run in runs.OrderBy(run => IsObserved(run[0].Number) ? run.Max(place => order[place.Number]) : int.MaxValue))
         {
             var (first, last) = (run[0].Slot, run[^1].Slot);
-            var made = Add(group, first.Buffers.GradientMemory + ((nint)first.Offset * ElementSize(first)), last.Offset + last.Count - first.Offset, first.Buffers.Dtype == ScalarType.Float64);
+            var made = Add(group.Memories.Of(first.Buffers.Place)!, first.Buffers.GradientMemory + ((nint)first.Offset * ElementSize(first)), last.Offset + last.Count - first.Offset, first.Buffers.Dtype == ScalarType.Float64);
             foreach (var (number, _) in run) piecesOf[number] = made;
             open.AddRange(made.Select(_ => IsObserved(run[0].Number) ? run.Count : int.MaxValue));
         }
 
-        foreach (var gradients in loose) open.AddRange(Add(group, gradients.Address, gradients.Elements, gradients.IsDouble).Select(_ => int.MaxValue));
+        foreach (var gradients in loose) open.AddRange(Add(gradients.Memory, gradients.Address, gradients.Elements, gradients.IsDouble).Select(_ => int.MaxValue));
         left = [.. open];
     }
 
@@ -79,7 +79,7 @@ internal sealed class GradientPieces : IDisposable
     public bool Advance()
     {
         for (var piece = firstUnfinished; piece < begun; piece++) pieces[piece].Advance();
-        while (gathered < begun && pieces[gathered].IsSummed) pieces[gathered++].Gather();
+        while (gathered < begun && pieces[gathered].TryGather()) gathered++;
         while (firstUnfinished < begun && pieces[firstUnfinished].IsDone) firstUnfinished++;
         return firstUnfinished == pieces.Count;
     }
@@ -99,10 +99,10 @@ internal sealed class GradientPieces : IDisposable
     private static long Bytes(FlatBuffers.Slot first, FlatBuffers.Slot last) => (last.Offset + last.Count - first.Offset) * ElementSize(first);
 
     /// <returns>The numbers of the pieces.</returns>
-    private int[] Add(ProcessGroup group, nint memory, long elements, bool isDouble)
+    private int[] Add(IReductionMemory memory, nint gradients, long elements, bool isDouble)
     {
         var (first, size) = (pieces.Count, isDouble ? sizeof(double) : sizeof(float));
-        for (long start = 0; start < elements; start += LongestPiece / size) pieces.Add(new(group, memory + ((nint)start * size), (int)Math.Min(LongestPiece / size, elements - start), isDouble));
+        for (long start = 0; start < elements; start += LongestPiece / size) pieces.Add(new(memory, gradients + ((nint)start * size), (int)Math.Min(LongestPiece / size, elements - start), isDouble));
         return [.. Enumerable.Range(first, pieces.Count - first)];
     }
 }

@@ -3,6 +3,7 @@ using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using Fossil.Autograd;
 using Fossil.Concurrency;
+using Fossil.Kernels;
 using Fossil.Training;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -130,7 +131,7 @@ internal sealed class GradientReducer(ProcessGroup group, IReadOnlyList<Gradient
     }
 
     /// <summary>Whether gradients are summed where they lie: the same on all ranks, whatever each has a gradient for.</summary>
-    private static bool LiesFlat(GradientPlace place) => place.Slot is { Buffers: { Dtype: ScalarType.Float32 or ScalarType.Float64, GradientMemory: not 0 } } && !place.Parameter.IsInvalid;
+    private bool LiesFlat(GradientPlace place) => place.Slot is { Buffers: { Dtype: ScalarType.Float32 or ScalarType.Float64 } buffers } && !place.Parameter.IsInvalid && group.Memories.Of(buffers.Place) is not null;
 
     private static bool IsHome(GradientPlace place)
     {
@@ -152,8 +153,13 @@ internal sealed class GradientReducer(ProcessGroup group, IReadOnlyList<Gradient
     private void Prepare()
     {
         Dispose();
-        var dense = places.Index().Where(place => !LiesFlat(place.Item) && !place.Item.Parameter.IsInvalid).ToLookup(place => place.Item.Parameter.dtype == ScalarType.Float64, place => place.Item.Parameter);
-        foreach (var group in dense) loose.Add(new([.. group], group.Key));
+        var others = places.Where(place => !LiesFlat(place) && !place.Parameter.IsInvalid).ToLookup(place => (IsDouble: place.Parameter.dtype == ScalarType.Float64, Place: DevicePlace.Of(place.Parameter)), place => place.Parameter);
+        foreach (var alike in others)
+        {
+            var (memory, device) = group.Memories.Beside(alike.Key.Place);
+            loose.Add(new([.. alike], alike.Key.IsDouble, memory, device));
+        }
+
         pieces = new(group, [.. places.Index().Where(place => LiesFlat(place.Item)).Select(place => (place.Index, place.Item.Slot!))], loose, expected, order);
     }
 }

@@ -30,13 +30,6 @@ internal interface ICollectives : IDisposable
     /// <param name="slices">Where the slices are.</param>
     IPendingOperation AllGather(nint memory, Slices slices);
 
-    /// <summary>Waits for some time for a sign of all processes that wait as well.</summary>
-    /// <param name="occasion">The number of the wait: a sign of an earlier one does not count.</param>
-    /// <param name="patience">For how long.</param>
-    /// <param name="isOver">Whether what the process waits for has come.</param>
-    /// <returns>Those that gave none.</returns>
-    IReadOnlyList<int> RollCall(long occasion, TimeSpan patience, Func<bool> isOver);
-
     /// <summary>Ends all processes. It may not return.</summary>
     void Abort();
 }
@@ -48,6 +41,15 @@ internal interface IPendingOperation
     bool IsDone();
 }
 
+/// <summary>One that is done, or on which all that follows waits anyway.</summary>
+internal sealed class CompletedOperation : IPendingOperation
+{
+    public static readonly CompletedOperation Instance = new();
+
+    /// <inheritdoc/>
+    public bool IsDone() => true;
+}
+
 /// <summary>How memory is divided among processes, in bytes.</summary>
 /// <param name="Starts">Where each process's slice begins.</param>
 /// <param name="Lengths">How long each is.</param>
@@ -55,6 +57,12 @@ internal sealed record Slices(int[] Starts, int[] Lengths)
 {
     // Slices begin where a cache line does: no two processes' sums share one.
     private const int Alignment = 64;
+
+    /// <summary>All of them together, where they lie one behind the other.</summary>
+    public int Bytes => Starts[^1] + Lengths[^1];
+
+    /// <summary>Whether they lie one behind the other and are equally long.</summary>
+    public bool AreEqual { get; } = Starts.Index().All(slice => slice.Item == (long)slice.Index * Lengths[0]) && Array.TrueForAll(Lengths, length => length == Lengths[0]);
 
     /// <summary>Slices that are as equal as whole cache lines allow.</summary>
     /// <param name="bytes">All of them together.</param>

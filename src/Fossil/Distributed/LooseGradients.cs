@@ -6,22 +6,27 @@ using static TorchSharp.torch;
 namespace Fossil.Distributed;
 
 /// <summary>
-/// Gradients that lie here and there, on any device and in any dtype: they are copied one behind the other to be summed, and back. Behind them stands for each how many ranks have one.
+/// Gradients that lie here and there, in any dtype: they are copied one behind the other to be summed, and back. Behind them stands for each how many ranks have one.
 /// </summary>
 /// <param name="parameters">The parameters.</param>
 /// <param name="isDouble">Whether the sums are made in float64; else in float32.</param>
-internal sealed class LooseGradients(IReadOnlyList<Parameter> parameters, bool isDouble) : IDisposable
+/// <param name="memory">What they are summed in.</param>
+/// <param name="device">The same for libtorch.</param>
+internal sealed class LooseGradients(IReadOnlyList<Parameter> parameters, bool isDouble, IReductionMemory memory, Device device) : IDisposable
 {
-    private readonly Tensor memory = zeros(parameters.Sum(parameter => parameter.numel()) + parameters.Count, isDouble ? ScalarType.Float64 : ScalarType.Float32).DetachFromDisposeScope();
+    private readonly Tensor gradients = zeros(parameters.Sum(parameter => parameter.numel()) + parameters.Count, isDouble ? ScalarType.Float64 : ScalarType.Float32, device).DetachFromDisposeScope();
 
     /// <summary>How many numbers are summed.</summary>
-    public long Elements => memory.numel();
+    public long Elements => gradients.numel();
 
     /// <summary>Whether they are float64.</summary>
     public bool IsDouble => isDouble;
 
+    /// <summary>What they are summed in.</summary>
+    public IReductionMemory Memory => memory;
+
     /// <summary>Where they are.</summary>
-    public nint Address => NativeTensor.Data(memory);
+    public nint Address => NativeTensor.Data(gradients);
 
     /// <summary>Copies the gradients there.</summary>
     public void Pack() => ForEach((parameter, place, count) =>
@@ -42,7 +47,7 @@ internal sealed class LooseGradients(IReadOnlyList<Parameter> parameters, bool i
     });
 
     /// <inheritdoc/>
-    public void Dispose() => memory.Dispose();
+    public void Dispose() => gradients.Dispose();
 
     private void ForEach(Action<Parameter, Tensor, Tensor> action)
     {
@@ -52,7 +57,7 @@ internal sealed class LooseGradients(IReadOnlyList<Parameter> parameters, bool i
         for (var i = 0; i < parameters.Count; i++)
         {
             var parameter = parameters[i];
-            action(parameter, memory.narrow(0, start, parameter.numel()).view(parameter.shape), memory.narrow(0, last + i, 1));
+            action(parameter, gradients.narrow(0, start, parameter.numel()).view(parameter.shape), gradients.narrow(0, last + i, 1));
             start += parameter.numel();
         }
     }

@@ -2,7 +2,9 @@ using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using System.Text;
+using Fossil.Cuda;
 using Fossil.Distributed.Mpi;
+using Fossil.Distributed.Nccl;
 using Fossil.Training;
 using static TorchSharp.torch;
 
@@ -15,19 +17,22 @@ namespace Fossil.Distributed;
 /// <remarks>One thread at a time may use it. All processes call the same methods in the same order.</remarks>
 public sealed class ProcessGroup
 {
-    // One call of a library counts bytes in 32 bits.
-    private const int LongestTransfer = 1 << 30;
+    // One call of a library counts bytes in 32 bits, and may need as much memory beside them.
+    private const int LongestTransfer = 1 << 26;
 
     private static readonly Lazy<ProcessGroup?> Joining = new(Join);
 
     private readonly ConditionalWeakTable<optim.Optimizer, GradientReducer> reducers = [];
     private readonly ICollectives collectives;
-    private readonly Watchdog watchdog;
+    private readonly int? localRank;
+    private int? machineRank;
     private bool isOver;
 
-    private ProcessGroup(ICollectives collectives)
+    private ProcessGroup(ICollectives collectives, IRollCall rollCall, int? localRank, bool isOfHosts)
     {
-        (this.collectives, watchdog) = (collectives, new(collectives));
+        (this.collectives, RollCall, this.localRank) = (collectives, rollCall, localRank);
+        Memories = new(this, isOfHosts ? new(collectives) : null);
+        Watchdog = new(collectives, rollCall, Abort);
         AppDomain.CurrentDomain.UnhandledException += (_, thrown) => EndAfter((thrown.ExceptionObject as Exception)?.ToString() ?? "an unknown exception");
         AppDomain.CurrentDomain.ProcessExit += (_, _) => Leave();
     }
@@ -45,6 +50,9 @@ public sealed class ProcessGroup
     /// <summary>How many there are.</summary>
     public int Size => collectives.Size;
 
+    /// <summary>Which of those on its machine this is, from 0: the CUDA device that it takes. The first use asks all processes where no variable of the launcher says it.</summary>
+    public int LocalRank => machineRank ??= localRank ?? RankOnMachine();
+
     /// <summary>Whether this is the one that reports and writes files: rank 0.</summary>
     public bool IsMain => Rank == 0;
 
@@ -54,11 +62,11 @@ public sealed class ProcessGroup
     /// <summary>For how long a process waits for the others before it ends the job with a message that names who did not come (transformers: <c>ddp_timeout</c>); the same on all ranks.</summary>
     public TimeSpan Timeout
     {
-        get => watchdog.Timeout;
+        get => Watchdog.Timeout;
         set
         {
             ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(value, TimeSpan.Zero);
-            watchdog.Timeout = value;
+            Watchdog.Timeout = value;
         }
     }
 
@@ -67,6 +75,15 @@ public sealed class ProcessGroup
 
     /// <summary>What the operations are asked of.</summary>
     internal ICollectives Collectives => collectives;
+
+    /// <summary>Finds out which ranks are there.</summary>
+    internal IRollCall RollCall { get; }
+
+    /// <summary>Looks after waits for other ranks.</summary>
+    internal Watchdog Watchdog { get; }
+
+    /// <summary>What gradients are summed in.</summary>
+    internal ReductionMemories Memories { get; }
 
     /// <summary>
     /// Sums the gradients of all ranks, each weighted by what counts in its loss, and divides by all of that: then each rank has the gradients of the mean loss over all their batches. Call it between <c>backward()</c> and
@@ -163,15 +180,31 @@ public sealed class ProcessGroup
     }
 
     /// <summary>Waits until something is done that takes all processes.</summary>
-    internal TimeSpan Await(Func<bool> isDone, string what) => watchdog.Wait(isDone, what);
+    internal TimeSpan Await(Func<bool> isDone, string what) => Watchdog.Wait(isDone, what);
 
     private void Await(IPendingOperation operation, string what) => Await(operation.IsDone, what);
 
     private static ProcessGroup? Join()
     {
         if (Launch.From(Environment.GetEnvironmentVariable) is not { } launch || launch.Size == 1) return null;
-        var group = new ProcessGroup(new MpiCollectives(MpiLibrary.Load(launch)));
+        if (launch.Address is { } address) return JoinDevices(launch, address);
+        var mpi = new MpiCollectives(MpiLibrary.Load(launch));
+        var group = new ProcessGroup(mpi, mpi, launch.LocalRank, isOfHosts: true);
         return group.Size > 1 ? group : null;
+    }
+
+    /// <summary>Without MPI the devices are joined first, and the little that hosts have to say goes through them.</summary>
+    private static ProcessGroup JoinDevices(Launch launch, LaunchAddress address)
+    {
+        var advice = $"{launch.Launcher} says that this process is one of {launch.Size}, and no MPI has started them, so NCCL has to join their CUDA devices. Start them with mpirun where there are none, or set {Launch.Variable} to {Launch.Off}.";
+        var ordinal = CudaRuntime.OfProcess.DeviceCount is > 1 and var devices ? (launch.LocalRank ?? 0) % devices : 0;
+        var (found, failure) = ReductionMemories.Find(ordinal);
+        if (found is not var (library, device)) throw new DistributedException($"{failure} {advice}");
+        var meeting = Rendezvous.Meet(address, launch.Size!.Value, library.NewId);
+        var nccl = new NcclCollectives(library, device, meeting.Id, address.Rank, launch.Size.Value);
+        var group = new ProcessGroup(new StagedCollectives(nccl), meeting, launch.LocalRank, isOfHosts: false);
+        group.Memories.Add(nccl, ordinal);
+        return group;
     }
 
     /// <summary>Nothing catches an error of this rank: the others must not wait for it. Where all have the same error, each has time to say so.</summary>
@@ -180,7 +213,7 @@ public sealed class ProcessGroup
         if (Interlocked.Exchange(ref isOver, true)) return;
         Console.Error.WriteLine($"Rank {Rank}: {error}");
         Thread.Sleep(TimeSpan.FromSeconds(1));
-        watchdog.EndJob($"Rank {Rank} ends the job.");
+        Watchdog.EndJob($"Rank {Rank} ends the job.");
     }
 
     /// <summary>At the end of the program. One that failed leaves the job without a word, which launchers take for a failure and end the others.</summary>
@@ -190,7 +223,21 @@ public sealed class ProcessGroup
 
         // Ending MPI waits too, but with all of a core.
         _ = AllGather((byte)0);
-        watchdog.Run(collectives.Dispose, "the others' end");
-        watchdog.Dispose();
+        Watchdog.Run(Memories.Dispose, "the others' end");
+        Watchdog.Run(collectives.Dispose, "the others' end");
+        Watchdog.Dispose();
+    }
+
+    private void Abort()
+    {
+        Memories.Abort();
+        collectives.Abort();
+    }
+
+    /// <summary>How many ranks before this one are on its machine.</summary>
+    private int RankOnMachine()
+    {
+        var machines = AllGather(Encoding.UTF8.GetBytes(Environment.MachineName));
+        return machines.Take(Rank).Count(machine => machine.AsSpan().SequenceEqual(machines[Rank]));
     }
 }

@@ -66,6 +66,17 @@ internal static unsafe class RankSum
         for (var i = from.Length * Vector<ushort>.Count; i < narrow.Length; i++) values[i] = Widen(narrow[i]);
     }
 
+    /// <summary>Adds what was lost of values; nothing is left to make up for. A negative zero, which stands for no gradient, stays one.</summary>
+    public static void GiveBack(Span<float> lost, Span<float> values)
+    {
+        for (var i = 0; i < lost.Length; i++)
+        {
+            if (lost[i] != 0) values[i] += lost[i];
+        }
+
+        lost.Clear();
+    }
+
     private static float Widen(ushort value) => BitConverter.UInt32BitsToSingle((uint)value << 16);
 
     /// <summary>Rounds to the nearest, ties to even. Nothing is added to a value where nothing was lost, so that a negative zero, which stands for no gradient, stays one.</summary>

@@ -1,16 +1,15 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 
 namespace Fossil.Distributed;
 
 /// <summary>
 /// Gradients that lie one behind the other and are summed over the ranks where they lie: each rank gets its slice of all (the bytes of a ring), sums them by rank, and hands the sum to all.
 /// </summary>
-/// <param name="group">The ranks.</param>
-/// <param name="memory">The gradients.</param>
+/// <param name="memory">What they lie in.</param>
+/// <param name="gradients">The gradients.</param>
 /// <param name="elements">How many they are.</param>
 /// <param name="isDouble">Whether they are float64; else float32.</param>
-internal sealed unsafe class ReductionPiece(ProcessGroup group, nint memory, int elements, bool isDouble) : IDisposable
+internal sealed class ReductionPiece(IReductionMemory memory, nint gradients, int elements, bool isDouble) : IDisposable
 {
     private enum Stage
     {
@@ -21,8 +20,8 @@ internal sealed unsafe class ReductionPiece(ProcessGroup group, nint memory, int
         Done,
     }
 
-    private readonly Slices slices = Slices.Of(elements * (isDouble ? sizeof(double) : sizeof(float)), group.Size);
-    private void* received;
+    private readonly Slices slices = Slices.Of(elements * (isDouble ? sizeof(double) : sizeof(float)), memory.Collectives.Size);
+    private nint received;
     private CompressedPiece? compressed;
     private Stage stage;
     private bool isCompressed;
@@ -38,10 +37,7 @@ internal sealed unsafe class ReductionPiece(ProcessGroup group, nint memory, int
     public int Bytes => slices.Starts[^1] + slices.Lengths[^1];
 
     /// <summary>What this rank has sent to others for the last reduction.</summary>
-    public long SentBytes => (Bytes - slices.Lengths[group.Rank] + ((long)slices.Lengths[group.Rank] * (group.Size - 1))) / (isCompressed ? 2 : 1);
-
-    /// <summary>Whether the sum may be handed out.</summary>
-    public bool IsSummed => stage == Stage.Summed;
+    public long SentBytes => (Bytes - OwnBytes + ((long)OwnBytes * (memory.Collectives.Size - 1))) / (isCompressed ? 2 : 1);
 
     /// <summary>Whether the gradients are those of all ranks.</summary>
     public bool IsDone => stage == Stage.Done;
@@ -51,17 +47,20 @@ internal sealed unsafe class ReductionPiece(ProcessGroup group, nint memory, int
     public void Begin(bool compress)
     {
         BeganAt = Stopwatch.GetTimestamp();
-        stage = Stage.Scattering;
         isCompressed = compress && !isDouble;
-        if (isCompressed)
+        memory.Begin();
+        memory.Guard(() =>
         {
-            operation = (compressed ??= new(group, elements)).Scatter(Gradients);
-            return;
-        }
+            operation = Scatter();
+            stage = Stage.Scattering;
+            if (!memory.IsOrdered) return;
 
-        compressed?.GiveBack(Gradients);
-        if (received is null) received = NativeMemory.AlignedAlloc((nuint)Math.Max(1, (long)slices.Lengths[group.Rank] * group.Size), 64);
-        operation = group.Collectives.AllToAll(memory, slices, (nint)received);
+            // All ranks ask for this in one order, and need not be asked when the slices have come.
+            Sum();
+            Gather();
+            if (isCompressed) compressed!.Take(gradients);
+            operation = memory.End();
+        });
     }
 
     /// <summary>Lets the library go on, and goes on where it has.</summary>
@@ -72,21 +71,21 @@ internal sealed unsafe class ReductionPiece(ProcessGroup group, nint memory, int
         if (stage == Stage.Scattering)
         {
             Sum();
-            stage = Stage.Summed;
         }
         else
         {
-            if (isCompressed) compressed!.Take(Gradients);
+            if (isCompressed && !memory.IsOrdered) compressed!.Take(gradients);
             stage = Stage.Done;
             EndedAt = Stopwatch.GetTimestamp();
         }
     }
 
-    /// <summary>Hands the sum out. The ranks do so in one order of pieces.</summary>
-    public void Gather()
+    /// <summary>Hands the sum out, where it is there. The ranks do so in one order of pieces.</summary>
+    /// <returns>Whether it is handed out.</returns>
+    public bool TryGather()
     {
-        stage = Stage.Gathering;
-        operation = isCompressed ? compressed!.Gather() : group.Collectives.AllGather(memory, slices);
+        if (stage == Stage.Summed) Gather();
+        return stage is Stage.Gathering or Stage.Done;
     }
 
     /// <summary>Before the next step.</summary>
@@ -95,18 +94,31 @@ internal sealed unsafe class ReductionPiece(ProcessGroup group, nint memory, int
     /// <inheritdoc/>
     public void Dispose()
     {
-        NativeMemory.AlignedFree(received);
-        received = null;
+        if (received != 0) memory.Free(received);
+        received = 0;
         compressed?.Dispose();
     }
 
-    private Span<float> Gradients => new((float*)memory, elements);
+    private int OwnBytes => slices.Lengths[memory.Collectives.Rank];
+
+    private IPendingOperation Scatter()
+    {
+        if (isCompressed) return (compressed ??= new(memory, elements)).Scatter(gradients);
+        compressed?.GiveBack(gradients);
+        if (received == 0) received = memory.Allocate((long)OwnBytes * memory.Collectives.Size);
+        return memory.Collectives.AllToAll(gradients, slices, received);
+    }
 
     private void Sum()
     {
-        var (start, length) = (slices.Starts[group.Rank], slices.Lengths[group.Rank]);
         if (isCompressed) compressed!.Sum();
-        else if (isDouble) RankSum.Sum((double*)received, length / sizeof(double), group.Size, (double*)(memory + start));
-        else RankSum.Sum((float*)received, length / sizeof(float), group.Size, (float*)(memory + start));
+        else memory.Sum(received, OwnBytes / (isDouble ? sizeof(double) : sizeof(float)), isDouble, gradients + slices.Starts[memory.Collectives.Rank]);
+        stage = Stage.Summed;
+    }
+
+    private void Gather()
+    {
+        operation = isCompressed ? compressed!.Gather() : memory.Collectives.AllGather(gradients, slices);
+        stage = Stage.Gathering;
     }
 }

@@ -15,7 +15,7 @@ internal static class RunFacts
         ITrainable model, TrainingArguments arguments, ITrainingData<TBatch> data, ITrainingData<TBatch>? evaluationData, IReadOnlyList<(string Name, Parameter Parameter)> parameters, string library)
         where TBatch : ITrainingBatch
     {
-        yield return ("the MPI library", library);
+        yield return ("the library between the processes", library);
         yield return ("the version of Fossil.Gen", VersionOf(typeof(RunFacts)));
         yield return ("the version of TorchSharp", VersionOf(typeof(nn.Module)));
         yield return ("the version of .NET", Environment.Version.ToString());

@@ -15,14 +15,19 @@ internal sealed class Watchdog : IDisposable
     private static readonly TimeSpan YieldTime = TimeSpan.FromMilliseconds(50);
 
     private readonly ICollectives collectives;
+    private readonly IRollCall rollCall;
+    private readonly Action abort;
     private readonly Timer timer;
     private long occasion;
     private long waitsSince;
     private string waitsFor = "";
 
-    public Watchdog(ICollectives collectives)
+    /// <param name="collectives">The processes.</param>
+    /// <param name="rollCall">Finds out which are there.</param>
+    /// <param name="abort">Ends all of them. It may not return.</param>
+    public Watchdog(ICollectives collectives, IRollCall rollCall, Action abort)
     {
-        this.collectives = collectives;
+        (this.collectives, this.rollCall, this.abort) = (collectives, rollCall, abort);
         timer = new(_ => Look(), null, Grace, Grace);
     }
 
@@ -62,8 +67,14 @@ internal sealed class Watchdog : IDisposable
     {
         waitsFor = what;
         Volatile.Write(ref waitsSince, Stopwatch.GetTimestamp());
-        call();
-        Volatile.Write(ref waitsSince, 0);
+        try
+        {
+            call();
+        }
+        finally
+        {
+            Volatile.Write(ref waitsSince, 0);
+        }
     }
 
     /// <summary>Ends all processes of the job, this one after five seconds at the latest.</summary>
@@ -79,7 +90,7 @@ internal sealed class Watchdog : IDisposable
             using var process = Process.GetCurrentProcess();
             process.Kill();
         }) { IsBackground = true }.Start();
-        collectives.Abort();
+        abort();
         Thread.Sleep(System.Threading.Timeout.Infinite);
         throw new UnreachableException();
     }
@@ -92,7 +103,7 @@ internal sealed class Watchdog : IDisposable
     {
         var isOver = false;
         bool IsOver() => isOver = isOver || isDone();
-        var missing = collectives.RollCall(occasion, Timeout - Stopwatch.GetElapsedTime(began), IsOver);
+        var missing = rollCall.RollCall(occasion, Timeout - Stopwatch.GetElapsedTime(began), IsOver);
         while (!IsOver())
         {
             if (Stopwatch.GetElapsedTime(began) < Timeout)

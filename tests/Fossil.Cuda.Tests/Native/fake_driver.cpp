@@ -1,16 +1,21 @@
 // A CUDA driver without a device: contexts, modules and launches are checked as the real one would, and a launch runs the emulated kernel on host memory. What a module has is read from its PTX; the
 // tests say which emulations have the kernels, and which function fails.
+#include <array>
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <deque>
 #include <dlfcn.h>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <regex>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace
@@ -98,6 +103,7 @@ EXPORT int cuInit(unsigned int flags)
     return failure("cuInit");
 }
 EXPORT int cuDriverGetVersion(int *version) { *version = driver_version; return failure("cuDriverGetVersion"); }
+EXPORT int cuDeviceGetCount(int *count) { *count = devices; return failure("cuDeviceGetCount"); }
 EXPORT int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return ordinal < devices ? failure("cuDeviceGet") : 101; }
 EXPORT int cuDeviceGetAttribute(int *value, int attribute, int device)
 {
@@ -131,11 +137,55 @@ EXPORT int cuGetErrorName(int code, const char **name)
 }
 EXPORT int cuGetErrorString(int code, const char **text) { *text = "as the test asked"; return 0; }
 
-// Memory of the device is the host's; what is done on the default stream is done at once. An event knows when it was recorded.
+// Memory of the device is the host's. What is done on the default stream is done at once; another stream does its work in order on a thread of its own, so that what nobody waits for comes late.
+// An event knows when it was recorded, and whether its stream has come to it.
 namespace
 {
-struct Event { timespec at; };
+struct Event { timespec at; std::atomic<bool> has_come{true}; };
 std::map<const void *, size_t> allocations;
+
+struct Stream
+{
+    std::mutex lock;
+    std::condition_variable changed;
+    std::deque<std::function<void()>> work;
+
+    Stream() { std::thread([this] { run(); }).detach(); }
+
+    void put(std::function<void()> one)
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        work.push_back(std::move(one));
+        changed.notify_one();
+    }
+
+    void run()
+    {
+        for (;;)
+        {
+            std::unique_lock<std::mutex> guard(lock);
+            changed.wait(guard, [this] { return !work.empty(); });
+            const auto one = std::move(work.front());
+            work.pop_front();
+            guard.unlock();
+            one();
+        }
+    }
+};
+std::vector<Stream *> streams;
+
+void put(void *stream, std::function<void()> one)
+{
+    if (stream) ((Stream *)stream)->put(std::move(one));
+    else one();
+}
+
+bool is_stream(void *stream)
+{
+    std::lock_guard<std::mutex> guard(lock);
+    for (const auto known : streams) if (known == stream) return true;
+    return !stream;
+}
 
 int allocate(void **address, size_t bytes, const char *function)
 {
@@ -151,6 +201,49 @@ EXPORT long long fake_bytes_to_device() { return bytes_to_device; }
 EXPORT int fake_allocations() { std::lock_guard<std::mutex> guard(lock); return (int)allocations.size(); }
 EXPORT int cuMemAlloc_v2(void **address, size_t bytes) { return allocate(address, bytes, "cuMemAlloc_v2"); }
 EXPORT int cuMemHostAlloc(void **address, size_t bytes, unsigned int flags) { return allocate(address, bytes, "cuMemHostAlloc"); }
+EXPORT int cuMemFreeHost(void *address)
+{
+    std::lock_guard<std::mutex> guard(lock);
+    if (!allocations.erase(address)) return 1;
+    free(address);
+    return 0;
+}
+EXPORT int fake_is_stream(void *stream) { return is_stream(stream); }
+EXPORT void fake_put(void *stream, void (*work)(void *), void *argument) { put(stream, [=] { work(argument); }); }
+EXPORT int cuStreamCreate(void **stream, unsigned int flags)
+{
+    if (contexts.empty()) return refuse("A stream is made without a context.", 201);
+    if (flags != 1) return refuse("A stream is made that waits for the default one.");
+    if (const auto code = failure("cuStreamCreate")) return code;
+    const auto made = new Stream();
+    std::lock_guard<std::mutex> guard(lock);
+    streams.push_back(made);
+    *stream = made;
+    return 0;
+}
+EXPORT int cuStreamWaitEvent(void *stream, void *event, unsigned int flags)
+{
+    if (!stream || !is_stream(stream) || flags) return refuse("Not a stream that waits.");
+    put(stream, [=] { while (!((Event *)event)->has_come) std::this_thread::yield(); });
+    return failure("cuStreamWaitEvent");
+}
+EXPORT int cuEventQuery(void *event)
+{
+    if (const auto code = failure("cuEventQuery")) return code;
+    return ((Event *)event)->has_come ? 0 : 600;
+}
+EXPORT int cuMemsetD8Async(void *to, unsigned char value, size_t bytes, void *stream)
+{
+    if (!is_stream(stream)) return refuse("Not a stream.");
+    put(stream, [=] { memset(to, value, bytes); });
+    return failure("cuMemsetD8Async");
+}
+EXPORT int cuMemcpyDtoHAsync_v2(void *to, const void *from, size_t bytes, void *stream)
+{
+    if (!is_stream(stream)) return refuse("Not a stream.");
+    put(stream, [=] { memcpy(to, from, bytes); });
+    return failure("cuMemcpyDtoHAsync_v2");
+}
 EXPORT int cuMemFree_v2(void *address)
 {
     std::lock_guard<std::mutex> guard(lock);
@@ -162,15 +255,27 @@ EXPORT int cuMemcpyHtoDAsync_v2(void *to, const void *from, size_t bytes, void *
 {
     if (contexts.empty()) return refuse("A copy without a context.", 201);
     if (const auto code = failure("cuMemcpyHtoDAsync_v2")) return code;
-    memcpy(to, from, bytes);
+    if (!is_stream(stream)) return refuse("Not a stream.");
+    put(stream, [=] { memcpy(to, from, bytes); });
     bytes_to_device += bytes;
     return 0;
 }
 EXPORT int cuMemcpyDtoDAsync_v2(void *to, const void *from, size_t bytes, void *stream) { memcpy(to, from, bytes); return failure("cuMemcpyDtoDAsync_v2"); }
 EXPORT int cuMemcpyDtoH_v2(void *to, const void *from, size_t bytes) { memcpy(to, from, bytes); return failure("cuMemcpyDtoH_v2"); }
 EXPORT int cuEventCreate(void **event, unsigned int flags) { *event = new Event(); return failure("cuEventCreate"); }
-EXPORT int cuEventRecord(void *event, void *stream) { clock_gettime(CLOCK_MONOTONIC, &((Event *)event)->at); return failure("cuEventRecord"); }
-EXPORT int cuEventSynchronize(void *event) { return failure("cuEventSynchronize"); }
+EXPORT int cuEventRecord(void *event, void *stream)
+{
+    if (!is_stream(stream)) return refuse("Not a stream.");
+    const auto recorded = (Event *)event;
+    recorded->has_come = false;
+    put(stream, [=] { clock_gettime(CLOCK_MONOTONIC, &recorded->at); recorded->has_come = true; });
+    return failure("cuEventRecord");
+}
+EXPORT int cuEventSynchronize(void *event)
+{
+    while (!((Event *)event)->has_come) std::this_thread::yield();
+    return failure("cuEventSynchronize");
+}
 EXPORT int cuEventElapsedTime(float *milliseconds, void *first, void *second)
 {
     const auto &from = ((Event *)first)->at, &to = ((Event *)second)->at;
@@ -230,18 +335,39 @@ EXPORT int cuFuncGetParamInfo(void *function, size_t index, size_t *offset, size
     return failure("cuFuncGetParamInfo");
 }
 
+namespace
+{
+int run(const Kernel &kernel, const std::array<unsigned int, 3> &grid, const std::array<unsigned int, 3> &block, std::vector<uint64_t> values)
+{
+    std::vector<void *> copies;
+    for (auto &value : values) copies.push_back(&value);
+    std::lock_guard<std::mutex> guard(lock);
+    const char *error = nullptr;
+    for (const auto run : emulations)
+    {
+        error = run(kernel.name.c_str(), grid.data(), block.data(), copies.data());
+        if (!error || strcmp(error, "There is no such kernel.")) break;
+    }
+    if (!error) return 0;
+    if (last_error.empty()) last_error = kernel.name + ": " + error;
+    return 719;
+}
+}
+
 EXPORT int cuLaunchKernel(
     void *function, unsigned int grid_x, unsigned int grid_y, unsigned int grid_z, unsigned int block_x, unsigned int block_y, unsigned int block_z, unsigned int shared, void *stream, void **arguments, void **extra)
 {
     if (contexts.empty()) return refuse("A kernel is launched without a context.", 201);
     if (const auto code = failure("cuLaunchKernel")) return code;
     const auto &kernel = *(Kernel *)function;
-    if (stream || extra || shared) return refuse(kernel.name + " is not launched on the default stream, or with what it has not.");
+    if (!is_stream(stream) || extra || shared) return refuse(kernel.name + " is not launched on a stream, or with what it has not.");
+    // This library's own streams are for the sums over ranks; all else follows on libtorch's operations.
+    const bool is_of_ranks = kernel.name.find("ranks") != std::string::npos || kernel.name.find("_gradients") != std::string::npos || kernel.name == "give_back";
+    if (!stream == is_of_ranks) return refuse(kernel.name + " is launched on the wrong stream.");
     if (!grid_x || !grid_y || !grid_z || grid_x > 0x7fffffffu || grid_y > 65535 || grid_z > 65535) return refuse(kernel.name + " has a grid outside of the device's limits.");
     if (!block_x || !block_y || !block_z || block_x * block_y * block_z > 1024) return refuse(kernel.name + " has a block outside of the device's limits.");
     // The real driver copies as many bytes of each as the kernel declares.
     std::vector<uint64_t> values(kernel.sizes.size());
-    std::vector<void *> copies;
     for (size_t i = 0; i < kernel.sizes.size(); i++)
     {
         if (!arguments[i]) return refuse(kernel.name + " lacks an argument.");
@@ -249,19 +375,14 @@ EXPORT int cuLaunchKernel(
         // Below are the numbers of this library's launches, above its addresses.
         const bool looks_like_pointer = values[i] > 0xffffffffffull && (int64_t)values[i] > 0;
         if (kernel.are_pointers[i] ? values[i] && !looks_like_pointer : looks_like_pointer) return refuse(kernel.name + " has a number where it takes a pointer, or the other way round: argument " + std::to_string(i) + ".");
-        copies.push_back(&values[i]);
     }
-    std::lock_guard<std::mutex> guard(lock);
-    launches++;
-    launches_of[kernel.name]++;
-    const unsigned int grid[] = {grid_x, grid_y, grid_z}, block[] = {block_x, block_y, block_z};
-    const char *error = nullptr;
-    for (const auto run : emulations)
     {
-        error = run(kernel.name.c_str(), grid, block, copies.data());
-        if (!error || strcmp(error, "There is no such kernel.")) break;
+        std::lock_guard<std::mutex> guard(lock);
+        launches++;
+        launches_of[kernel.name]++;
     }
-    if (!error) return 0;
-    if (last_error.empty()) last_error = kernel.name + ": " + error;
-    return 719;
+    const std::array<unsigned int, 3> grid = {grid_x, grid_y, grid_z}, block = {block_x, block_y, block_z};
+    if (!stream) return run(kernel, grid, block, values);
+    put(stream, [=, &kernel] { run(kernel, grid, block, values); });
+    return 0;
 }

@@ -16,7 +16,7 @@ internal static class BasicScenario
         results.Add("texts", string.Join('|', group.AllGather(Enumerable.Repeat((byte)('a' + group.Rank), group.Rank * 3).ToArray()).Select(System.Text.Encoding.ASCII.GetString)));
         results.Add("broadcast", System.Text.Encoding.ASCII.GetString(group.Broadcast(System.Text.Encoding.ASCII.GetBytes($"from rank {group.Rank}"))));
         results.Add("all to all", AllToAll(group));
-        results.Add("roll call", string.Join(' ', group.Collectives.RollCall(1, TimeSpan.FromSeconds(20), () => false)));
+        results.Add("roll call", string.Join(' ', group.RollCall.RollCall(1, TimeSpan.FromSeconds(20), () => false)));
         results.Add("together", Together(group));
     }
 

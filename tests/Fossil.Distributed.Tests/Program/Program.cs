@@ -3,9 +3,13 @@ namespace Fossil.Distributed.Tests;
 /// <summary>What runs on each rank: this test assembly is also a program.</summary>
 internal static class Program
 {
+    /// <summary>Has gradients in the memory of the CPU go the way of those on CUDA devices.</summary>
+    public const string NcclOnTheCpu = "FOSSIL_TEST_NCCL";
+
     /// <summary>The arguments are the name of a scenario, the folder of its results, and what else it takes.</summary>
     public static int Main(string[] arguments)
     {
+        if (Environment.GetEnvironmentVariable(NcclOnTheCpu) is not null) ReductionMemories.NcclDevices = TorchSharp.DeviceType.CPU;
         var results = new RankResults(arguments[1]);
         try
         {

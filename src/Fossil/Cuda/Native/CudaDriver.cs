@@ -49,6 +49,14 @@ internal sealed unsafe class CudaDriver
         return device;
     }
 
+    /// <summary>How many there are.</summary>
+    public int DeviceCount()
+    {
+        int count;
+        Check(((delegate* unmanaged<int*, int>)Export("cuDeviceGetCount"))(&count), "cuDeviceGetCount");
+        return count;
+    }
+
     /// <summary>A number that describes a device, such as <see cref="Major"/>.</summary>
     public int Attribute(int device, int attribute)
     {
@@ -119,12 +127,13 @@ internal sealed unsafe class CudaDriver
             throw new CudaException($"{call.Kernel} takes parameters of {string.Join(", ", sizes)} bytes, and was to be launched with arguments of {string.Join(", ", call.Arguments.Select(argument => argument.Size))}: source and launch are of two versions of this library. Rebuild the project that brought it.");
     }
 
-    /// <summary>Launches a kernel on the default stream, behind libtorch's operations and before those to come.</summary>
+    /// <summary>Launches a kernel: on the default stream behind libtorch's operations and before those to come, or on another.</summary>
     /// <param name="context">The context of the operands.</param>
     /// <param name="function">The kernel.</param>
     /// <param name="call">Grid, block and arguments.</param>
+    /// <param name="stream">The stream.</param>
     /// <exception cref="CudaException">The driver refuses the launch, reports the failure of an earlier one, or a graph is being captured.</exception>
-    public void Launch(nint context, nint function, CudaLaunch call)
+    public void Launch(nint context, nint function, CudaLaunch call, nint stream = DefaultStream)
     {
         using var current = Enter(context);
         RefuseCapture(call.Kernel);
@@ -136,7 +145,7 @@ internal sealed unsafe class CudaDriver
             values[i] = call.Arguments[i].Bits;
             addresses[i] = values + i;
         }
-        Check(launch(function, call.Grid.X, call.Grid.Y, 1, call.Block.X, call.Block.Y, 1, 0, DefaultStream, addresses, null), "cuLaunchKernel", call.Kernel);
+        Check(launch(function, call.Grid.X, call.Grid.Y, 1, call.Block.X, call.Block.Y, 1, 0, stream, addresses, null), "cuLaunchKernel", call.Kernel);
     }
 
     /// <summary>Refuses work while a graph is captured on the default stream.</summary>

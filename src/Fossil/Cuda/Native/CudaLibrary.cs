@@ -13,7 +13,8 @@ namespace Fossil.Cuda.Native;
 /// <param name="Variable">The environment variable that names its file.</param>
 /// <param name="Files">Its file names: libtorch's have a hash or a version in them.</param>
 /// <param name="SystemNames">What the system's loader is asked for, the newest first.</param>
-internal sealed record CudaLibrary(string Name, string Variable, Regex Files, IReadOnlyList<string> SystemNames)
+/// <param name="Export">A function that the file must have, where it is known by more than its name.</param>
+internal sealed record CudaLibrary(string Name, string Variable, Regex Files, IReadOnlyList<string> SystemNames, string? Export = null)
 {
     /// <summary>The driver.</summary>
     public static readonly CudaLibrary Driver = OperatingSystem.IsWindows()
@@ -30,6 +31,9 @@ internal sealed record CudaLibrary(string Name, string Variable, Regex Files, IR
         ? new("cuBLAS", "FOSSIL_CUBLAS", Pattern(@"^cublas64_[0-9]+\.dll$"), ["cublas64_13.dll", "cublas64_12.dll"])
         : new("cuBLAS", "FOSSIL_CUBLAS", Pattern(@"^libcublas(-[0-9a-f]+)?\.so(\.[0-9.]+)?$"), ["libcublas.so.13", "libcublas.so.12", "libcublas.so"]);
 
+    /// <summary>Operations between devices. libtorch has a file of it, or has it in its own library.</summary>
+    public static readonly CudaLibrary Nccl = new("NCCL", "FOSSIL_NCCL", Pattern(@"^(libnccl(-[0-9a-f]+)?\.so(\.[0-9.]+)?|libtorch_cuda\.so)$"), ["libnccl.so.2", "libnccl.so"], "ncclCommInitRank");
+
     /// <summary>Loads it.</summary>
     /// <returns>Its handle, which stays open for the life of the process.</returns>
     /// <exception cref="CudaException">It is not there.</exception>
@@ -42,7 +46,7 @@ internal sealed record CudaLibrary(string Name, string Variable, Regex Files, IR
 
         foreach (var candidate in LoadedFiles().Concat(BesideLibtorch()).Concat(SystemNames).Concat(InstalledFiles()))
         {
-            if (NativeLibrary.TryLoad(candidate, out var handle)) return handle;
+            if (NativeLibrary.TryLoad(candidate, out var handle) && (Export is null || NativeLibrary.TryGetExport(handle, Export, out _))) return handle;
         }
         throw new CudaException($"{Name} was not found in the process, beside libtorch or in the system. Install it, or name its file in {Variable}.");
     }

@@ -30,6 +30,13 @@ internal sealed unsafe class CudaMemory(CudaDriver driver, nint context)
         return address;
     }
 
+    /// <summary>Gives back what <see cref="AllocatePinned"/> gave.</summary>
+    public void FreePinned(nint address)
+    {
+        using var current = driver.Enter(context);
+        driver.Check(((delegate* unmanaged<nint, int>)driver.Export("cuMemFreeHost"))(address), "cuMemFreeHost");
+    }
+
     /// <summary>Copies to the device, behind what was launched before. Returns at once where the source is pinned: it must stay as it is until an event behind the copy has come.</summary>
     public void CopyToDevice(nint destination, nint source, long bytes)
     {

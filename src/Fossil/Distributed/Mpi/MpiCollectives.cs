@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 namespace Fossil.Distributed.Mpi;
 
 /// <summary>The processes of an MPI job.</summary>
-internal sealed unsafe class MpiCollectives : ICollectives
+internal sealed unsafe class MpiCollectives : ICollectives, IRollCall
 {
     private const int RollCallTag = 1;
 

@@ -53,11 +53,14 @@ internal sealed class FlatBuffers(ScalarType dtype, Device device) : IDisposable
     /// <summary>The dtype of the buffers.</summary>
     public ScalarType Dtype => dtype;
 
-    /// <summary>Where the gradients begin, of buffers in the memory of the CPU; 0 elsewhere.</summary>
-    public nint GradientMemory => device.type == TorchSharp.DeviceType.CPU ? NativeTensor.Data(Gradients) : 0;
+    /// <summary>Where the buffers are.</summary>
+    public DevicePlace Place { get; } = DevicePlace.Of(device);
+
+    /// <summary>Where the gradients begin, in the memory of the device.</summary>
+    public nint GradientMemory => NativeTensor.Data(Gradients);
 
     /// <summary>Whether these are the buffers for a parameter.</summary>
-    public bool Fit(Parameter parameter) => parameter.dtype == dtype && DevicePlace.Of(parameter) == DevicePlace.Of(device);
+    public bool Fit(Parameter parameter) => parameter.dtype == dtype && DevicePlace.Of(parameter) == Place;
 
     /// <summary>Takes all gradients out.</summary>
     public void ClearGradients() => gradients?.fill_(Scalars.Of(Nothing));
