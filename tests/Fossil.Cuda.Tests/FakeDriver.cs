@@ -68,6 +68,9 @@ internal sealed unsafe class FakeDriver
         Marshal.FreeCoTaskMem(text);
     }
 
+    /// <summary>Groups of NCCL's operations that this thread has begun and not ended.</summary>
+    public int NcclGroups => ((delegate* unmanaged<int>)Export("fake_nccl_depth"))();
+
     /// <summary>Has a function fail from now on.</summary>
     public void Fail(string function, int code)
     {

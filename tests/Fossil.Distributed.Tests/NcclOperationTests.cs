@@ -79,6 +79,7 @@ public sealed class NcclOperationTests
         }));
         Assert.StartsWith(message, error.Message, StringComparison.Ordinal);
         Assert.Contains("NCCL_DEBUG=INFO", error.Message, StringComparison.Ordinal);
+        Assert.Equal((0, 0), (driver.NcclGroups, driver.Contexts));
     }
 
     /// <summary>Of what has begun nothing comes any more: the wait ends with the error, and the device is given free.</summary>

@@ -169,7 +169,13 @@ EXPORT const char *ncclGetErrorString(int code)
     return code >= 0 && code < 8 ? names[code] : "unknown result code";
 }
 EXPORT const char *ncclGetLastError(void *communicator) { return last_error.c_str(); }
-EXPORT int ncclGroupStart() { depth++; return failure("ncclGroupStart"); }
+EXPORT int ncclGroupStart()
+{
+    if (const auto code = failure("ncclGroupStart")) return code;
+    depth++;
+    return Success;
+}
+EXPORT int fake_nccl_depth() { return depth; }
 EXPORT int ncclGroupEnd()
 {
     if (!depth) return refuse("no group has begun", InvalidUsage);

@@ -19,7 +19,7 @@ internal static class LongRunScenario
         using var adapted = model.Attach(new FossilConfig { TargetModules = ["up", "mid", "head"], ShardSize = 8, Dropout = 0.1, ModulesToSave = ["norm"] }, ScalarType.Float64);
         var options = new TrainingArguments
         {
-            OutputDirectory = arguments[0], MaxSteps = Steps, BatchSize = Batch / (group?.Size ?? 1), LearningRate = 0.02, WarmupSteps = 2, LoggingSteps = 1, SaveSteps = SaveSteps, SaveTotalLimit = 2, DdpTimeout = TimeSpan.FromSeconds(4),
+            OutputDirectory = arguments[0], MaxSteps = Steps, BatchSize = Batch / (group?.Size ?? 1), LearningRate = 0.02, WarmupSteps = 2, LoggingSteps = 1, SaveSteps = SaveSteps, SaveTotalLimit = 2, DdpTimeout = TimeSpan.FromSeconds(arguments[1] == "hang" ? 4 : 60),
         };
         var result = new Trainer<TokenBatch>(adapted, batch => model.Loss(batch), options, TinyModel.Data(), callbacks: [happening]).Train(resume: true);
         results.Add("outcome", result.Outcome.ToString());

@@ -82,7 +82,17 @@ internal sealed unsafe class NcclLibrary
     public void Together(nint communicator, Action operations)
     {
         Check(groupStart(), "ncclGroupStart", communicator);
-        operations();
+        try
+        {
+            operations();
+        }
+        catch
+        {
+            // What came first is what is said; a group that stays open would take in all that this thread asks for later.
+            _ = groupEnd();
+            throw;
+        }
+
         Check(groupEnd(), "ncclGroupEnd", communicator);
     }
 
