@@ -6,7 +6,7 @@ namespace Fossil.Models.Tests.Training;
 /// <summary>The word-problem runs that PEFT made, by their first steps; all of them: benchmarks/SmolLM2, command "word-problems".</summary>
 public sealed class SmolLM2WordProblemTests
 {
-    private const int Steps = 4;
+    private const int Steps = 3;
 
     public static TheoryData<string> Runs()
     {
