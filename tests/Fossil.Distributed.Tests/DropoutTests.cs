@@ -1,4 +1,3 @@
-using System.Reflection;
 using Fossil.Kernels;
 using static TorchSharp.torch;
 
@@ -54,15 +53,44 @@ public sealed class DropoutTests
         foreach (var row in mask.data<bool>().ToArray().Chunk(100_000)) Assert.Equal(probability, row.Count(kept => !kept) / 100_000.0, 0.006);
     }
 
-    /// <summary>On other devices libtorch computes the same numbers.</summary>
-    [Fact]
-    public void libtorch_draws_the_same()
+    /// <summary>The kernel's threads, its vectors and what is left behind them; and libtorch, which computes the same numbers on other devices.</summary>
+    [Theory]
+    [InlineData(1, 1003)]
+    [InlineData(3, 20_001)]
+    [InlineData(40_000, 31)]
+    public void libtorch_draws_the_same(int count, int columns)
     {
-        var mask = new DropoutMask(0.3, 77);
-        using var ours = empty(1, 1003, dtype: ScalarType.Bool);
-        using var theirs = empty(1, 1003, dtype: ScalarType.Bool);
-        foreach (var (name, row) in new[] { ("Fill", ours), ("Draw", theirs) }) typeof(DropoutMask).GetMethod(name, BindingFlags.Instance | BindingFlags.NonPublic)!.Invoke(mask, [row, 0xDEADBEEFu, 0xCAFEF00Du]);
-        Assert.Equal(ours.data<bool>().ToArray(), theirs.data<bool>().ToArray());
+        var numbers = new Random(3);
+        DropoutRow[] rows = [.. Enumerable.Range(0, count).Select(_ => new DropoutRow((uint)numbers.NextInt64(), (uint)numbers.NextInt64(), (uint)numbers.NextInt64()))];
+        using var ours = empty(count, columns, dtype: ScalarType.Bool);
+        using var theirs = empty(count, columns, dtype: ScalarType.Bool);
+        Assert.True(KernelRegistry.TryRun<IDropoutMask>(columns, [ours], (kernel, operands) => kernel.TryFill(operands[0], rows, 1_288_490_188)));
+        DropoutMask.Draw(theirs, rows, 1_288_490_188);
+        Assert.True(ours.eq(theirs).all().item<bool>());
+    }
+
+    /// <summary>Numbers of before this was a kernel.</summary>
+    [Fact]
+    public void Masks_stay_the_same_from_version_to_version()
+    {
+        using var x = ones(2, 64);
+        using var mask = new DropoutMask(0.3, 77, FirstRow: 5).For(x);
+        Assert.Equal("736FFEF37F65DABB6723F7CFAF56AB8F", string.Concat(mask.data<bool>().ToArray().Chunk(4).Select(bits => $"{(bits[0] ? 8 : 0) + (bits[1] ? 4 : 0) + (bits[2] ? 2 : 0) + (bits[3] ? 1 : 0):X}")));
+    }
+
+    /// <summary>A token has the mask that it has as a part of its row, whichever others a layer sees with it.</summary>
+    [Fact]
+    public void Some_tokens_have_the_masks_that_they_have_among_all()
+    {
+        const int Row = 5, Features = 7;
+        using var module = nn.Linear(1, 1);
+        long[] tokens = [2, 3, 11, 29];
+        var whole = Mask(10, 6, [6, Row, Features]).Chunk(Features).ToArray();
+        using var rows = DropoutRows.Use(3, 1, 0, 10, 6);
+        using var seen = DropoutTokens.See(tokens, Row);
+        using var x = ones(tokens.Length, Features);
+        using var mask = DropoutMask.Draw(0.4, module, "model.layers.0.q_proj").For(x);
+        Assert.Equal(tokens.SelectMany(token => whole[token]), mask.data<bool>().ToArray());
     }
 
     [Fact]

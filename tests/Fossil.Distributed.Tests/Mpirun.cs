@@ -33,7 +33,13 @@ internal static class Mpirun
     public static Job Start(string implementation, int ranks, IEnumerable<(string Name, string Value)> environment, string scenario, params string[] arguments)
     {
         var folder = Directory.CreateTempSubdirectory("fossil-mpi-").FullName;
-        string[] program = [Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", typeof(Mpirun).Assembly.Location, scenario, folder, .. arguments];
+        return StartProgram(implementation, ranks, environment, folder, typeof(Mpirun).Assembly.Location, [scenario, folder, .. arguments]);
+    }
+
+    /// <summary>Starts any program of .NET.</summary>
+    public static Job StartProgram(string implementation, int ranks, IEnumerable<(string Name, string Value)> environment, string folder, string assembly, params string[] arguments)
+    {
+        string[] program = [Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", assembly, .. arguments];
         var start = implementation == Variables ? OfVariables(ranks, program) : OfMpi(implementation, ranks, program);
         (start.RedirectStandardError, start.RedirectStandardOutput) = (true, true);
 

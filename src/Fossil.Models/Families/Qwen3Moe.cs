@@ -3,6 +3,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Nodes;
 using Fossil.Concurrency;
+using Fossil.Kernels;
 using Fossil.Models.Export;
 using Fossil.Models.Gguf;
 using TorchSharp.Modules;
@@ -136,7 +137,9 @@ public sealed partial class Qwen3MoeSparseBlock : Module<Tensor, Tensor>
         foreach (var choices in ids.cpu().data<long>().ToArray().Index().GroupBy(choice => choice.Item, choice => (long)choice.Index).OrderBy(choices => choices.Key))
         {
             using var part = NewDisposeScope();
-            var (places, rows) = (tensor(choices.ToArray(), device: x.device), tensor(choices.Select(choice => choice / chosen).ToArray(), device: x.device));
+            long[] tokens = [.. choices.Select(choice => choice / chosen)];
+            var (places, rows) = (tensor(choices.ToArray(), device: x.device), tensor(tokens, device: x.device));
+            using var seen = DropoutTokens.See(tokens, x.size(-2));
             y.index_add_(0, rows, experts[(int)choices.Key].forward(flat.index_select(0, rows)).mul(weights.index_select(0, places)), Scalars.One);
         }
 

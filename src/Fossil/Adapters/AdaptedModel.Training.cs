@@ -4,6 +4,7 @@ using Fossil.Concurrency;
 using Fossil.Targets;
 using Fossil.Training;
 using TorchSharp.Modules;
+using static TorchSharp.torch;
 
 namespace Fossil;
 
@@ -17,6 +18,13 @@ public sealed partial class AdaptedModel
     {
         using var entry = Enter();
         return parameters.Trainable();
+    }
+
+    /// <summary>What the adapters have beside their parameters and training leaves as it is (PiSSA's start): an adapter's folder brings it along.</summary>
+    internal IReadOnlyList<Tensor> AdapterBuffers()
+    {
+        using var entry = Enter();
+        return [.. adapters.Layers.SelectMany(layer => layer.BufferNames.Select(layer.Buffer))];
     }
 
     /// <summary>

@@ -41,14 +41,15 @@ internal sealed class DataParallel(ProcessGroup? group)
     {
         if (group is null) return;
         group.Timeout = arguments.DdpTimeout;
+        if (IsMain) OwnDropout.Report(model.Module);
         RankComparison.RequireSame(group, [.. RunFacts.Of(model, arguments, data, evaluationData, parameters, group.Library)], "Start all ranks with the same program, options, files and libraries.");
     }
 
-    /// <summary>Rank 0's values of parameters become those of all.</summary>
-    public void Share(IReadOnlyList<(string Name, Parameter Parameter)> parameters)
+    /// <summary>Rank 0's values of parameters become those of all, and what its adapters have started from.</summary>
+    public void Share(ITrainable model, IReadOnlyList<(string Name, Parameter Parameter)> parameters)
     {
         if (group is null) return;
-        RankComparison.Broadcast(group, parameters.Select(named => named.Parameter));
+        RankComparison.Broadcast(group, [.. parameters.Select(named => named.Parameter), .. model.Adapted?.AdapterBuffers() ?? []]);
         RequireSame(parameters);
     }
 

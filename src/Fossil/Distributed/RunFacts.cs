@@ -37,9 +37,9 @@ internal static class RunFacts
             foreach (var name in adapted.ActiveAdapters) yield return ($"the configuration of adapter '{name}'", adapted.GetConfig(name).ToJson());
         }
 
-        // What is trained becomes rank 0's.
-        var trained = parameters.Select(named => named.Name).ToHashSet();
-        foreach (var (name, tensor) in model.Module.state_dict().Where(entry => !trained.Contains(entry.Key))) yield return ($"the first values of '{name}'", FirstValues(tensor));
+        // What is trained, and what adapters started from, becomes rank 0's.
+        var shared = parameters.Select(named => (Tensor)named.Parameter).Concat(model.Adapted?.AdapterBuffers() ?? []).Select(tensor => tensor.Handle).ToHashSet();
+        foreach (var (name, tensor) in model.Module.state_dict().Where(entry => !shared.Contains(entry.Value.Handle))) yield return ($"the first values of '{name}'", FirstValues(tensor));
         foreach (var (name, parameter) in parameters) yield return ($"the shape of '{name}'", $"({string.Join(", ", parameter.shape)}), {parameter.dtype}");
     }
 

@@ -1,6 +1,3 @@
-using System.Numerics;
-using System.Runtime.CompilerServices;
-using Fossil.CompilerServices;
 using Fossil.Concurrency;
 using Fossil.Distributed;
 using Fossil.Training;
@@ -13,7 +10,8 @@ namespace Fossil.Kernels;
 /// <param name="Seed">What the mask is drawn from.</param>
 /// <param name="FirstRow">The number of the first row.</param>
 /// <param name="Rows">How many rows of the batch there are; 0 where the first dimension tells it.</param>
-internal readonly record struct DropoutMask(double Probability, long Seed, long FirstRow = 0, long Rows = 0)
+/// <param name="Tokens">What the layer sees of the rows; null for all.</param>
+internal readonly record struct DropoutMask(double Probability, long Seed, long FirstRow = 0, long Rows = 0, DropoutTokens? Tokens = null)
 {
     /// <summary>No dropout.</summary>
     public static readonly DropoutMask None = default;
@@ -34,7 +32,7 @@ internal readonly record struct DropoutMask(double Probability, long Seed, long 
     public static DropoutMask Draw(double probability, nn.Module module, string layer = "")
     {
         if (probability <= 0 || !module.training) return None;
-        if (DropoutRows.Current is { } rows) return new(probability, rows.SeedOf(layer), rows.First, rows.Count);
+        if (DropoutRows.Current is { } rows) return new(probability, rows.SeedOf(layer), rows.First, rows.Count, DropoutTokens.Current);
 
         // Drawn from torch's generator: torch.manual_seed makes it repeatable.
         using var seed = randint(long.MaxValue, 1, dtype: ScalarType.Int64);
@@ -44,86 +42,70 @@ internal readonly record struct DropoutMask(double Probability, long Seed, long 
     /// <summary>The mask, one element for each of <paramref name="like"/>: true where it is kept. <see cref="Scale"/> is not in it.</summary>
     public Tensor For(Tensor like)
     {
-        var shape = like.shape;
-        var elements = like.numel();
-        var dimension = shape.Length > 1 ? shape[0] : 1;
-        var rows = Rows > 0 && dimension % Rows == 0 ? Rows : dimension;
-        var mask = empty(shape, dtype: ScalarType.Bool, device: like.device);
-        if (elements == 0) return mask;
-        using var flat = mask.view(rows, -1);
-        for (long row = 0; row < rows; row++)
-        {
-            using var part = flat.narrow(0, row, 1);
-            var key = DataOrder.Scramble((ulong)Seed + DataOrder.Scramble((ulong)(FirstRow + row)));
-            var (first, second) = ((uint)key, (uint)(key >> 32));
-            if (like.device_type == TorchSharp.DeviceType.CPU) Fill(part, first, second);
-            else Draw(part, first, second);
-        }
-
+        var mask = empty(like.shape, dtype: ScalarType.Bool, device: like.device);
+        if (like.numel() == 0) return mask;
+        var (rows, threshold) = (RowsOf(like), Threshold);
+        using var flat = mask.view(rows.Length, -1);
+        if (!KernelRegistry.TryRun<IDropoutMask>(flat.size(1), [flat], (kernel, operands) => kernel.TryFill(operands[0], rows, threshold))) Draw(flat, rows, threshold);
         return mask;
+    }
+
+    /// <summary>The same numbers by libtorch, where no kernel takes the mask: 32 bits in 64.</summary>
+    internal static void Draw(Tensor mask, DropoutRow[] rows, uint threshold)
+    {
+        // Numbers of 64 bits are eight times the mask: not of all rows at once.
+        const long MostElements = 1 << 20;
+        var columns = mask.size(1);
+        var device = mask.device;
+        using var withoutGradient = no_grad();
+        using var elements = arange(Scalars.Zero, Scalars.Of(columns), Scalars.One, dtype: ScalarType.Int64, device: device);
+        var most = (int)Math.Max(1, MostElements / columns);
+        for (var start = 0; start < rows.Length; start += most)
+        {
+            var part = rows[start..Math.Min(rows.Length, start + most)];
+            using var scope = NewDisposeScope();
+            var x = (elements + Column(row => row.Offset)).bitwise_and_(Of(uint.MaxValue)).bitwise_xor_(Column(row => row.First));
+            Step(16, 0x21f0aaad);
+            Step(15, 0x735a2d97);
+            x = x.bitwise_xor(Shifted(15)).add_(Column(row => row.Second), Scalars.One).bitwise_and_(Of(uint.MaxValue));
+            Step(16, 0x7feb352d);
+            Step(15, 0x846ca68b);
+            mask.narrow(0, start, part.Length).copy_(x.bitwise_xor(Shifted(16)).ge(Of(threshold)));
+
+            Tensor Column(Func<DropoutRow, uint> half) => tensor(part.Select(row => (long)half(row)).ToArray(), device: device).unsqueeze_(1);
+
+            Tensor Of(long value) => tensor(value, device: device);
+
+            Tensor Shifted(int bits) => x.bitwise_right_shift(Of(bits));
+
+            void Step(int bits, uint factor) => x = x.bitwise_xor(Shifted(bits)).mul_(Of(factor)).bitwise_and_(Of(uint.MaxValue));
+        }
     }
 
     // The number below which an element is dropped.
     private uint Threshold => (uint)Math.Min(uint.MaxValue, Probability * (1L << 32));
 
-    private unsafe void Fill(Tensor row, uint first, uint second)
+    /// <summary>What the parts of the mask are drawn from that lie behind each other: rows of the batch, or some tokens of them.</summary>
+    private DropoutRow[] RowsOf(Tensor like)
     {
-        var to = (byte*)NativeTensor.Data(row);
-        var length = row.numel();
-        var threshold = Threshold;
-        var (lanes, below) = (Vector<uint>.Count, new Vector<uint>(threshold));
-        long i = 0;
-        for (; i <= length - (4 * lanes); i += 4 * lanes)
+        var dimensions = (int)like.dim();
+        var columns = dimensions == 0 ? 1 : like.size(dimensions - 1);
+        if (Tokens is { } tokens && tokens.Numbers.Length == like.numel() / columns)
         {
-            var low = Vector.Narrow(Kept((uint)i), Kept((uint)(i + lanes)));
-            var high = Vector.Narrow(Kept((uint)(i + (2 * lanes))), Kept((uint)(i + (3 * lanes))));
-            Unsafe.WriteUnaligned(to + i, Vector.Narrow(low, high) & Vector<byte>.One);
+            var parts = new DropoutRow[tokens.Numbers.Length];
+            for (var i = 0; i < parts.Length; i++) parts[i] = Row(tokens.Numbers[i] / tokens.OfRow, (uint)(tokens.Numbers[i] % tokens.OfRow * columns));
+            return parts;
         }
 
-        for (; i < length; i++) to[i] = Mix((uint)i, first, second) >= threshold ? (byte)1 : (byte)0;
-
-        Vector<uint> Kept(uint start) => Vector.GreaterThanOrEqual(Mix(new Vector<uint>(start) + Vector<uint>.Indices, first, second), below);
+        var first = dimensions > 1 ? like.size(0) : 1;
+        var rows = new DropoutRow[Rows > 0 && first % Rows == 0 ? Rows : first];
+        for (var i = 0; i < rows.Length; i++) rows[i] = Row(i, 0);
+        return rows;
     }
 
-    /// <summary>The same numbers where memory cannot be written from here: 32 bits in 64.</summary>
-    private void Draw(Tensor row, uint first, uint second)
+    private DropoutRow Row(long row, uint offset)
     {
-        using var scope = NewDisposeScope();
-        var x = arange(Scalars.Zero, Scalars.Of(row.numel()), Scalars.One, dtype: ScalarType.Int64, device: row.device).bitwise_xor_(Of(first));
-        Step(16, 0x21f0aaad);
-        Step(15, 0x735a2d97);
-        x = x.bitwise_xor(Shifted(15)).add_(Of(second), Scalars.One).bitwise_and_(Of(uint.MaxValue));
-        Step(16, 0x7feb352d);
-        Step(15, 0x846ca68b);
-        row.copy_(x.bitwise_xor(Shifted(16)).ge(Of(Threshold)).view_as(row));
-
-        Tensor Of(long value) => tensor(value, device: row.device);
-
-        Tensor Shifted(int bits) => x.bitwise_right_shift(Of(bits));
-
-        void Step(int bits, uint factor) => x = x.bitwise_xor(Shifted(bits)).mul_(Of(factor)).bitwise_and_(Of(uint.MaxValue));
-    }
-
-    /// <summary>A number for each element: two rounds of a mixing function of 32 bits, each with a half of the row's key.</summary>
-    private static uint Mix(uint element, uint first, uint second)
-    {
-        var x = element ^ first;
-        x = (x ^ (x >> 16)) * 0x21f0aaad;
-        x = (x ^ (x >> 15)) * 0x735a2d97;
-        x = (x ^ (x >> 15)) + second;
-        x = (x ^ (x >> 16)) * 0x7feb352d;
-        x = (x ^ (x >> 15)) * 0x846ca68b;
-        return x ^ (x >> 16);
-    }
-
-    private static Vector<uint> Mix(Vector<uint> element, uint first, uint second)
-    {
-        var x = element ^ new Vector<uint>(first);
-        x = (x ^ (x >>> 16)) * 0x21f0aaad;
-        x = (x ^ (x >>> 15)) * 0x735a2d97;
-        x = (x ^ (x >>> 15)) + new Vector<uint>(second);
-        x = (x ^ (x >>> 16)) * 0x7feb352d;
-        x = (x ^ (x >>> 15)) * 0x846ca68b;
-        return x ^ (x >>> 16);
+        var key = DataOrder.Scramble((ulong)Seed + DataOrder.Scramble((ulong)(FirstRow + row)));
+        return new((uint)key, (uint)(key >> 32), offset);
     }
 }

@@ -88,7 +88,7 @@ public sealed partial class Trainer<TBatch>(
         using var optimizer = CreateOptimizer();
         var state = new TrainerState();
         if (lastCheckpoint is not null) (run, state) = Read(lastCheckpoint, optimizer, run);
-        Ranks.Share(parameters);
+        Ranks.Share(model, parameters);
         Ranks.Follow(optimizer, arguments.DdpCommHook);
         var order = new DataOrder(data.Count, run.GlobalBatchSize, arguments.GradientAccumulationSteps, arguments.Seed, arguments.Shuffle);
         var totalSteps = arguments.MaxSteps ?? (int)Math.Ceiling(arguments.Epochs * order.StepsPerEpoch);
@@ -201,7 +201,7 @@ public sealed partial class Trainer<TBatch>(
             store!.ReadParameters(step, model);
             return null;
         });
-        Ranks.Share(parameters);
+        Ranks.Share(model, parameters);
     }
 
     private IOptimizer CreateOptimizer()

@@ -9,6 +9,7 @@ internal static class Scenarios
         nameof(AgreementScenario) => AgreementScenario.Run,
         nameof(LoopScenario) => LoopScenario.Run,
         nameof(LongRunScenario) => LongRunScenario.Run,
+        nameof(ResumeScenario) => ResumeScenario.Run,
         nameof(TrainingScenario) => TrainingScenario.Run,
         _ => throw new ArgumentException($"There is no scenario {name}."),
     };

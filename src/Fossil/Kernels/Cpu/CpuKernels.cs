@@ -14,6 +14,7 @@ internal static class CpuKernels
         KernelRegistry.Register<IShardSum>(generated, device: null);
         KernelRegistry.Register<ITiledAdd>(generated, device: null);
         Add<IRoundedAdd>(new RoundedAdd());
+        Add<IDropoutMask>(new DropoutMaskKernel());
         Add<IAdamW>(new AdamWKernel());
         Add<ISquaredNorm>(new SquaredNormKernel());
         AddFor<float>(ScalarType.Float32);
