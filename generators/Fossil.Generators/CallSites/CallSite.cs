@@ -27,8 +27,14 @@ internal sealed record InterceptorShape(
 
 /// <summary>One interceptor.</summary>
 /// <param name="Shape">Its signature.</param>
+/// <param name="Group">The members whose calls read the same value, these calls among them; empty for calls by themselves.</param>
 /// <param name="Sites">The calls that it replaces.</param>
-internal sealed record Interceptor(InterceptorShape Shape, EquatableArray<CallSite> Sites);
+internal sealed record Interceptor(InterceptorShape Shape, EquatableArray<string> Group, EquatableArray<CallSite> Sites)
+{
+    /// <summary>One interceptor for the calls that have both in common.</summary>
+    public static IEnumerable<Interceptor> Of(IEnumerable<(InterceptorShape Shape, EquatableArray<string> Group, CallSite Site)> sites) =>
+        sites.GroupBy(site => (site.Shape, site.Group), site => site.Site).Select(same => new Interceptor(same.Key.Shape, same.Key.Group, same.ToEquatableArray()));
+}
 
 /// <summary>One call. Its location holds a hash of the whole file, so it changes with each edit there: no other step's model has one.</summary>
 /// <param name="LocationAttribute">The attribute that names the call to the compiler, as source.</param>

@@ -81,7 +81,7 @@ internal sealed class CallSiteFinder(DeclarationReader reader)
 
     private static EquatableArray<Interceptor> FindInTree(SyntaxTree tree, TargetIndex index, CancellationToken cancellationToken)
     {
-        var sites = new List<(InterceptorShape Shape, CallSite Site)>();
+        var sites = new List<(InvocationExpressionSyntax Invocation, InterceptorShape Shape, CallSite Site)>();
         SemanticModel? model = null;
         foreach (var node in tree.GetRoot(cancellationToken).DescendantNodes())
         {
@@ -93,13 +93,28 @@ internal sealed class CallSiteFinder(DeclarationReader reader)
             if (model.GetInterceptableLocation(invocation, cancellationToken) is not { } location) continue;
 
             var line = invocation.GetLocation().GetLineSpan().StartLinePosition.Line + 1;
-            sites.Add((InterceptorShapes.Of(operation), new CallSite(location.GetInterceptsLocationAttributeSyntax(), line, Summary(invocation))));
+            sites.Add((invocation, InterceptorShapes.Of(operation), new CallSite(location.GetInterceptsLocationAttributeSyntax(), line, Summary(invocation))));
         }
-        return sites
-            .GroupBy(site => site.Shape, site => site.Site)
-            .Select(group => new Interceptor(group.Key, group.ToEquatableArray()))
-            .ToEquatableArray();
+        var groups = SharedInputs(sites.Select(site => site.Invocation), model, index, cancellationToken);
+        return Interceptor.Of(sites.Select(site => (site.Shape, groups.TryGetValue(site.Invocation, out var group) ? group : [], site.Site))).ToEquatableArray();
     }
+
+    /// <summary>Of calls that read one value together with others, the members of all these.</summary>
+    private static Dictionary<SyntaxNode, EquatableArray<string>> SharedInputs(IEnumerable<InvocationExpressionSyntax> sites, SemanticModel? model, TargetIndex index, CancellationToken cancellationToken)
+    {
+        var groups = new Dictionary<SyntaxNode, EquatableArray<string>>();
+        foreach (var together in sites.GroupBy(site => site.FirstAncestorOrSelf<SyntaxNode>(node => node is BaseMethodDeclarationSyntax or AccessorDeclarationSyntax or ArrowExpressionClauseSyntax { Parent: BasePropertyDeclarationSyntax })))
+        {
+            // Most methods call no two projections on a name.
+            if (together.Key is null || together.Select(NameOfInput).OfType<string>().GroupBy(name => name).All(same => same.Count() == 1)) continue;
+            if (model!.GetOperation(together.Key, cancellationToken) is not { } body) continue;
+            foreach (var pair in CallSites.SharedInputs.Find(body, together, index)) groups.Add(pair.Key, pair.Value);
+        }
+
+        return groups;
+    }
+
+    private static string? NameOfInput(InvocationExpressionSyntax invocation) => (invocation.ArgumentList.Arguments[0].Expression as IdentifierNameSyntax)?.Identifier.ValueText;
 
     private static bool MayRunModule(InvocationExpressionSyntax invocation) =>
         invocation.ArgumentList.Arguments.Count == 1

@@ -20,11 +20,7 @@ internal static class FileGroups
     private static FileCallSites Together(int group, IReadOnlyList<FileCallSites> files) => new(
         string.Format(CultureInfo.InvariantCulture, "Group{0}.Interceptors.g.cs", group),
         string.Join(", ", files.Select(file => file.SourceName)),
-        files
-            .SelectMany(file => file.Interceptors.Select(one => (one.Shape, Sites: one.Sites.Select(site => site with { Text = $"{site.Text} ({file.SourceName})" }))))
-            .GroupBy(one => one.Shape, one => one.Sites)
-            .Select(same => new Interceptor(same.Key, same.SelectMany(sites => sites).ToEquatableArray()))
-            .ToEquatableArray());
+        Interceptor.Of(files.SelectMany(file => file.Interceptors.SelectMany(one => one.Sites.Select(site => (one.Shape, one.Group, site with { Text = $"{site.Text} ({file.SourceName})" }))))).ToEquatableArray());
 
     private static int Group(string name) => name.Aggregate(17, static (hash, character) => unchecked((hash * 31) + character)) & (Groups - 1);
 }

@@ -160,9 +160,10 @@ public sealed partial class Gemma3Attention : DecoderAttention
     {
         using var scope = NewDisposeScope();
         var (batch, tokens) = (x.size(0), x.size(1));
-        var q = q_norm.forward(q_proj.forward(x).view(batch, tokens, heads, headDim));
-        var k = k_norm.forward(k_proj.forward(x).view(batch, tokens, keyValueHeads, headDim));
+        var q = q_proj.forward(x).view(batch, tokens, heads, headDim);
+        var k = k_proj.forward(x).view(batch, tokens, keyValueHeads, headDim);
         var v = v_proj.forward(x).view(batch, tokens, keyValueHeads, headDim);
+        (q, k) = (q_norm.forward(q), k_norm.forward(k));
         if (queryScale != 1) q = q.mul(Scalars.Of(queryScale));
         return o_proj.forward(GroupedQueryAttention.Run(q, k, v, context, layer, windowed)).MoveToOuterDisposeScope();
     }

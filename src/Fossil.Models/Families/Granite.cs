@@ -121,9 +121,10 @@ public sealed partial class GraniteAttention : DecoderAttention
     {
         using var scope = NewDisposeScope();
         var (batch, tokens) = (x.size(0), x.size(1));
-        var q = q_proj.forward(x).view(batch, tokens, heads, headDim).mul(Scalars.Of(queryScale));
+        var q = q_proj.forward(x).view(batch, tokens, heads, headDim);
         var k = k_proj.forward(x).view(batch, tokens, keyValueHeads, headDim);
         var v = v_proj.forward(x).view(batch, tokens, keyValueHeads, headDim);
+        q = q.mul(Scalars.Of(queryScale));
         return o_proj.forward(GroupedQueryAttention.Run(q, k, v, context, layer, windowed: false)).MoveToOuterDisposeScope();
     }
 }

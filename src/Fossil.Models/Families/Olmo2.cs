@@ -78,9 +78,9 @@ public sealed partial class Olmo2Attention : DecoderAttention
     {
         using var scope = NewDisposeScope();
         var (batch, tokens) = (x.size(0), x.size(1));
-        var q = q_norm.forward(q_proj.forward(x)).view(batch, tokens, heads, headDim);
-        var k = k_norm.forward(k_proj.forward(x)).view(batch, tokens, keyValueHeads, headDim);
-        var v = v_proj.forward(x).view(batch, tokens, keyValueHeads, headDim);
+        var (q, k, v) = (q_proj.forward(x), k_proj.forward(x), v_proj.forward(x).view(batch, tokens, keyValueHeads, headDim));
+        q = q_norm.forward(q).view(batch, tokens, heads, headDim);
+        k = k_norm.forward(k).view(batch, tokens, keyValueHeads, headDim);
         return o_proj.forward(GroupedQueryAttention.Run(q, k, v, context, layer, windowed: false)).MoveToOuterDisposeScope();
     }
 }

@@ -78,6 +78,9 @@ public sealed class AdaptedTarget
     /// <summary>The layer of the named adapter, if this target has one.</summary>
     public AdapterLayer? FindLayer(string adapterName) => layers.Find(layer => layer.AdapterName == adapterName);
 
+    /// <summary>The targets of the same annotated module by their members, this one among them.</summary>
+    internal IReadOnlyDictionary<string, AdaptedTarget> Siblings { get; init; } = new Dictionary<string, AdaptedTarget>();
+
     /// <summary>Lets one thread at a time into the model; set when adapters are attached.</summary>
     internal ModelGuard? Guard { get; set; }
 
@@ -117,6 +120,18 @@ public sealed class AdaptedTarget
         var result = plan.Run(this, converted ?? input);
         if (result.dtype == input.dtype || (isAutocast && !plan.ReturnsInputDtype)) return result;
         using (result) return result.to(input.dtype);
+    }
+
+    /// <summary>As <see cref="Forward(Tensor)"/>, in one of several calls that read the same value.</summary>
+    /// <param name="input">x (…, in).</param>
+    /// <param name="group">The calls.</param>
+    internal Tensor Forward(Tensor input, ProjectionGroup group) => SharedInput.TryTake(this, plan, input, group) ?? SharedInput.TryRun(this, input, group) ?? Forward(input);
+
+    /// <summary>What <see cref="Forward(Tensor)"/> runs, where that may be part of a call with others: the product with a frozen weight, in the input's own dtype, and adapters of one method.</summary>
+    internal (ForwardPlan Plan, AdapterMethod Method, TargetPass Pass)? SharedPass(Tensor input)
+    {
+        if (plan.IsBase || IsEmbedding || ModuleHooks.HasAnyOthers(Module) || Base.Frozen is not { } weight || input.dtype != weight.Dtype || input.dim() == 0 || input.size(-1) != weight.InFeatures) return null;
+        return plan.OnlyPass(this, input) is var (method, pass) ? (plan, method, pass) : null;
     }
 
     private void CheckIndices(Tensor input)

@@ -87,6 +87,13 @@ public abstract class AdapterMethod
     /// <returns>(…, out), in the input's dtype.</returns>
     internal abstract Tensor Apply(TargetPass pass);
 
+    /// <summary>
+    /// The outputs of several targets that read the same x, as one call: what they share is made once, and their parts of dx add up in place. Bit for bit the outputs of <see cref="Apply"/>, and the
+    /// same gradients of parameters; dx is rounded less often. Null where each is to run by itself, which a method that says nothing always does.
+    /// </summary>
+    /// <param name="passes">The passes, in the order of their calls: each on a frozen linear layer, with nothing before it.</param>
+    internal virtual Tensor[]? ApplyShared(IReadOnlyList<TargetPass> passes) => null;
+
     /// <summary>The output of the target with its base and <paramref name="layers"/>, which are all of this method.</summary>
     /// <param name="target">The target.</param>
     /// <param name="input">(…, in), in the base weight's dtype; in bfloat16 where the model has <see cref="AdaptedModel.Bf16Products"/>.</param>

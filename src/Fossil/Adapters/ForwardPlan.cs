@@ -31,6 +31,9 @@ internal abstract class ForwardPlan
         hasRun = true;
     }
 
+    /// <summary>The pass of the only method that takes part; null where there is none, or more than one.</summary>
+    public virtual (AdapterMethod Method, TargetPass Pass)? OnlyPass(AdaptedTarget target, Tensor input) => null;
+
     /// <summary>The output for an input in the base weight's dtype.</summary>
     public abstract Tensor Run(AdaptedTarget target, Tensor input);
 
@@ -68,6 +71,8 @@ internal abstract class ForwardPlan
         public override RowTerm? RowTerm => groups is [(_, [var only])] ? only.RowTerm : null;
 
         protected override IEnumerable<AdapterLayer> Layers => groups.SelectMany(group => group.Layers);
+
+        public override (AdapterMethod Method, TargetPass Pass)? OnlyPass(AdaptedTarget target, Tensor input) => groups is [(var method, var layers)] ? (method, TargetPass.Of(target, input, layers)) : null;
 
         public override Tensor Run(AdaptedTarget target, Tensor input) => Run(target, input, groups.Length);
 

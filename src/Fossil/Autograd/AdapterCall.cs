@@ -9,10 +9,17 @@ namespace Fossil.Autograd;
 /// </summary>
 internal abstract class AdapterCall
 {
-    private readonly List<CallInput> inputs = [];
-    private readonly List<CallTensor> constants = [];
-    private readonly List<CallTensor> saved = [];
-    private readonly List<Tensor> temporaries = [];
+    private readonly AdapterCall whole;
+    private readonly List<CallInput> inputs;
+    private readonly List<CallTensor> constants;
+    private readonly List<CallTensor> saved;
+    private readonly List<Tensor> temporaries;
+    private bool isRecorded;
+
+    /// <summary>A call.</summary>
+    /// <param name="whole">The call that it is a part of: the tensors are that one's. Null for one by itself.</param>
+    protected AdapterCall(AdapterCall? whole = null) =>
+        (this.whole, inputs, constants, saved, temporaries) = (whole ?? this, whole?.inputs ?? [], whole?.constants ?? [], whole?.saved ?? [], whole?.temporaries ?? []);
 
     /// <summary>The tensors that a gradient may be wanted for.</summary>
     internal IReadOnlyList<CallInput> Inputs => inputs;
@@ -30,7 +37,7 @@ internal abstract class AdapterCall
     internal int[] Observed { get; private set; } = [];
 
     /// <summary>Whether a backward pass may follow.</summary>
-    public bool IsRecorded { get; private set; }
+    public bool IsRecorded => whole.isRecorded;
 
     /// <summary>What <see cref="Forward"/> saved.</summary>
     internal IReadOnlyList<CallTensor> Saved => saved;
@@ -95,7 +102,7 @@ internal abstract class AdapterCall
     {
         if (!is_grad_enabled()) return;
         foreach (var input in inputs) input.NeedsGradient = input.Optional is { requires_grad: true };
-        IsRecorded = inputs.Exists(input => input.NeedsGradient);
+        isRecorded = inputs.Exists(input => input.NeedsGradient);
         if (!IsRecorded || GradientProgress.Current is not { } progress) return;
         (Progress, Observed) = (progress, progress.NumbersOf(inputs));
     }

@@ -52,6 +52,9 @@ internal static class ModuleHooks
     /// <summary>Whether a user has registered hooks that see the input, beside those of <see cref="AddOwn"/>.</summary>
     public static bool HasOthers(nn.Module<Tensor, Tensor> module) => PreHooks(module).Count > 1 || PostHooks(module).Count > 1;
 
+    /// <summary>As <see cref="HasOthers"/>, or any that see the module alone.</summary>
+    public static bool HasAnyOthers(nn.Module<Tensor, Tensor> module) => HasOthers(module) || ModulePreHooks(module).Count > 0 || ModulePostHooks(module).Count > 0;
+
     private static Dictionary<string, Action<nn.Module>> ModulePreHooks(nn.Module<Tensor, Tensor> module) => Fields<PreHook, PostHook>.ModulePreHooks(module);
 
     private static Dictionary<string, Action<nn.Module>> ModulePostHooks(nn.Module<Tensor, Tensor> module) => Fields<PreHook, PostHook>.ModulePostHooks(module);

@@ -17,19 +17,29 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     private readonly CallInput bias;
     private readonly CallInput given;
     private bool addsBaseLast;
+    private AdditiveCall<TTerm>[] others = [];
 
     /// <summary>Declares the input and what the base has.</summary>
     /// <param name="target">The target.</param>
     /// <param name="input">x (…, in).</param>
     /// <param name="start">What the terms are added to.</param>
     /// <param name="terms">The terms.</param>
-    protected AdditiveCall(AdaptedTarget target, Tensor input, BaseOutput start, IReadOnlyList<TTerm> terms)
-        : base(target, input)
+    /// <param name="whole">The call that it is a part of (<see cref="With"/>); null for one by itself.</param>
+    protected AdditiveCall(AdaptedTarget target, Tensor input, BaseOutput start, IReadOnlyList<TTerm> terms, AdditiveCall<TTerm>? whole = null)
+        : base(target, input, whole)
     {
         weight = start.Weight is null ? null : Input(start.Weight);
         bias = Input(start.Bias);
         given = Input(start.Given);
         Terms = terms;
+    }
+
+    /// <summary>This call with those of other targets that read the same x, each of which was made as a part of it: one node, whose parts of dx add up without a tensor for each.</summary>
+    /// <param name="parts">The others.</param>
+    public AdditiveCall<TTerm> With(IEnumerable<AdditiveCall<TTerm>> parts)
+    {
+        others = [.. parts];
+        return this;
     }
 
     /// <summary>Whether the base's product is part of the call.</summary>
@@ -80,20 +90,57 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     }
 
     /// <inheritdoc/>
-    public sealed override void Backward(Tensor gradOutput)
+    public sealed override Tensor[] ForwardAll() => [Forward(), .. others.Select(other => other.Forward())];
+
+    /// <inheritdoc/>
+    public sealed override void Backward(Tensor gradOutput) => BackwardAll([gradOutput]);
+
+    /// <inheritdoc/>
+    public sealed override void BackwardAll(IReadOnlyList<Tensor?> gradOutputs)
     {
-        var grad = Flat(gradOutput);
-        var whole = X.NeedsGradient ? TryInputGradient(grad) : null;
-        var isAccumulator = whole is null && weight is not null && AddsBaseLast;
-        var inputGradient = !X.NeedsGradient || whole is not null ? null
-            : weight is not null && !isAccumulator ? weight.Value.InputGradient(grad).to(InputDtype)
-            : isAccumulator && SetsInputGradient ? empty(Rows, InputShape[^1], dtype: InputDtype, device: grad.device)
-            : zeros(Rows, InputShape[^1], dtype: InputDtype, device: grad.device);
-        AddGradients(grad, inputGradient);
-        if (isAccumulator && inputGradient is not null) weight!.Value.AddInputGradient(inputGradient, grad);
-        X.Gradient = (whole ?? inputGradient)?.view(InputShape);
-        if (bias.NeedsGradient) bias.Gradient = grad.sum(dim: 0);
-        if (given.NeedsGradient) given.Gradient = gradOutput.alias();
+        (AdditiveCall<TTerm> Call, Tensor Gradient)[] parts =
+            [.. others.Prepend(this).Zip(gradOutputs).Where(pair => pair.Second is not null).Select(pair => (pair.First, pair.First.Flat(pair.Second!)))];
+        foreach (var (call, gradient) in parts)
+        {
+            if (call.bias.NeedsGradient) call.bias.Gradient = gradient.sum(dim: 0);
+            if (call.given.NeedsGradient) call.given.Gradient = gradient.view(call.ShapeWith(gradient.size(1))).alias();
+        }
+
+        X.Gradient = X.NeedsGradient ? InputGradient(parts).view(InputShape) : null;
+        if (X.NeedsGradient) return;
+        foreach (var (call, gradient) in parts) call.AddGradients(gradient, null);
+    }
+
+    /// <summary>dx (rows, in) of all parts, with which each sets its other gradients.</summary>
+    private Tensor InputGradient((AdditiveCall<TTerm> Call, Tensor Gradient)[] parts)
+    {
+        Tensor? sum = null;
+        if (AddsBaseLast && HasBase)
+        {
+            sum = SetsInputGradient ? empty(Rows, InputShape[^1], dtype: InputDtype, device: parts[0].Gradient.device) : zeros(Rows, InputShape[^1], dtype: InputDtype, device: parts[0].Gradient.device);
+            foreach (var (call, gradient) in parts) call.AddGradients(gradient, sum);
+            CompleteInputGradient(sum);
+            foreach (var (call, gradient) in parts) call.weight!.Value.AddInputGradient(sum, gradient);
+            return sum;
+        }
+
+        foreach (var (call, gradient) in parts)
+        {
+            var isWhole = call.TryAddInputGradient(gradient, ref sum);
+            if (!isWhole) call.AddBaseGradient(gradient, ref sum);
+            call.AddGradients(gradient, isWhole ? null : sum);
+        }
+
+        CompleteInputGradient(sum!);
+        return sum!;
+    }
+
+    private void AddBaseGradient(Tensor gradOutput, ref Tensor? sum)
+    {
+        if (weight is null) sum ??= zeros(Rows, InputShape[^1], dtype: InputDtype, device: gradOutput.device);
+        else if (sum is null) sum = weight.Value.InputGradient(gradOutput).to(InputDtype);
+        else if (weight.Value.Dtype == sum.dtype) weight.Value.AddInputGradient(sum, gradOutput);
+        else sum.add_(weight.Value.InputGradient(gradOutput), Scalars.One);
     }
 
     /// <summary>The frozen weight; null where the output is given.</summary>
@@ -103,12 +150,19 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     /// <param name="input">x (rows, in), contiguous.</param>
     protected virtual Tensor? TryProduct(Tensor input) => null;
 
-    /// <summary>As <see cref="TryProduct"/> dx (rows, in), all of it.</summary>
+    /// <summary>As <see cref="TryProduct"/> dx (rows, in), all that this target gives; false where none was given.</summary>
     /// <param name="gradOutput">dy (rows, out), contiguous.</param>
-    protected virtual Tensor? TryInputGradient(Tensor gradOutput) => null;
+    /// <param name="inputGradient">What other targets gave, which is added to; null where none did, and then set.</param>
+    protected virtual bool TryAddInputGradient(Tensor gradOutput, ref Tensor? inputGradient) => false;
 
-    /// <summary>Whether <see cref="AddGradients"/> writes all of dx where the base's part is added afterwards, so that it need not be zeroed.</summary>
+    /// <summary>Whether <see cref="AddGradients"/> and <see cref="CompleteInputGradient"/> write all of dx where the base's part is added afterwards, so that it need not be zeroed.</summary>
     protected virtual bool SetsInputGradient => false;
+
+    /// <summary>Adds to dx what the terms of all parts give it together, once, behind the <see cref="AddGradients"/> of each.</summary>
+    /// <param name="inputGradient">dx (rows, in) so far, contiguous, in x's dtype; changed in place.</param>
+    protected virtual void CompleteInputGradient(Tensor inputGradient)
+    {
+    }
 
     /// <summary>Adds the terms to u, and saves what <see cref="AddGradients"/> reads.</summary>
     /// <param name="output">u (rows, out), or zeros where u comes last, contiguous; changed in place.</param>

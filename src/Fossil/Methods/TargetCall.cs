@@ -22,9 +22,11 @@ internal abstract class TargetCall : AdapterCall
     /// <summary>Declares the input.</summary>
     /// <param name="target">The target.</param>
     /// <param name="input">x (…, in).</param>
-    protected TargetCall(AdaptedTarget target, Tensor input)
+    /// <param name="whole">The call that it is a part of, which reads the same x; null for one by itself.</param>
+    protected TargetCall(AdaptedTarget target, Tensor input, TargetCall? whole = null)
+        : base(whole)
     {
-        X = Input(input);
+        X = whole?.X ?? Input(input);
         InputShape = input.shape;
         InputDtype = input.dtype;
         Accumulator = ShardOperations.Accumulator(InputDtype);

@@ -69,22 +69,23 @@ internal sealed class ModelTargets
         adaptable.CollectAdapterTargets(collector);
         var registered = new Dictionary<nn.Module, string>(ReferenceEqualityComparer.Instance);
         foreach (var entry in NamedModule.Of(owner.Module)) registered.Add(entry.Module, entry.RegisteredPath);
+        var siblings = new Dictionary<string, AdaptedTarget>(StringComparer.Ordinal);
         foreach (var target in collector.Targets)
         {
             if (target.Module is { } known && targets.ContainsKey(known)) continue;
             if (WhyNot(target) is { } reason) AddUnusable(owner, target, reason);
-            else Add(owner, registered, target);
+            else siblings.TryAdd(target.Member, Add(owner, registered, target, siblings));
         }
     }
 
-    private void Add(NamedModule owner, Dictionary<nn.Module, string> registered, AdapterTarget target)
+    private AdaptedTarget Add(NamedModule owner, Dictionary<nn.Module, string> registered, AdapterTarget target, Dictionary<string, AdaptedTarget> siblings)
     {
         var module = target.Module!;
         var path = byModule[module].Path;
         // Another class of the model may have registered what this one names; what both have above them is the model.
-        targets.Add(module, registered.TryGetValue(module, out var localPath)
-            ? new AdaptedTarget(owner.Module, owner.RegisteredPath, localPath, path, module, target)
-            : new AdaptedTarget(Model, string.Empty, byModule[module].RegisteredPath, path, module, target));
+        var isBelow = registered.TryGetValue(module, out var localPath);
+        return targets[module] = isBelow ? new AdaptedTarget(owner.Module, owner.RegisteredPath, localPath!, path, module, target) { Siblings = siblings }
+            : new AdaptedTarget(Model, string.Empty, byModule[module].RegisteredPath, path, module, target) { Siblings = siblings };
     }
 
     private UnusableReason? WhyNot(AdapterTarget target)

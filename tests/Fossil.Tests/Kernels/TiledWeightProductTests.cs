@@ -43,7 +43,10 @@ public sealed class TiledWeightProductTests
 
         var inputGradient = empty(rows, inFeatures);
         Assert.Equal(shardSize % 16 == 0, Products.TryInputGradient(Of(inputGradient), Of(gradOutput), Of(weight), Of(shard.t().contiguous())));
-        if (shardSize % 16 == 0) AssertNear(gradOutput.to(float64).mm(sum), inputGradient);
+        if (shardSize % 16 != 0) return;
+        AssertNear(gradOutput.to(float64).mm(sum), inputGradient);
+        Assert.True(Products.TryInputGradient(Of(inputGradient), Of(gradOutput), Of(weight), Of(shard.t().contiguous()), adds: true));
+        AssertNear(gradOutput.to(float64).mm(sum) * 2, inputGradient);
     }
 
     [Fact]

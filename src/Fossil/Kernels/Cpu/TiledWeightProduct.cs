@@ -23,11 +23,11 @@ internal sealed class TiledWeightProduct : ITiledWeightProduct
         return true;
     }
 
-    public bool TryInputGradient(in KernelMatrix inputGradient, in KernelMatrix gradOutput, in KernelMatrix weight, in KernelMatrix transposedShard)
+    public bool TryInputGradient(in KernelMatrix inputGradient, in KernelMatrix gradOutput, in KernelMatrix weight, in KernelMatrix transposedShard, bool adds = false)
     {
         if (!Fit(gradOutput, inputGradient, weight) || inputGradient.RowsOverlap || !IsFloat(transposedShard) || transposedShard.Rows != weight.Rows) return false;
         if (transposedShard.Columns % Vector512<float>.Count != 0 || weight.Columns % transposedShard.Columns != 0) return false;
-        Launch(inputGradient, new GradientKernel(inputGradient, gradOutput, weight, transposedShard));
+        Launch(inputGradient, new GradientKernel(inputGradient, gradOutput, weight, transposedShard, adds));
         return true;
     }
 
@@ -95,7 +95,7 @@ internal sealed class TiledWeightProduct : ITiledWeightProduct
         }
     }
 
-    private readonly unsafe struct GradientKernel(KernelMatrix dx, KernelMatrix dy, KernelMatrix w, KernelMatrix dt) : IRowKernel
+    private readonly unsafe struct GradientKernel(KernelMatrix dx, KernelMatrix dy, KernelMatrix w, KernelMatrix dt, bool adds) : IRowKernel
     {
         [SkipLocalsInit]
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -111,7 +111,7 @@ internal sealed class TiledWeightProduct : ITiledWeightProduct
                     for (nint k = 0; k < depth; k++) AddRow(start + k, column, panel + (k * PanelProduct.Width));
                     fixed (float* gradient = &dy.Row<float>(row), target = &dx.Row<float>(row))
                     {
-                        PanelProduct.Multiply(rows, depth, gradient + start, (nint)dy.RowStride, 1, panel, PanelProduct.Width, target + column, (nint)dx.RowStride, accumulate: start > 0);
+                        PanelProduct.Multiply(rows, depth, gradient + start, (nint)dy.RowStride, 1, panel, PanelProduct.Width, target + column, (nint)dx.RowStride, accumulate: adds || start > 0);
                     }
                 }
             }

@@ -16,9 +16,10 @@ internal interface ITiledWeightProduct
     bool TryProduct(in KernelMatrix output, in KernelMatrix input, in KernelMatrix weight, in KernelMatrix shard);
 
     /// <summary>dx = dy (W + tile(D)).</summary>
-    /// <param name="inputGradient">dx (rows, in); written.</param>
+    /// <param name="inputGradient">dx (rows, in); written, or added to.</param>
     /// <param name="gradOutput">dy (rows, out).</param>
     /// <param name="weight">W (out, in).</param>
     /// <param name="transposedShard">Dᵀ (out, r).</param>
-    bool TryInputGradient(in KernelMatrix inputGradient, in KernelMatrix gradOutput, in KernelMatrix weight, in KernelMatrix transposedShard);
+    /// <param name="adds">Whether the product is added; dx is not read otherwise.</param>
+    bool TryInputGradient(in KernelMatrix inputGradient, in KernelMatrix gradOutput, in KernelMatrix weight, in KernelMatrix transposedShard, bool adds = false);
 }

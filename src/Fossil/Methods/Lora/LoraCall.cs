@@ -15,8 +15,8 @@ internal sealed class LoraCall : AdditiveCall<LoraTerm>
     private readonly Dictionary<LoraProduct, (CallInput A, CallInput B)> factors = [];
     private readonly Dictionary<LoraTerm, CallTensor> hidden = [];
 
-    private LoraCall(AdaptedTarget target, Tensor input, BaseOutput start, LoraTerm[] terms)
-        : base(target, input, start, terms)
+    private LoraCall(AdaptedTarget target, Tensor input, BaseOutput start, LoraTerm[] terms, LoraCall? whole = null)
+        : base(target, input, start, terms, whole)
     {
         foreach (var product in terms.Select(term => term.Product).Distinct()) factors.Add(product, (Input(product.A), Input(product.B)));
     }
@@ -28,6 +28,16 @@ internal sealed class LoraCall : AdditiveCall<LoraTerm>
         using var start = BaseOutput.Of(pass);
         return AdapterFunction.Run(new LoraCall(pass.Target, pass.Input, start, terms));
     }
+
+    /// <summary>The outputs of targets that read the same x.</summary>
+    /// <param name="passes">At least one, each with a frozen linear layer and nothing before.</param>
+    public static Tensor[] RunShared(IReadOnlyList<TargetPass> passes)
+    {
+        var first = Create(passes[0]);
+        return AdapterFunction.RunAll(first.With([.. passes.Skip(1).Select(pass => Create(pass, first))]));
+    }
+
+    private static LoraCall Create(TargetPass pass, LoraCall? whole = null) => new(pass.Target, pass.Input, BaseOutput.Of(pass), [.. pass.Layers.SelectMany(LoraTerm.Of)], whole);
 
     /// <summary><paramref name="output"/> plus <paramref name="terms"/>.</summary>
     public static Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, LoraTerm[] terms) => AdapterFunction.Run(new LoraCall(target, input, BaseOutput.Of(output), terms));

@@ -49,6 +49,9 @@ internal sealed class LoraMethod : AdapterMethod
         using (output) return AddTo(output, pass.On(output, layer => !scalesBase || layer != first));
     }
 
+    internal override Tensor[]? ApplyShared(IReadOnlyList<TargetPass> passes) =>
+        passes.SelectMany(pass => pass.Layers).Any(entry => entry.Layer is DoraLayer) ? null : LoraCall.RunShared(passes);
+
     private static Tensor AddTo(Tensor output, TargetPass pass)
     {
         var layers = pass.Layers.Select(entry => (LoraLayer)entry.Layer).ToArray();

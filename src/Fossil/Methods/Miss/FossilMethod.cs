@@ -1,4 +1,5 @@
 using Fossil.Adapters;
+using Fossil.Kernels;
 using static TorchSharp.torch;
 
 namespace Fossil.Methods.Miss;
@@ -62,6 +63,13 @@ internal sealed class FossilMethod : AdapterMethod
         var output = chained.Length > 0 ? BatCall.Run(pass.Target, pass.Input, chained) : pass.WithoutLayers();
         if (chained.Length == layers.Length) return output;
         using (output) return ShardCall.Run(pass.On(output, layer => layer is ShardLayer));
+    }
+
+    /// <summary>Balance and Mini share the sum over x. Not where a device makes a target's pass in one launch.</summary>
+    internal override Tensor[]? ApplyShared(IReadOnlyList<TargetPass> passes)
+    {
+        var layers = passes.SelectMany(pass => pass.Layers).Select(entry => entry.Layer);
+        return layers.All(layer => layer is ShardLayer shard && KernelRegistry.For<IShardStep>(shard.ShardSize, passes[0].Input) is []) ? ShardCall.RunShared(passes) : null;
     }
 
     /// <summary>One shard sum serves all rows, whichever adapter each uses.</summary>

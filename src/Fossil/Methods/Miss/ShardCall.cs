@@ -14,11 +14,12 @@ namespace Fossil.Methods.Miss;
 internal sealed class ShardCall : AdditiveCall<ShardTerm>
 {
     private readonly Dictionary<ShardLayer, CallInput> shards = [];
-    private readonly OrderedDictionary<ShardSumKey, CallTensor> sums = [];
+    private readonly ShardSums sums;
 
-    private ShardCall(TargetPass pass, BaseOutput start, ShardTerm[] terms)
-        : base(pass.Target, pass.Input, start, terms)
+    private ShardCall(TargetPass pass, BaseOutput start, ShardTerm[] terms, ShardCall? whole = null)
+        : base(pass.Target, pass.Input, start, terms, whole)
     {
+        sums = whole?.sums ?? new();
         foreach (var layer in terms.Select(term => term.Layer).Distinct()) shards.Add(layer, Input(layer.Shard));
     }
 
@@ -30,7 +31,17 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
         return AdapterFunction.Run(new ShardCall(pass, start, terms));
     }
 
-    protected override bool SetsInputGradient => sums.Count == 1 && sums.GetAt(0).Key is { Dropout.IsNone: true } only && InputShape[^1] % only.ShardSize == 0;
+    /// <summary>The outputs of targets that read the same x: their shard sums and the gradients of these are made once.</summary>
+    /// <param name="passes">At least one, each with a frozen linear layer and nothing before.</param>
+    public static Tensor[] RunShared(IReadOnlyList<TargetPass> passes)
+    {
+        var first = Create(passes[0]);
+        return AdapterFunction.RunAll(first.With([.. passes.Skip(1).Select(pass => Create(pass, first))]));
+    }
+
+    private static ShardCall Create(TargetPass pass, ShardCall? whole = null) => new(pass, BaseOutput.Of(pass), [.. pass.Layers.Select(ShardTerm.Of)], whole);
+
+    protected override bool SetsInputGradient => sums.Only is { Dropout.IsNone: true } only && InputShape[^1] % only.ShardSize == 0;
 
     /// <summary>The only term, where it is one whose passes a device may take as a whole; null otherwise.</summary>
     private ShardTerm? OnlyStep => Rows > 0 && InputDtype == OutputDtype && Accumulator == ScalarType.Float32 && Terms is [{ Dropout.IsNone: true } only] && only.Rows.Count == Rows ? only : null;
@@ -48,23 +59,31 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
         var (size, shard) = (term.Layer.ShardSize, ShardOf(term, ProductDtype));
         var output = empty(Rows, weight.size(0), dtype: OutputDtype, device: input.device);
         if (!KernelRegistry.TryRun<ITiledWeightProduct>(size, [output, input, weight, shard], static (kernel, m) => kernel.TryProduct(m[0], m[1], m[2], m[3]))) return null;
-        sums.Add(KeyOf(term), SaveOwned(ShardOperations.ShardSum(input, size)));
+        sums.GetOrAdd(KeyOf(term), Accumulator, () => SaveOwned(ShardOperations.ShardSum(input, size)));
         foreach (var saved in shards.Values) Save(saved);
         return output;
     }
 
-    protected override Tensor? TryInputGradient(Tensor gradOutput)
+    protected override bool TryAddInputGradient(Tensor gradOutput, ref Tensor? inputGradient)
     {
-        if (OnlyOnWeight is not (var term, var weight)) return null;
-        var inputGradient = empty(Rows, weight.size(1), dtype: InputDtype, device: gradOutput.device);
+        if (OnlyOnWeight is not (var term, var weight)) return false;
+        var adds = inputGradient is not null;
+        var sum = inputGradient ?? empty(Rows, weight.size(1), dtype: InputDtype, device: gradOutput.device);
         var transposed = ShardOf(term, ProductDtype).t().contiguous();
-        return KernelRegistry.TryRun<ITiledWeightProduct>(term.Layer.ShardSize, [inputGradient, gradOutput, weight, transposed], static (kernel, m) => kernel.TryInputGradient(m[0], m[1], m[2], m[3])) ? inputGradient : null;
+        if (!KernelRegistry.TryRun<ITiledWeightProduct>(term.Layer.ShardSize, [sum, gradOutput, weight, transposed], (kernel, m) => kernel.TryInputGradient(m[0], m[1], m[2], m[3], adds))) return false;
+        inputGradient = sum;
+        return true;
     }
 
     protected override void AddTerms(Tensor output, Tensor input)
     {
         if (TryAddStep(output, input) || TryAddMixedRows(output, input)) return;
-        foreach (var terms in Terms.GroupBy(KeyOf)) sums.Add(terms.Key, SaveOwned(terms.Key.Compute(input).to(terms.All(term => GradientDtype(term) == ProductDtype) ? ProductDtype : Accumulator)));
+        foreach (var terms in Terms.GroupBy(KeyOf))
+        {
+            var dtype = terms.All(term => GradientDtype(term) == ProductDtype) ? ProductDtype : Accumulator;
+            sums.GetOrAdd(terms.Key, dtype, () => SaveOwned(terms.Key.Compute(input).to(dtype)));
+        }
+
         foreach (var group in Groups)
         {
             if (!HasRoundedProducts) ShardOperations.AddProducts(group.Key.Of(output), [.. group.Select(term => (SumOf(term, ProductDtype), ShardOf(term, ProductDtype)))]);
@@ -77,17 +96,13 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
     protected override void AddGradients(Tensor gradOutput, Tensor? inputGradient)
     {
         if (TryAddGradientsOfStep(gradOutput, inputGradient)) return;
-        var sumGradients = new Tensor?[sums.Count];
         foreach (var term in Terms)
         {
-            var (key, shard, dtype) = (KeyOf(term), shards[term.Layer], GradientDtype(term));
+            var (shard, dtype) = (shards[term.Layer], GradientDtype(term));
             var (sumGradient, shardGradient) = ShardOperations.ProductGradients(term.Rows.Of(gradOutput), SumOf(term, dtype), ShardOf(term, dtype), inputGradient is not null, shard.NeedsGradient, shard.FindPlace(dtype));
             shard.AddGradient(shardGradient);
-            ref var total = ref sumGradients[sums.IndexOf(key)];
-            if (sumGradient is not null) total = key.Accumulate(total, sumGradient.to(Accumulator), term);
+            if (sumGradient is not null) sums.AddGradient(KeyOf(term), sumGradient.to(Accumulator), term);
         }
-
-        if (inputGradient is not null) AddSumGradients(inputGradient, sumGradients!);
     }
 
     private bool TryAddStep(Tensor output, Tensor input)
@@ -102,7 +117,7 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
         }
 
         IsUnset = false;
-        sums.Add(KeyOf(term), SaveOwned(sum));
+        sums.GetOrAdd(KeyOf(term), StepDtype, () => SaveOwned(sum));
         foreach (var shard in shards.Values) Save(shard);
         return true;
     }
@@ -140,25 +155,26 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
     }
 
     /// <summary>Adds the tiled gradients of the shard sums; as in PEFT their sum is rounded to the input's dtype before it is added to that of the base.</summary>
-    private void AddSumGradients(Tensor inputGradient, Tensor[] sumGradients)
+    protected override void CompleteInputGradient(Tensor inputGradient)
     {
+        var gradients = sums.TakeGradients();
+        if (gradients is []) return;
         if (AddsBaseLast && HasBase && SetsInputGradient)
         {
             // What is tiled is rounded already; the base's part is added to it.
-            var size = sumGradients[0].size(1);
-            inputGradient.view(Rows, -1, size).copy_(sumGradients[0].to(InputDtype).unsqueeze(1));
+            var size = gradients[0].Gradient.size(1);
+            inputGradient.view(Rows, -1, size).copy_(gradients[0].Gradient.to(InputDtype).unsqueeze(1));
             return;
         }
 
-        ShardSumKey[] keys = [.. sums.Keys];
-        if (keys is [{ Dropout.IsNone: true } only])
+        if (gradients is [({ Dropout.IsNone: true } only, var single)])
         {
-            ShardOperations.AddTiled(inputGradient, sumGradients[0].to(InputDtype).to(sumGradients[0].dtype), only.ShardSize);
+            ShardOperations.AddTiled(inputGradient, single.to(InputDtype).to(single.dtype), only.ShardSize);
             return;
         }
 
         var total = zeros(inputGradient.shape, dtype: Accumulator, device: inputGradient.device);
-        for (var i = 0; i < keys.Length; i++) keys[i].AddTiled(total, sumGradients[i]);
+        foreach (var (key, gradient) in gradients) key.AddTiled(total, gradient);
         inputGradient.add_(total.to(InputDtype), Scalars.One);
     }
 
@@ -167,7 +183,7 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
     /// <summary>Mini's gradients are of narrow products, m of the output's columns: in float32 they need no rounding of dy's sum over the tiles.</summary>
     private ScalarType GradientDtype(ShardTerm term) => term.Layer.IsTiled ? Accumulator : ProductDtype;
 
-    private Tensor SumOf(ShardTerm term, ScalarType dtype) => KeyOf(term).Rows(sums[KeyOf(term)].Value, term).to(dtype);
+    private Tensor SumOf(ShardTerm term, ScalarType dtype) => KeyOf(term).Rows(sums.Of(KeyOf(term), dtype), term).to(dtype);
 
     private Tensor ShardOf(ShardTerm term, ScalarType dtype) => shards[term.Layer].Value.to(dtype);
 }
