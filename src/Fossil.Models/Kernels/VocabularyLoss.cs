@@ -52,15 +52,7 @@ internal sealed class VocabularyLoss
         using var ids = tensor(targets, device: hidden.device);
         var counts = ids.ge(Scalars.Zero).unsqueeze(1);
         var losses = sums.log().add(state.narrow(1, IRunningSoftmax.Largest, 1), Scalars.One).sub(state.narrow(1, IRunningSoftmax.Target, 1));
-        gradient?.copy_(weighted!.div_(sums).sub_(Targets(ids)).mul_(Scalars.Of(1.0 / count)).masked_fill_(counts.logical_not(), Scalars.Zero));
+        gradient?.copy_(weighted!.div_(sums).sub_(weight.Lookup(ids.clamp(min: Scalars.Zero))).mul_(Scalars.Of(1.0 / count)).masked_fill_(counts.logical_not(), Scalars.Zero));
         return losses.masked_fill_(counts.logical_not(), Scalars.Zero).sum(ScalarType.Float64).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>The targets' rows of the weight, one after the other where it must be written out.</summary>
-    private Tensor Targets(Tensor ids)
-    {
-        var all = ids.clamp(min: Scalars.Zero);
-        if (weight.RowsPerTile >= weight.OutFeatures) return weight.Rows(0, weight.OutFeatures).index_select(0, all);
-        return cat([.. all.cpu().data<long>().ToArray().Select(id => weight.Rows(id, 1))], 0);
     }
 }

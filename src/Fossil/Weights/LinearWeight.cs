@@ -50,6 +50,7 @@ public abstract class LinearWeight
     public virtual Tensor Product(Tensor input, Tensor? bias)
     {
         using var scope = NewDisposeScope();
+        if (RowsPerTile >= OutFeatures) return nn.functional.linear(input, Rows(0, OutFeatures), bias).MoveToOuterDisposeScope();
         var output = empty(input.size(0), OutFeatures, dtype: Dtype, device: input.device);
         foreach (var tile in Tiles())
         {

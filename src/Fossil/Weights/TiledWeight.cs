@@ -9,13 +9,15 @@ namespace Fossil.Weights;
 /// </summary>
 internal abstract class TiledWeight : LinearWeight
 {
-    // Of bfloat16 1 MB, which a core's second cache holds.
-    private const long TileElements = 1 << 19;
+    // Of bfloat16 1 MB a thread, which a core's second cache holds; of more threads than these, the last cache of all.
+    private const long ThreadElements = 1 << 19, MostThreads = 8;
 
-    // Narrower than this, libtorch's product is slower by more than further sums cost.
-    private const long NarrowestTile = 256;
+    // Narrower than this, libtorch's product is slower by more than further sums cost; and where its width is no multiple of its registers.
+    private const long NarrowestTile = 256, RowMultiple = 64;
 
-    public override long RowsPerTile => Math.Max(1, TileElements / Math.Max(1, InFeatures));
+    private static long TileElements => ThreadElements * Math.Clamp(get_num_threads(), 1, MostThreads);
+
+    public override long RowsPerTile => RowsOfPiece(TileElements / Math.Max(1, InFeatures));
 
     /// <summary>What the first column and the number of columns of a tile are multiples of; it divides the width.</summary>
     protected virtual long ColumnMultiple => 1;
@@ -29,24 +31,38 @@ internal abstract class TiledWeight : LinearWeight
     public sealed override Tensor InputGradient(Tensor gradOutput)
     {
         using var scope = NewDisposeScope();
-        var rows = Math.Min(OutFeatures, TileElements / NarrowestTile);
-        var columns = Math.Max(NarrowestTile, TileElements / rows) / ColumnMultiple * ColumnMultiple;
-        columns = Math.Min(InFeatures, Math.Max(columns, ColumnMultiple));
-        rows = Math.Max(1, Math.Min(OutFeatures, TileElements / columns));
+        var elements = TileElements;
+        var rows = RowsOfPiece(elements / NarrowestTile);
+        var columns = Math.Min(InFeatures, Math.Max(ColumnMultiple, Math.Max(NarrowestTile, elements / rows) / ColumnMultiple * ColumnMultiple));
+        rows = RowsOfPiece(Math.Min(rows, elements / columns));
+        if (rows == OutFeatures && columns == InFeatures) return gradOutput.mm(Rows(0, rows)).MoveToOuterDisposeScope();
         var isWhole = rows == OutFeatures;
         var gradient = isWhole ? empty(gradOutput.size(0), InFeatures, dtype: Dtype, device: gradOutput.device) : zeros(gradOutput.size(0), InFeatures, dtype: Accumulator, device: gradOutput.device);
-        foreach (var across in RowRange.Pieces(InFeatures, columns))
+        foreach (var down in RowRange.Pieces(OutFeatures, rows))
         {
-            foreach (var down in RowRange.Pieces(OutFeatures, rows))
+            using var piece = NewDisposeScope();
+            // A product lays its operand out side by side: once, and not for each tile.
+            var some = down.ColumnsOf(gradOutput).contiguous();
+            foreach (var across in RowRange.Pieces(InFeatures, columns))
             {
                 using var part = NewDisposeScope();
-                var product = down.ColumnsOf(gradOutput).mm(Tile(down, across));
+                var product = some.mm(Tile(down, across));
                 if (isWhole) across.ColumnsOf(gradient).copy_(product);
                 else across.ColumnsOf(gradient).add_(product, Concurrency.Scalars.One);
             }
         }
 
         return gradient.to(Dtype).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Rows of pieces of equal size, of about so many rows at most.</summary>
+    private long RowsOfPiece(long most)
+    {
+        if (most >= OutFeatures) return OutFeatures;
+        most = Math.Max(1, most);
+        var pieces = (OutFeatures + most - 1) / most;
+        var rows = (OutFeatures + pieces - 1) / pieces;
+        return most < RowMultiple ? rows : Math.Min(OutFeatures, (rows + RowMultiple - 1) / RowMultiple * RowMultiple);
     }
 
     private ScalarType Accumulator => Kernels.ShardOperations.Accumulator(Dtype);

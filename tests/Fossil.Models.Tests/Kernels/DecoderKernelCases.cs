@@ -29,11 +29,9 @@ public sealed class DecoderKernelCases
             return 2;
         }
 
-        return KernelCases.Run(
-            bits,
-            [.. Pairwise.Cover(KernelCases.Rows.Length, Widths.Length, Heads.Length, KernelCases.Dtypes.Length, KernelCases.Threads.Length).Select(row =>
-                new KernelCase(KernelCases.Rows[row[0]], Widths[row[1]], row[2], KernelCases.Dtypes[row[3]], KernelCases.Threads[row[4]]))],
-            one => [.. RowByRow(one), .. Attention(one)]);
+        KernelCase[] cases = [.. Pairwise.Cover(KernelCases.Rows.Length, Widths.Length, Heads.Length, KernelCases.Dtypes.Length, KernelCases.Threads.Length).Select(row =>
+            new KernelCase(KernelCases.Rows[row[0]], Widths[row[1]], row[2], KernelCases.Dtypes[row[3]], KernelCases.Threads[row[4]]))];
+        return KernelCases.Run(bits, cases, one => [.. RowByRow(one), .. Attention(one), .. one == cases[0] ? BlockOperations.All() : []]);
     }
 
     private static IEnumerable<KernelOperation> RowByRow(KernelCase one)

@@ -11,6 +11,9 @@ internal unsafe interface ICodeBlock<TSelf> : IGgufBlock<TSelf>
     /// <summary>The largest code.</summary>
     static abstract byte LargestCode { get; }
 
+    /// <summary>The code that stands for 0, in types whose elements are scale · (code - this); null where they have a minimum of their own.</summary>
+    static abstract byte? Zero { get; }
+
     /// <summary>The codes, none negative.</summary>
     static abstract Vector256<byte> Codes(TSelf* block);
 
@@ -23,8 +26,17 @@ internal unsafe interface ICodeBlock<TSelf> : IGgufBlock<TSelf>
 internal unsafe interface ISuperCodeBlock<TSelf> : IGgufBlock<TSelf>
     where TSelf : unmanaged, ISuperCodeBlock<TSelf>
 {
+    /// <summary>Halves of groups.</summary>
+    const int Halves = 16;
+
     /// <summary>The largest code.</summary>
     static abstract byte LargestCode { get; }
+
+    /// <summary>The code that stands for 0, in types whose elements are scale · (code - this); null where they have a minimum of their own.</summary>
+    static abstract byte? Zero { get; }
+
+    /// <summary>Whether the halves of a group have factors of their own.</summary>
+    static abstract bool ScalesHalves { get; }
 
     /// <summary>The codes of a group, none negative.</summary>
     static abstract Vector256<byte> Codes(TSelf* block, int group);
@@ -33,11 +45,34 @@ internal unsafe interface ISuperCodeBlock<TSelf> : IGgufBlock<TSelf>
     /// <param name="block">The block.</param>
     /// <param name="scales">Receives the scales.</param>
     static abstract Vector512<float> Factors(TSelf* block, float* scales);
+
+    [SkipLocalsInit]
+    static void IGgufBlock<TSelf>.Dequantise(TSelf* block, float* values)
+    {
+        var factors = stackalloc float[2 * Halves];
+        TSelf.Factors(block, factors).Store(factors + Halves);
+        for (var half = 0; half < Halves; half += 2)
+        {
+            var codes = TSelf.Codes(block, half / 2);
+            BlockCodes.Floats(codes.GetLower(), TSelf.Zero, factors[half], factors[half + Halves]).Store(values + (half * 16));
+            BlockCodes.Floats(codes.GetUpper(), TSelf.Zero, factors[half + 1], factors[half + 1 + Halves]).Store(values + (half * 16) + 16);
+        }
+    }
 }
 
 /// <summary>Codes out of packed bits, and factors out of halves.</summary>
 internal static unsafe class BlockCodes
 {
+    /// <summary>What sixteen codes stand for, each rounded as ggml's reference does it.</summary>
+    /// <param name="codes">The codes.</param>
+    /// <param name="zero">The code of 0; null where <paramref name="minimum"/> counts.</param>
+    /// <param name="scale">Their scale.</param>
+    /// <param name="minimum">Their minimum.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Floats(Vector128<byte> codes, byte? zero, float scale, float minimum) => zero is { } middle
+        ? BlockVectors.Floats(codes.AsSByte() - Vector128.Create((sbyte)middle)) * scale
+        : (BlockVectors.Floats(codes.AsSByte()) * scale) + Vector512.Create(minimum);
+
     /// <summary>The low halves of sixteen bytes, then the high ones.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Nibbles(byte* quants)

@@ -17,6 +17,8 @@ internal unsafe struct MXFP4 : IGgufWrittenBlock<MXFP4>, ICodeBlock<MXFP4>
 
     public static byte LargestCode => 24;
 
+    public static byte? Zero => 12;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Codes(MXFP4* block) => CodeTables.Look(CodeTables.AboveTwiceFloat4, block->quants);
 

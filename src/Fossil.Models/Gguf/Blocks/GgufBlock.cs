@@ -40,14 +40,14 @@ internal abstract unsafe class GgufBlock(GgufTensorType type, int elements, int 
 {
     private static readonly Dictionary<GgufTensorType, GgufBlock> All = new GgufBlock[]
     {
-        new Written<Q4_0> { Codes = new CodeProduct<Q4_0>() }, new Written<Q4_1> { Codes = new CodeProduct<Q4_1>() }, new Written<Q5_0> { Codes = new CodeProduct<Q5_0>() },
-        new Written<Q5_1> { Codes = new CodeProduct<Q5_1>() }, new Written<Q8_0> { Codes = new CodeProduct<Q8_0>() },
-        new Read<Q2_K> { Codes = new SuperCodeProduct<Q2_K>() }, new Read<Q3_K> { Codes = new SuperCodeProduct<Q3_K>() }, new Read<Q4_K> { Codes = new SuperCodeProduct<Q4_K>() },
-        new Read<Q5_K> { Codes = new SuperCodeProduct<Q5_K>() }, new Read<Q6_K> { Codes = new SuperCodeProduct<Q6_K>() },
-        new Read<TQ1_0>(), new Read<TQ2_0> { Codes = new SuperCodeProduct<TQ2_0>() },
-        new Written<MXFP4> { Codes = new CodeProduct<MXFP4>() }, new Read<NVFP4>(),
+        new Written<Q4_0> { Codes = new CodeProduct<Q4_0>(), Rounded = new RoundedBlocks<Q4_0>() }, new Written<Q4_1> { Codes = new CodeProduct<Q4_1>(), Rounded = new RoundedBlocks<Q4_1>() }, new Written<Q5_0> { Codes = new CodeProduct<Q5_0>(), Rounded = new RoundedBlocks<Q5_0>() },
+        new Written<Q5_1> { Codes = new CodeProduct<Q5_1>(), Rounded = new RoundedBlocks<Q5_1>() }, new Written<Q8_0> { Codes = new CodeProduct<Q8_0>(), Rounded = new RoundedBlocks<Q8_0>() },
+        new Read<Q2_K> { Codes = new SuperCodeProduct<Q2_K>(), Rounded = new SuperRoundedBlocks<Q2_K>() }, new Read<Q3_K> { Codes = new SuperCodeProduct<Q3_K>(), Rounded = new SuperRoundedBlocks<Q3_K>() }, new Read<Q4_K> { Codes = new SuperCodeProduct<Q4_K>(), Rounded = new SuperRoundedBlocks<Q4_K>() },
+        new Read<Q5_K> { Codes = new SuperCodeProduct<Q5_K>(), Rounded = new SuperRoundedBlocks<Q5_K>() }, new Read<Q6_K> { Codes = new SuperCodeProduct<Q6_K>(), Rounded = new SuperRoundedBlocks<Q6_K>() },
+        new Read<TQ1_0>(), new Read<TQ2_0> { Codes = new SuperCodeProduct<TQ2_0>(), Rounded = new SuperRoundedBlocks<TQ2_0>() },
+        new Written<MXFP4> { Codes = new CodeProduct<MXFP4>(), Rounded = new RoundedBlocks<MXFP4>() }, new Read<NVFP4>(),
         new Read<IQ1_S>(), new Read<IQ1_M>(), new Read<IQ2_XXS>(), new Read<IQ2_XS>(), new Read<IQ2_S>(), new Read<IQ3_XXS>(), new Read<IQ3_S>(),
-        new Read<IQ4_NL> { Codes = new CodeProduct<IQ4_NL>() }, new Read<IQ4_XS> { Codes = new SuperCodeProduct<IQ4_XS>() },
+        new Read<IQ4_NL> { Codes = new CodeProduct<IQ4_NL>(), Rounded = new RoundedBlocks<IQ4_NL>() }, new Read<IQ4_XS> { Codes = new SuperCodeProduct<IQ4_XS>(), Rounded = new SuperRoundedBlocks<IQ4_XS>() },
     }.ToDictionary(block => block.Type);
 
     private const int MostElements = 256;
@@ -66,6 +66,9 @@ internal abstract unsafe class GgufBlock(GgufTensorType type, int elements, int 
 
     /// <summary>The products in whole numbers; null where elements are no codes with a scale.</summary>
     public CodeProduct? Codes { get; private init; }
+
+    /// <summary>What writes the blocks out as bfloat16 at once; null where elements are no codes with a scale.</summary>
+    private RoundedBlocks? Rounded { get; init; }
 
     /// <summary>Whether <see cref="Quantise"/> works.</summary>
     public abstract bool IsWritten { get; }
@@ -120,6 +123,12 @@ internal abstract unsafe class GgufBlock(GgufTensorType type, int elements, int 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public sealed override void Dequantise(byte* source, ushort* destination, long count)
         {
+            if (RoundedBlocks.IsSupported && Rounded is { } rounded)
+            {
+                rounded.Write(source, destination, count);
+                return;
+            }
+
             var values = stackalloc float[MostElements];
             for (var block = (T*)source; count > 0; block++, destination += T.Elements, count -= T.Elements)
             {

@@ -17,6 +17,8 @@ internal unsafe struct IQ4_NL : IGgufBlock<IQ4_NL>, ICodeBlock<IQ4_NL>
 
     public static byte LargestCode => 255;
 
+    public static byte? Zero => 128;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Codes(IQ4_NL* block) => CodeTables.Look(CodeTables.AboveNonLinear, block->quants);
 
@@ -37,7 +39,7 @@ internal unsafe struct IQ4_NL : IGgufBlock<IQ4_NL>, ICodeBlock<IQ4_NL>
 }
 
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct IQ4_XS : IGgufBlock<IQ4_XS>, ISuperCodeBlock<IQ4_XS>
+internal unsafe struct IQ4_XS : ISuperCodeBlock<IQ4_XS>
 {
     private Half scale;
     private ushort highScales;
@@ -50,27 +52,27 @@ internal unsafe struct IQ4_XS : IGgufBlock<IQ4_XS>, ISuperCodeBlock<IQ4_XS>
 
     public static byte LargestCode => 255;
 
+    public static byte? Zero => 128;
+
+    public static bool ScalesHalves => false;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Codes(IQ4_XS* block, int group) => CodeTables.Look(CodeTables.AboveNonLinear, block->quants + (group * 16));
 
     public static Vector512<float> Factors(IQ4_XS* block, float* scales)
     {
-        var scale = BlockVectors.Scale(block->scale);
-        for (var group = 0; group < 8; group++) scales[2 * group] = scales[(2 * group) + 1] = scale * (GroupScale(block, group) - 32);
-        return Vector512.Load(scales) * -128f;
+        // Eight scales of six bits: the low four in the halves of four bytes, the high two in sixteen bits. Each goes to a byte of its own.
+        ulong low = *(uint*)block->lowScales, high = block->highScales;
+        low = (low | low << 16) & 0x0000_FFFF_0000_FFFF;
+        low = (low | low << 8) & 0x00FF_00FF_00FF_00FF;
+        low = (low | low << 4) & 0x0F0F_0F0F_0F0F_0F0F;
+        high = (high | high << 24) & 0x0000_00FF_0000_00FF;
+        high = (high | high << 12) & 0x000F_000F_000F_000F;
+        high = (high | high << 6) & 0x0303_0303_0303_0303;
+        var each = Vector128.CreateScalar(low | high << 4).AsByte();
+        var halves = Vector128.Shuffle(each, Vector128.Create((byte)0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7)).AsSByte();
+        var factors = BlockVectors.Floats(halves - Vector128.Create((sbyte)32)) * BlockVectors.Scale(block->scale);
+        factors.Store(scales);
+        return factors * -128f;
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Dequantise(IQ4_XS* block, float* values)
-    {
-        for (var group = 0; group < 8; group++, values += 32)
-        {
-            var scale = BlockVectors.Scale(block->scale) * (GroupScale(block, group) - 32);
-            var quants = block->quants + (group * 16);
-            BlockVectors.Store(CodeTables.Look(CodeTables.NonLinear, BlockVectors.Low(quants)), scale, values);
-            BlockVectors.Store(CodeTables.Look(CodeTables.NonLinear, BlockVectors.High(quants)), scale, values + 16);
-        }
-    }
-
-    private static int GroupScale(IQ4_XS* block, int group) => (block->lowScales[group / 2] >> (group % 2 * 4) & 0xF) | (block->highScales >> (group * 2) & 3) << 4;
 }

@@ -38,7 +38,7 @@ internal unsafe struct TQ1_0 : IGgufBlock<TQ1_0>
 }
 
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct TQ2_0 : IGgufBlock<TQ2_0>, ISuperCodeBlock<TQ2_0>
+internal unsafe struct TQ2_0 : ISuperCodeBlock<TQ2_0>
 {
     private fixed byte quants[64];
     private Half scale;
@@ -49,6 +49,10 @@ internal unsafe struct TQ2_0 : IGgufBlock<TQ2_0>, ISuperCodeBlock<TQ2_0>
 
     public static byte LargestCode => 2;
 
+    public static byte? Zero => 1;
+
+    public static bool ScalesHalves => false;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Codes(TQ2_0* block, int group) => BlockCodes.Pairs(block->quants + (group / 4 * 32), group % 4 * 2);
 
@@ -57,15 +61,5 @@ internal unsafe struct TQ2_0 : IGgufBlock<TQ2_0>, ISuperCodeBlock<TQ2_0>
         var scale = BlockVectors.Scale(block->scale);
         Vector512.Create(scale).Store(scales);
         return Vector512.Create(-scale);
-    }
-
-    public static void Dequantise(TQ2_0* block, float* values)
-    {
-        var scale = BlockVectors.Scale(block->scale);
-        for (var group = 0; group < 16; group++)
-        {
-            var quants = block->quants + (group / 8 * 32) + (group % 2 * 16);
-            BlockVectors.Store(BlockVectors.Two(quants, group % 8 / 2 * 2).AsSByte() - Vector128<sbyte>.One, scale, values + (group * 16));
-        }
     }
 }

@@ -18,6 +18,8 @@ internal unsafe struct Q4_0 : IGgufWrittenBlock<Q4_0>, ICodeBlock<Q4_0>
 
     public static byte LargestCode => 15;
 
+    public static byte? Zero => 8;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Codes(Q4_0* block) => BlockCodes.Nibbles(block->quants);
 
@@ -58,6 +60,8 @@ internal unsafe struct Q4_1 : IGgufWrittenBlock<Q4_1>, ICodeBlock<Q4_1>
 
     public static byte LargestCode => 15;
 
+    public static byte? Zero => null;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Codes(Q4_1* block) => BlockCodes.Nibbles(block->quants);
 
@@ -96,6 +100,8 @@ internal unsafe struct Q5_0 : IGgufWrittenBlock<Q5_0>, ICodeBlock<Q5_0>
     public static int Elements => 32;
 
     public static byte LargestCode => 31;
+
+    public static byte? Zero => 16;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Codes(Q5_0* block) => BlockCodes.Nibbles(block->quants) | BlockCodes.Spread(block->fifthBits, 16);
@@ -146,6 +152,8 @@ internal unsafe struct Q5_1 : IGgufWrittenBlock<Q5_1>, ICodeBlock<Q5_1>
 
     public static byte LargestCode => 31;
 
+    public static byte? Zero => null;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Codes(Q5_1* block) => BlockCodes.Nibbles(block->quants) | BlockCodes.Spread(block->fifthBits, 16);
 
@@ -191,6 +199,8 @@ internal unsafe struct Q8_0 : IGgufWrittenBlock<Q8_0>, ICodeBlock<Q8_0>
     public static int Elements => 32;
 
     public static byte LargestCode => 255;
+
+    public static byte? Zero => 128;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Codes(Q8_0* block) => Vector256.Load((byte*)block->quants) ^ Vector256.Create((byte)128);
