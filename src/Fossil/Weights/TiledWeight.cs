@@ -13,7 +13,7 @@ internal abstract class TiledWeight : LinearWeight
     private const long ThreadElements = 1 << 19, MostThreads = 8;
 
     // Narrower than this, libtorch's product is slower by more than further sums cost; and where its width is no multiple of its registers.
-    private const long NarrowestTile = 256, RowMultiple = 64;
+    private const long NarrowestTile = 256, RowMultiple = 32;
 
     private static long TileElements => ThreadElements * Math.Clamp(get_num_threads(), 1, MostThreads);
 
@@ -55,14 +55,15 @@ internal abstract class TiledWeight : LinearWeight
         return gradient.to(Dtype).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Rows of pieces of equal size, of about so many rows at most.</summary>
+    /// <summary>Rows of pieces of about equal size.</summary>
+    /// <param name="most">The most rows of one.</param>
     private long RowsOfPiece(long most)
     {
         if (most >= OutFeatures) return OutFeatures;
-        most = Math.Max(1, most);
+        var multiple = most < RowMultiple ? 1 : RowMultiple;
+        most = Math.Max(1, most / multiple * multiple);
         var pieces = (OutFeatures + most - 1) / most;
-        var rows = (OutFeatures + pieces - 1) / pieces;
-        return most < RowMultiple ? rows : Math.Min(OutFeatures, (rows + RowMultiple - 1) / RowMultiple * RowMultiple);
+        return (((OutFeatures + pieces - 1) / pieces) + multiple - 1) / multiple * multiple;
     }
 
     private ScalarType Accumulator => Kernels.ShardOperations.Accumulator(Dtype);

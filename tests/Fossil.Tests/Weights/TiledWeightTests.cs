@@ -7,27 +7,45 @@ namespace Fossil.Tests.Weights;
 /// <summary>What is written out of an encoded weight: a tile at a time, each element once for a product, and nothing that stays.</summary>
 public class TiledWeightTests
 {
-    // 2 MB of float32: the limit of what a product may hold beside its operands.
+    // 2 MB of float32 a thread: the limit of what a product may hold beside its operands.
     private const long LargestTile = 1 << 19;
 
     [Theory]
-    [InlineData(3000, 700, 1)]
-    [InlineData(700, 3000, 8)]
-    [InlineData(9000, 64, 32)]
-    public void A_product_and_its_gradient_write_each_element_out_once_and_hold_one_tile(long rows, long columns, long multiple)
+    [InlineData(3000, 700, 1, 1)]
+    [InlineData(700, 3000, 8, 1)]
+    [InlineData(9000, 64, 32, 1)]
+    [InlineData(300, 700, 1, 1)]
+    [InlineData(3000, 700, 1, 2)]
+    [InlineData(5632, 512, 256, 2)]
+    [InlineData(70, 60000, 32, 2)]
+    public void A_product_and_its_gradient_write_each_element_out_once_and_hold_one_tile_a_thread(long rows, long columns, long multiple, int threads)
     {
         using var scope = NewDisposeScope();
+        var before = get_num_threads();
+        set_num_threads(threads);
+        try
+        {
+            Check(rows, columns, multiple, threads);
+        }
+        finally
+        {
+            set_num_threads(before);
+        }
+    }
+
+    private static void Check(long rows, long columns, long multiple, int threads)
+    {
         var tiles = new Tiles();
         var weight = new Probe(ones(rows, columns, ScalarType.Int8), tiles, multiple);
         var input = randn(20, columns).requires_grad_();
         var output = weight.Apply(input);
         Assert.Equal(rows * columns, tiles.Elements);
-        Assert.InRange(tiles.Largest, 1, LargestTile);
+        Assert.InRange(tiles.Largest, 1, LargestTile * threads);
 
         tiles.Elements = 0;
         output.sum().backward();
         Assert.Equal(rows * columns, tiles.Elements);
-        Assert.InRange(tiles.Largest, 1, LargestTile);
+        Assert.InRange(tiles.Largest, 1, LargestTile * threads);
         Assert.False(tiles.LeftOne);
         Assert.True(input.grad!.allclose(ones(20, columns) * rows, rtol: 1e-4));
         Assert.True(tiles.Last!.IsInvalid);
