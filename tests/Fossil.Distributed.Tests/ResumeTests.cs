@@ -1,6 +1,5 @@
 using System.Globalization;
 using Fossil.TestData;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Fossil.Distributed.Tests;

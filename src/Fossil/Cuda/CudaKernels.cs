@@ -27,6 +27,7 @@ internal static class CudaKernels
         var optimizer = new CudaOptimizerKernels(runtime, scratch);
         KernelRegistry.Register<IAdamW>(optimizer, device, size: size);
         KernelRegistry.Register<ISquaredNorm>(optimizer, device, size: size);
+        KernelRegistry.Register<IDropoutMask>(new CudaDropoutMask(runtime), device, size: size);
         KernelRegistry.Register<IUpload>(new CudaUpload(runtime), device, size: size);
     }
 

@@ -1,5 +1,4 @@
 using Fossil.Kernels;
-using Fossil.Models;
 using TorchSharp;
 using static TorchSharp.torch;
 
