@@ -52,10 +52,13 @@ internal static class Mpirun
     private static ProcessStartInfo OfMpi(string implementation, int ranks, string[] program)
     {
         var launcher = $"mpirun.{implementation}";
-        Skip.IfNot(Array.Exists((Environment.GetEnvironmentVariable("PATH") ?? "").Split(':'), folder => File.Exists(Path.Combine(folder, launcher))), $"{launcher} is not installed: apt-get install {(implementation == "mpich" ? "mpich" : "openmpi-bin")}");
+        Skip.IfNot(IsInstalled(implementation), $"{launcher} is not installed: apt-get install {(implementation == "mpich" ? "mpich" : "openmpi-bin")}");
         string[] options = implementation == "mpich" ? [] : ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none"];
         return new(launcher, [.. options, "-np", $"{ranks}", .. program]);
     }
+
+    /// <summary>Whether an implementation's launcher is there.</summary>
+    public static bool IsInstalled(string implementation) => Array.Exists((Environment.GetEnvironmentVariable("PATH") ?? "").Split(':'), folder => File.Exists(Path.Combine(folder, $"mpirun.{implementation}")));
 
     /// <summary>What torchrun does, as far as a process sees it.</summary>
     private static ProcessStartInfo OfVariables(int ranks, string[] program)
