@@ -42,6 +42,32 @@ public class PissaTests
         Assert.True(Distance.Relative(Part(second), Part(first)) < 1e-3);
     }
 
+    /// <summary>As much of the weight's square sum as <c>torch.svd_lowrank</c>'s own steps take over, QR decompositions behind each product, from any start: of spectra that are flat, fall fast, end, or are nothing.</summary>
+    [Theory]
+    [InlineData(96, 64, 1.0, 2)]
+    [InlineData(64, 96, 0.98, 4)]
+    [InlineData(96, 96, 0.5, 16)]
+    [InlineData(64, 96, 0.2, 16)]
+    [InlineData(96, 64, 0.0, 3)]
+    [InlineData(64, 96, 0.9, 3, 0.0)]
+    public void The_randomised_decomposition_takes_over_what_QR_decompositions_would(int outFeatures, int inFeatures, double decay, int iterations, double size = 1)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var model = new OneLinear(inFeatures, outFeatures);
+        manual_seed(2);
+        var (left, right) = (linalg.qr(randn(outFeatures, 48, dtype: ScalarType.Float64)).Q, linalg.qr(randn(inFeatures, 48, dtype: ScalarType.Float64)).Q);
+        var weight = (left * pow(tensor(decay, ScalarType.Float64), arange(48, dtype: ScalarType.Float64))).mm(right.t()) * size;
+        model.proj.weight.copy_(weight);
+        using var adapted = model.AttachAdapters(Config(iterations));
+
+        var basis = linalg.qr(weight.mm(randn(inFeatures, 8, dtype: ScalarType.Float64))).Q;
+        for (var i = 0; i < iterations; i++) basis = linalg.qr(weight.mm(linalg.qr(weight.t().mm(basis)).Q)).Q;
+        var expected = (weight - basis.mm(basis.t().mm(weight))).norm().item<double>();
+        var actual = (weight - Part(adapted).to(ScalarType.Float64)).norm().item<double>();
+        Assert.InRange(actual, 0, (1.05 * expected) + (1e-5 * weight.norm().item<double>()));
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

@@ -24,31 +24,73 @@ internal static class Pissa
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        var full = weight.ToTensor(ShardOperations.Accumulator(weight.Dtype));
-        var (u, s, vh) = iterations is { } count ? Randomised(full, rank, count) : linalg.svd(full, fullMatrices: false);
+        var (u, s, vh) = iterations is { } count ? Randomised(weight.ToTensor(weight.Dtype), rank, count) : linalg.svd(weight.ToTensor(ShardOperations.Accumulator(weight.Dtype)), fullMatrices: false);
         var root = s.narrow(0, 0, rank).div(Scalars.Of(scale)).sqrt();
         var a = root.unsqueeze(1) * vh.narrow(0, 0, rank);
         var b = u.narrow(1, 0, rank) * root;
         return (a.to(ScalarType.Float32).contiguous().MoveToOuterDisposeScope(), b.to(ScalarType.Float32).contiguous().MoveToOuterDisposeScope());
     }
 
-    /// <summary>The largest singular values by subspace iteration (Halko et al., arXiv 0909.4061, algorithms 4.4 and 5.1; as <c>torch.svd_lowrank</c> without oversampling).</summary>
+    /// <summary>
+    /// The largest singular values by subspace iteration (Halko et al., arXiv 0909.4061, algorithms 4.4 and 5.1; as <c>torch.svd_lowrank</c> without oversampling). The matrix is read in its own dtype. It is
+    /// the products that take the time: in between the basis is made orthonormal by the Cholesky factor of its products with itself (in float64), and by QR decompositions in the last step, where the directions of the smaller ones are decided.
+    /// </summary>
     private static (Tensor U, Tensor S, Tensor Vh) Randomised(Tensor matrix, int rank, int iterations)
     {
-        // The basis is that of the shorter side.
-        if (matrix.size(0) < matrix.size(1))
-        {
-            var (v, values, uh) = Randomised(matrix.t(), rank, iterations);
-            return (uh.t(), values, v.t());
-        }
+        var dtype = ShardOperations.Accumulator(matrix.dtype);
+        var (rows, columns) = (matrix.size(0), matrix.size(1));
 
+        // It begins on the shorter side.
         using var generator = new Generator(Seed);
-        var random = randn([matrix.size(1), rank], dtype: matrix.dtype, generator: generator).to(matrix.device);
-        var basis = Orthonormal(matrix.mm(random));
-        for (var i = 0; i < iterations; i++) basis = Orthonormal(matrix.mm(Orthonormal(matrix.t().mm(basis))));
-        var (u, s, vh) = linalg.svd(basis.t().mm(matrix), fullMatrices: false);
-        return (basis.mm(u), s, vh);
+        var random = randn([Math.Min(rows, columns), rank], dtype: dtype, generator: generator).to(matrix.device);
+        if (rows >= columns)
+        {
+            var basis = ShardOperations.TimesTransposed(matrix, random.t().contiguous());
+            for (var i = 1; i <= iterations; i++)
+            {
+                var across = ShardOperations.TransposedTimes(NearlyOrthonormal(basis), matrix);
+                basis = ShardOperations.TimesTransposed(matrix, i < iterations ? across : Orthonormal(across.t()).t().contiguous());
+            }
+
+            basis = Orthonormal(basis);
+            var (u, s, vh) = OfFewRows(ShardOperations.TransposedTimes(basis, matrix));
+            return (basis.mm(u), s, vh);
+        }
+        else
+        {
+            var basis = ShardOperations.TransposedTimes(random, matrix).t();
+            for (var i = 1; i <= iterations; i++)
+            {
+                var across = ShardOperations.TimesTransposed(matrix, NearlyOrthonormal(basis).t().contiguous());
+                basis = ShardOperations.TransposedTimes(i < iterations ? across : Orthonormal(across), matrix).t();
+            }
+
+            basis = Orthonormal(basis).t().contiguous();
+            var (v, s, uh) = OfFewRows(ShardOperations.TimesTransposed(matrix, basis).t());
+            return (uh.t(), s, v.t().mm(basis));
+        }
     }
 
-    private static Tensor Orthonormal(Tensor columns) => linalg.qr(columns).Q;
+    /// <summary>Columns with the same span. Where they are too close to each other for the factor, by a QR decomposition.</summary>
+    private static Tensor NearlyOrthonormal(Tensor columns)
+    {
+        var wide = columns.to(ScalarType.Float64);
+        var (factor, info) = linalg.cholesky_ex(wide.t().mm(wide));
+        return info.item<int>() == 0 ? columns.mm(linalg.inv(factor).t().to(columns.dtype)) : Orthonormal(columns);
+    }
+
+    private static Tensor Orthonormal(Tensor columns) => linalg.qr(columns).Q.contiguous();
+
+    /// <summary>The decomposition of a matrix of few rows B by that of B Bᵀ, in float64, where singular values are as exact as in float32 without the square.</summary>
+    private static (Tensor U, Tensor S, Tensor Vh) OfFewRows(Tensor matrix)
+    {
+        var wide = matrix.to(ScalarType.Float64);
+        var (squares, vectors) = linalg.eigh(wide.mm(wide.t()));
+        var (s, u) = (squares.flip(0).clamp_(min: Scalars.Zero).sqrt_(), vectors.flip(1));
+
+        // What is nothing but rounding has no direction, and takes no part.
+        var smallest = s.max().mul_(Scalars.Of(1e-9)).clamp_(min: Scalars.Of(1e-300));
+        var vh = u.t().mm(wide).div_(s.maximum(smallest).unsqueeze(1));
+        return (u.to(matrix.dtype), s.to(matrix.dtype), vh.to(matrix.dtype));
+    }
 }

@@ -101,7 +101,7 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
             var (shard, dtype) = (shards[term.Layer], GradientDtype(term));
             var (sumGradient, shardGradient) = ShardOperations.ProductGradients(term.Rows.Of(gradOutput), SumOf(term, dtype), ShardOf(term, dtype), inputGradient is not null, shard.NeedsGradient, shard.FindPlace(dtype));
             shard.AddGradient(shardGradient);
-            if (sumGradient is not null) sums.AddGradient(KeyOf(term), sumGradient.to(Accumulator), term);
+            if (sumGradient is not null) sums.AddGradient(KeyOf(term), sumGradient, term);
         }
     }
 
@@ -169,12 +169,12 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
 
         if (gradients is [({ Dropout.IsNone: true } only, var single)])
         {
-            ShardOperations.AddTiled(inputGradient, single.to(InputDtype).to(single.dtype), only.ShardSize);
+            ShardOperations.AddTiled(inputGradient, single.to(InputDtype).to(Accumulator), only.ShardSize);
             return;
         }
 
         var total = zeros(inputGradient.shape, dtype: Accumulator, device: inputGradient.device);
-        foreach (var (key, gradient) in gradients) key.AddTiled(total, gradient);
+        foreach (var (key, gradient) in gradients) key.AddTiled(total, gradient.to(Accumulator));
         inputGradient.add_(total.to(InputDtype), Scalars.One);
     }
 

@@ -26,12 +26,13 @@ internal readonly record struct ShardSumKey(int ShardSize, RowRange Range, Dropo
     /// <summary>The rows of the sum that <paramref name="term"/> uses.</summary>
     public Tensor Rows(Tensor sum, ShardTerm term) => Within(term).Of(sum);
 
-    /// <summary>Adds the gradient of a term's rows.</summary>
+    /// <summary>Adds the gradient of a term's rows. One by itself stays in its dtype; a sum is in that of sums.</summary>
     public Tensor Accumulate(Tensor? total, Tensor gradient, ShardTerm term)
     {
-        if (term.Rows == Range) return total?.add_(gradient, Scalars.One) ?? gradient;
-        total ??= zeros(Range.Count, ShardSize, dtype: gradient.dtype, device: gradient.device);
-        using var rows = Within(term).Of(total);
+        if (total is null && term.Rows == Range) return gradient;
+        var accumulator = ShardOperations.Accumulator(gradient.dtype);
+        total = total?.to(accumulator) ?? zeros(Range.Count, ShardSize, dtype: accumulator, device: gradient.device);
+        using var rows = Within(term).Of(total).alias();
         rows.add_(gradient, Scalars.One);
         return total;
     }
