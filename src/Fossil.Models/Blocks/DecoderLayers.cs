@@ -1,3 +1,4 @@
+using Fossil.Models.Kernels;
 using Fossil.Training;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -29,6 +30,13 @@ internal sealed class DecoderLayers : ModuleList<DecoderLayer>
     {
         using var scope = NewDisposeScope();
         var context = AttentionContext.Create(config, rotary, x, input, windowRotary);
+        if (OneTokenLayer.TryRun(x, this, context) is { } token)
+        {
+            x.Dispose();
+            input.Cache!.Advance(1);
+            return token.MoveToOuterDisposeScope();
+        }
+
         foreach (var layer in this)
         {
             var next = recompute && context.Cache is null

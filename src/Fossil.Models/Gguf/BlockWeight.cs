@@ -24,7 +24,11 @@ internal sealed class BlockWeight : TiledWeight
     /// <param name="block">What the bytes are.</param>
     /// <param name="order">The order of the rows.</param>
     /// <param name="source">The file whose own memory the bytes are; null where they are not.</param>
-    public BlockWeight(Tensor bytes, Tensor dtype, GgufBlock block, HeadOrder order, MappedFileState? source = null) => (this.bytes, this.dtype, Block, Order, SourceFile) = (bytes, dtype, block, order, source);
+    public BlockWeight(Tensor bytes, Tensor dtype, GgufBlock block, HeadOrder order, MappedFileState? source = null)
+    {
+        (this.bytes, this.dtype, Block, Order, SourceFile) = (bytes, dtype, block, order, source);
+        (OutFeatures, InFeatures, Data) = (bytes.shape[0], bytes.shape[1] / block.Bytes * block.Elements, [bytes, dtype]);
+    }
 
     /// <summary>A weight quantised to blocks that are written here, of whose elements its width is a multiple.</summary>
     public static BlockWeight Quantise(LinearWeight weight, GgufBlock block)
@@ -50,13 +54,13 @@ internal sealed class BlockWeight : TiledWeight
     /// <summary>The rows' blocks in the file's order, (rows, bytes of a row), uint8.</summary>
     public Tensor Bytes => bytes;
 
-    public override long OutFeatures => bytes.size(0);
+    public override long OutFeatures { get; }
 
-    public override long InFeatures => bytes.size(1) / Block.Bytes * Block.Elements;
+    public override long InFeatures { get; }
 
     public override ScalarType Dtype => dtype.dtype;
 
-    public override IReadOnlyList<Tensor> Data => [bytes, dtype];
+    public override IReadOnlyList<Tensor> Data { get; }
 
     internal override MappedFileState? SourceFile { get; }
 

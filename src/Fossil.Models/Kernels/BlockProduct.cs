@@ -15,9 +15,6 @@ internal static unsafe class BlockProduct
     /// <summary>Rows from which on libtorch's product of written-out tiles is faster.</summary>
     public const int MostRows = 8;
 
-    // Rows of W that a thread takes at once.
-    private const int PieceRows = 32;
-
     /// <summary>The product; null where it is not one of few rows, float32 or bfloat16, on the CPU.</summary>
     /// <param name="weight">W.</param>
     /// <param name="input">x (rows, in), contiguous, in the weight's dtype.</param>
@@ -41,7 +38,8 @@ internal static unsafe class BlockProduct
         }
 
         var output = empty(rows, weight.OutFeatures, dtype: input.dtype);
-        KernelRows.Run((weight.OutFeatures + PieceRows - 1) / PieceRows, PieceRows * width * rows, new Kernel(weight, codes, (byte*)NativeTensor.Data(weight.Bytes), weight.Bytes.size(1), inputs, bias is null ? default : KernelMatrix.Of(bias), KernelMatrix.Of(output)));
+        var pieceRows = RowLaunch.RowsOfPiece(weight.OutFeatures, width);
+        KernelRows.Run((weight.OutFeatures + pieceRows - 1) / pieceRows, pieceRows * width * rows, new Kernel(weight, pieceRows, codes, (byte*)NativeTensor.Data(weight.Bytes), weight.Bytes.size(1), inputs, bias is null ? default : KernelMatrix.Of(bias), KernelMatrix.Of(output)));
         GC.KeepAlive(weight);
         GC.KeepAlive(bias);
         return output;
@@ -61,13 +59,13 @@ internal static unsafe class BlockProduct
     }
 
     /// <summary>Its "rows" are pieces of W's, the columns of y.</summary>
-    private readonly struct Kernel(BlockWeight weight, CodeProduct? codes, byte* source, long rowBytes, RowInput* inputs, KernelMatrix bias, KernelMatrix output) : IRowKernel
+    private readonly struct Kernel(BlockWeight weight, long pieceRows, CodeProduct? codes, byte* source, long rowBytes, RowInput* inputs, KernelMatrix bias, KernelMatrix output) : IRowKernel
     {
         [SkipLocalsInit]
         public void Run(long first, long end)
         {
             var sums = stackalloc float[MostRows];
-            var (block, width, vectors, row, last) = (weight.Block, weight.InFeatures, (int)output.Rows, first * PieceRows, Last(end));
+            var (block, width, vectors, row, last) = (weight.Block, weight.InFeatures, (int)output.Rows, first * pieceRows, Last(end));
             for (; row < last; row++)
             {
                 if (codes is null) block.Multiply(Row(row), width, inputs->Values, sums, vectors);
@@ -78,10 +76,10 @@ internal static unsafe class BlockProduct
 
         public void DeclareWrites(long row, KernelWrites writes)
         {
-            for (var vector = 0; vector < output.Rows; vector++) writes.Add(output, vector, row * PieceRows, Last(row + 1) - (row * PieceRows));
+            for (var vector = 0; vector < output.Rows; vector++) writes.Add(output, vector, row * pieceRows, Last(row + 1) - (row * pieceRows));
         }
 
-        private long Last(long end) => Math.Min(end * PieceRows, weight.OutFeatures);
+        private long Last(long end) => Math.Min(end * pieceRows, weight.OutFeatures);
 
         private byte* Row(long row) => source + (weight.Order.InFile(row) * rowBytes);
 

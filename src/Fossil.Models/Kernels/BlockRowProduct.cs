@@ -28,10 +28,11 @@ internal sealed unsafe class BlockRowProduct : RowProduct
 
     public override void Run(in RowInput input, long first, long end, float* output)
     {
+        var block = weight.Block;
         for (var row = first; row < end; row++, output++)
         {
-            if (weight.Block.Codes is { } codes) *output = codes.Run(Row(row), InFeatures, input);
-            else weight.Block.Multiply(Row(row), InFeatures, input.Values, output, 1);
+            if (block.Codes is { } codes) *output = codes.Run(Row(row), InFeatures, input);
+            else block.Multiply(Row(row), InFeatures, input.Values, output, 1);
         }
     }
 

@@ -10,6 +10,9 @@ internal static class CodeDot
     // Two products of codes up to this with 127 fit sixteen bits.
     private const byte LargestOfShorts = 127;
 
+    // Four of them do up to this.
+    private const byte LargestOfFour = 64;
+
     /// <summary>The eight sums.</summary>
     /// <param name="codes">Codes of a weight, 0 to <paramref name="largest"/>.</param>
     /// <param name="row">Codes of a row, -127 to 127.</param>
@@ -24,6 +27,21 @@ internal static class CodeDot
         var high = Avx2.MultiplyAddAdjacent(Avx2.ConvertToVector256Int16(codes.GetUpper()), Avx2.ConvertToVector256Int16(row.GetUpper()));
         // Adding neighbours leaves the pairs of both halves in turn.
         return Avx2.Permute4x64(Avx2.HorizontalAdd(low, high).AsInt64(), 0b11_01_10_00).AsInt32();
+    }
+
+    /// <summary>Whether <see cref="Of(Vector512{byte}, Vector512{sbyte}, Vector512{byte}, Vector512{sbyte}, byte)"/> works for codes up to this.</summary>
+    public static bool IsWide(byte largest) => Vector512.IsHardwareAccelerated && Avx512BW.IsSupported && (largest <= LargestOfFour || AvxVnni.IsSupported);
+
+    /// <summary>Sums of four neighbours each in two products of 64 codes, added.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<int> Of(Vector512<byte> codes, Vector512<sbyte> row, Vector512<byte> otherCodes, Vector512<sbyte> otherRow, byte largest)
+    {
+        if (largest <= LargestOfFour) return Avx512BW.MultiplyAddAdjacent(Avx512BW.MultiplyAddAdjacent(codes, row) + Avx512BW.MultiplyAddAdjacent(otherCodes, otherRow), Vector512<short>.One);
+        var lower = AvxVnni.MultiplyWideningAndAdd(Vector256<int>.Zero, codes.GetLower(), row.GetLower());
+        var upper = AvxVnni.MultiplyWideningAndAdd(Vector256<int>.Zero, codes.GetUpper(), row.GetUpper());
+        lower = AvxVnni.MultiplyWideningAndAdd(lower, otherCodes.GetLower(), otherRow.GetLower());
+        upper = AvxVnni.MultiplyWideningAndAdd(upper, otherCodes.GetUpper(), otherRow.GetUpper());
+        return Vector512.Create(lower, upper);
     }
 
     private static Vector256<int> Portable(Vector256<byte> codes, Vector256<sbyte> row)

@@ -11,32 +11,71 @@ namespace Fossil.Models.Kernels;
 /// A decoder layer for one token of one text, without a gradient: four launches of its projections and one of its attention, on memory that no tensor stands for. A token's time is then that of reading
 /// the weights, and not that of setting seventeen operations up. Values are rounded to the model's dtype where the layer's separate operations round them.
 /// </summary>
-internal static unsafe class OneTokenLayer
+internal sealed unsafe class OneTokenLayer
 {
+    private readonly LayerParts parts;
+    private readonly LayerRow[] inputs;
+    private readonly LayerRow[] output;
+    private readonly LayerRow[] gates;
+    private readonly LayerRow[] down;
+
+    private OneTokenLayer(LayerParts parts, LayerRow[] inputs, LayerRow[] output, LayerRow[] gates, LayerRow[] down) => (this.parts, this.inputs, this.output, this.gates, this.down) = (parts, inputs, output, gates, down);
+
     /// <summary>The layer's output (1, 1, hidden_size); null where its parts must go one after the other: with a gradient, several tokens, padding, other adapters than <see cref="LayerRow"/> has, or on another device.</summary>
-    public static Tensor? TryRun(Tensor x, LayerParts? parts, AttentionContext context)
+    public static Tensor? TryRun(Tensor x, LayerParts? parts, AttentionContext context) => IsOneToken(x, parts, context) ? Of(parts!, context, x.dtype)?.Run(x, context) : null;
+
+    /// <summary>
+    /// The output of all layers, in a <see cref="KernelTeam"/>: a token's launches are too short for a thread to be woken for each. Null where one of the layers has no such operation, whose parts must
+    /// have libtorch's threads.
+    /// </summary>
+    public static Tensor? TryRun(Tensor x, IList<DecoderLayer> layers, AttentionContext context)
     {
-        if (parts is null || context is not { Cache: not null, Mask: null, Starts: null } || is_grad_enabled() || !Vector512.IsHardwareAccelerated) return null;
-        if (x.device_type != DeviceType.CPU || x.numel() != parts.AttentionNorm.Weight.size(0)) return null;
-        return x.dtype switch
+        if (layers.Count == 0 || !IsOneToken(x, layers[0].Parts, context)) return null;
+        var operations = new OneTokenLayer[layers.Count];
+        for (var i = 0; i < operations.Length; i++)
         {
-            ScalarType.Float32 => TryRun<float>(x, parts, context),
-            ScalarType.BFloat16 => TryRun<ushort>(x, parts, context),
-            _ => null,
-        };
+            if (layers[i].Parts is not { } parts || Of(parts, context, x.dtype) is not { } operation) return null;
+            operations[i] = operation;
+        }
+
+        var y = x;
+        KernelTeam.Run(() =>
+        {
+            foreach (var operation in operations)
+            {
+                var next = operation.Run(y, context);
+                if (!ReferenceEquals(y, x)) y.Dispose();
+                y = next;
+            }
+        });
+        return y;
     }
 
-    private static Tensor? TryRun<T>(Tensor x, LayerParts parts, AttentionContext context) where T : unmanaged
+    private static bool IsOneToken(Tensor x, LayerParts? parts, AttentionContext context) =>
+        parts is not null && context is { Cache: not null, Mask: null, Starts: null } && !is_grad_enabled() && Vector512.IsHardwareAccelerated
+        && x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && x.numel() == parts.AttentionNorm.Weight.shape[0];
+
+    private static OneTokenLayer? Of(LayerParts parts, AttentionContext context, ScalarType dtype)
     {
         var attention = parts.Attention;
-        var (cos, sin) = attention.Window is not null && context.WindowCos is not null ? (context.WindowCos, context.WindowSin!) : (context.Cos, context.Sin);
-        var rotated = attention.Rotates ? cos.size(1) : 0;
+        var rotated = attention.Rotates ? Angles(attention, context).Cos.shape[1] : 0;
         if (attention.Size % Lanes.Count != 0 || rotated % (2 * Lanes.Count) != 0) return null;
-        if (Rows(attention.Inputs, x.dtype) is not { } inputs || Rows([attention.Output], x.dtype) is not { } output) return null;
-        if (Rows(parts.Gated.Inputs, x.dtype) is not { } gates || Rows([parts.Gated.Output], x.dtype) is not { } down) return null;
+        if (Rows(attention.Inputs, dtype) is not { } inputs || Rows([attention.Output], dtype) is not { } output) return null;
+        if (Rows(parts.Gated.Inputs, dtype) is not { } gates || Rows([parts.Gated.Output], dtype) is not { } down) return null;
+        return inputs[0].InFeatures % Lanes.Count == 0 && down[0].InFeatures % Lanes.Count == 0 ? new(parts, inputs, output, gates, down) : null;
+    }
 
+    private static (Tensor Cos, Tensor Sin) Angles(AttentionParts attention, AttentionContext context) =>
+        attention.Window is not null && context.WindowCos is not null ? (context.WindowCos, context.WindowSin!) : (context.Cos, context.Sin);
+
+    private Tensor Run(Tensor x, AttentionContext context) => x.dtype == ScalarType.Float32 ? Run<float>(x, context) : Run<ushort>(x, context);
+
+    private Tensor Run<T>(Tensor x, AttentionContext context) where T : unmanaged
+    {
+        var attention = parts.Attention;
+        var (cos, sin) = Angles(attention, context);
+        var rotated = attention.Rotates ? cos.shape[1] : 0;
         var (width, inner) = (inputs[0].InFeatures, down[0].InFeatures);
-        if (width % Lanes.Count != 0 || inner % Lanes.Count != 0) return null;
         var (queries, keys) = ((long)attention.Heads * attention.Size, (long)attention.KeyValueHeads * attention.Size);
         var rows = context.Cache!.NextToken(attention.Layer, attention.KeyValueHeads, attention.Size, x.dtype);
         var seen = attention.Window is { } window ? Math.Min(window, rows.Length + 1) : rows.Length + 1;

@@ -14,6 +14,9 @@ public static class KernelRows
     /// <summary>Elements that a thread claims at a time.</summary>
     private const long ElementsPerClaim = 1 << 13;
 
+    /// <summary>Elements below which one thread of a <see cref="KernelTeam"/> is done before another has begun.</summary>
+    private const long ElementsWorthATeam = 1 << 12;
+
     /// <summary>Elements below which waking another thread costs more than it saves.</summary>
     private static readonly long ElementsWorthAThread = OpenMPTeam.IsAvailable ? 1 << 14 : 1 << 17;
 
@@ -39,7 +42,8 @@ public static class KernelRows
     internal static void Run<TKernel>(long rows, long columns, TKernel kernel, int threads, bool onThreadPool) where TKernel : struct, IRowKernel
     {
         var job = new Job<TKernel>(kernel, rows, Math.Max(1, ElementsPerClaim / Math.Max(1, columns)));
-        if (onThreadPool) job.RunOnThreadPool(threads - 1);
+        if (KernelTeam.OfThread is { } team) job.RunOn(team);
+        else if (onThreadPool) job.RunOnThreadPool(threads - 1);
         else OpenMPTeam.Run(job, threads);
         job.ThrowFailure();
     }
@@ -48,6 +52,8 @@ public static class KernelRows
     {
         var elements = rows * Math.Max(1, columns);
         var threads = (int)Math.Min(Math.Min(get_num_threads(), Environment.ProcessorCount), Math.Min(rows, elements / ElementsWorthAThread));
+        // A team has no thread to wake.
+        if (KernelTeam.OfThread is not null) threads = (int)Math.Min(get_num_threads(), Math.Min(rows, elements / ElementsWorthATeam));
         if (threads <= 1) kernel.Run(0, rows);
         else Run(rows, columns, kernel, threads, onThreadPool: !OpenMPTeam.IsAvailable);
     }
@@ -69,6 +75,14 @@ public static class KernelRows
             Execute();
             var wait = new SpinWait();
             while (Volatile.Read(ref done) < rows) wait.SpinOnce();
+        }
+
+        /// <summary>The caller and the threads that wait for it.</summary>
+        public void RunOn(KernelTeam team)
+        {
+            team.Launch(this);
+            var spins = 0;
+            while (Volatile.Read(ref done) < rows) KernelTeam.Pause(ref spins);
         }
 
         public void Execute()

@@ -28,7 +28,7 @@ public abstract class EncodableModule : nn.Module<Tensor, Tensor>
     public bool IsFloatingPoint => form is null;
 
     /// <summary>The weight, as it is now.</summary>
-    internal LinearWeight Form => form is null ? new FloatWeight(weight!) : form = form.WithData([.. form.Data.Select((_, i) => get_buffer(BufferName(i))!)]);
+    internal LinearWeight Form => form is null ? new FloatWeight(weight!) : HasBuffersOf(form) ? form : form = form.WithData([.. form.Data.Select((_, i) => get_buffer(BufferName(i))!)]);
 
     /// <summary>The weight's product with a single row of this dtype, made once for as long as the weight stays where it is; null where no kernel of this library makes it.</summary>
     internal RowProduct? OneRow(ScalarType dtype)
@@ -64,6 +64,17 @@ public abstract class EncodableModule : nn.Module<Tensor, Tensor>
         weight = expanded;
     }
 
+    private bool HasBuffersOf(LinearWeight present)
+    {
+        var data = present.Data;
+        for (var i = 0; i < data.Count; i++)
+        {
+            if (!ReferenceEquals(data[i], get_buffer(BufferName(i)))) return false;
+        }
+
+        return true;
+    }
+
     /// <summary>A parameter of the module, which outlives the dispose scope in which it is made.</summary>
     private protected static Parameter Own(Tensor tensor)
     {
@@ -93,5 +104,5 @@ public abstract class EncodableModule : nn.Module<Tensor, Tensor>
     }
 
     // The first has the name that a layer's weight has in files.
-    private static string BufferName(int index) => index == 0 ? BaseWeight.Name : $"{BaseWeight.Name}_{index}";
+    private static string BufferName(int index) => index switch { 0 => BaseWeight.Name, 1 => BaseWeight.Name + "_1", _ => $"{BaseWeight.Name}_{index}" };
 }

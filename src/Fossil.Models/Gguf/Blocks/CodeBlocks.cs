@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Fossil.Models.Gguf.Blocks;
 
@@ -19,6 +20,24 @@ internal unsafe interface ICodeBlock<TSelf> : IGgufBlock<TSelf>
 
     /// <summary>Scales and minimums of four blocks.</summary>
     static abstract (Vector128<float> Scales, Vector128<float> Minimums) Factors(TSelf* a, TSelf* b, TSelf* c, TSelf* d);
+}
+
+/// <summary>A block whose codes lie as those of its first half in the low halves of sixteen bytes, and those of its second half in the high ones: those of several blocks are taken apart at once.</summary>
+/// <typeparam name="TSelf">The struct itself.</typeparam>
+internal unsafe interface INibbleBlock<TSelf> : ICodeBlock<TSelf>
+    where TSelf : unmanaged, INibbleBlock<TSelf>
+{
+    /// <summary>Where the sixteen bytes begin.</summary>
+    static abstract byte* Nibbles(TSelf* block);
+
+    /// <summary>The codes of four blocks' halves, none negative.</summary>
+    /// <param name="nibbles">Their nibbles, one a byte.</param>
+    /// <param name="a">The first block.</param>
+    /// <param name="b">The second.</param>
+    /// <param name="c">The third.</param>
+    /// <param name="d">The fourth.</param>
+    /// <param name="isSecond">Whether they are the second halves.</param>
+    static abstract Vector512<byte> Codes(Vector512<byte> nibbles, TSelf* a, TSelf* b, TSelf* c, TSelf* d, bool isSecond);
 }
 
 /// <summary>A block of 256 elements, in each half of its eight groups of 32 scale · code + minimum.</summary>
@@ -104,12 +123,38 @@ internal static unsafe class BlockCodes
         return Vector256.Equals(bytes & each, each) & Vector256.Create(value);
     }
 
+    /// <summary>Sixteen bits in a row of each of four numbers, the low or the high ones, spread over as many bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<byte> Spread(uint a, uint b, uint c, uint d, bool isHigh, byte value)
+    {
+        var fours = Avx512F.PermuteVar16x32(Vector128.Create(a, b, c, d).ToVector256Unsafe().ToVector512Unsafe(), Fours);
+        var place = isHigh ? 0x0202020202020202UL : 0;
+        var bytes = Avx512BW.Shuffle(fours.AsByte(), Vector512.Create(Vector256.Create(Vector128.Create(place, place + 0x0101010101010101))).AsByte());
+        var each = Vector512.Create(0x8040201008040201UL).AsByte();
+        return Vector512.Equals(bytes & each, each) & Vector512.Create(value);
+    }
+
+    /// <summary>Each of four numbers in a quarter of the vector.</summary>
+    public static Vector512<uint> Fours => Vector512.Create(0u, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+
     /// <summary>Four numbers of sixteen bits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> Singles(Half a, Half b, Half c, Half d)
+    public static Vector128<float> Singles(Half a, Half b, Half c, Half d) =>
+        Singles(Vector128.Create(BitConverter.HalfToUInt16Bits(a), (uint)BitConverter.HalfToUInt16Bits(b), BitConverter.HalfToUInt16Bits(c), BitConverter.HalfToUInt16Bits(d)));
+
+    /// <summary>Two numbers of sixteen bits of each of four blocks, which lie side by side.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static (Vector128<float> First, Vector128<float> Second) Pairs(Half* a, Half* b, Half* c, Half* d)
+    {
+        var bits = Vector128.Create(*(uint*)a, *(uint*)b, *(uint*)c, *(uint*)d);
+        return (Singles(bits & Vector128.Create(0xFFFFu)), Singles(bits >>> 16));
+    }
+
+    // Of numbers in the low halves.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> Singles(Vector128<uint> bits)
     {
         const float ExponentBias = 5.192296858534828e33f; // 2^112, as in BlockVectors.Scale.
-        var bits = Vector128.Create(BitConverter.HalfToUInt16Bits(a), (uint)BitConverter.HalfToUInt16Bits(b), BitConverter.HalfToUInt16Bits(c), BitConverter.HalfToUInt16Bits(d));
         var magnitude = ((bits & Vector128.Create(0x7FFFu)) << 13).AsSingle() * ExponentBias;
         var infinite = Vector128.GreaterThanOrEqual(magnitude, Vector128.Create(65536f)).AsUInt32() & Vector128.Create(0x7F80_0000u);
         return (magnitude.AsUInt32() | infinite | ((bits & Vector128.Create(0x8000u)) << 16)).AsSingle();

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Fossil.Models.Gguf.Blocks;
 
@@ -28,4 +29,8 @@ internal static unsafe class CodeTables
         var (values, codes) = (Vector128.Create(table), BlockCodes.Nibbles(quants));
         return Vector256.Create(Vector128.Shuffle(values, codes.GetLower()), Vector128.Shuffle(values, codes.GetUpper()));
     }
+
+    /// <summary>The values of 64 codes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<byte> Look(ReadOnlySpan<byte> table, Vector512<byte> codes) => Avx512BW.Shuffle(Vector512.Create(Vector256.Create(Vector128.Create(table))), codes);
 }

@@ -6,7 +6,7 @@ namespace Fossil.Models.Gguf.Blocks;
 
 // Elements of four bits as floats (sign, two bits of exponent, one of mantissa) with a scale of eight bits.
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct MXFP4 : IGgufWrittenBlock<MXFP4>, ICodeBlock<MXFP4>
+internal unsafe struct MXFP4 : IGgufWrittenBlock<MXFP4>, INibbleBlock<MXFP4>
 {
     private byte exponent;
     private fixed byte quants[16];
@@ -21,6 +21,12 @@ internal unsafe struct MXFP4 : IGgufWrittenBlock<MXFP4>, ICodeBlock<MXFP4>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Codes(MXFP4* block) => CodeTables.Look(CodeTables.AboveTwiceFloat4, block->quants);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* Nibbles(MXFP4* block) => block->quants;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<byte> Codes(Vector512<byte> nibbles, MXFP4* a, MXFP4* b, MXFP4* c, MXFP4* d, bool isSecond) => CodeTables.Look(CodeTables.AboveTwiceFloat4, nibbles);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (Vector128<float> Scales, Vector128<float> Minimums) Factors(MXFP4* a, MXFP4* b, MXFP4* c, MXFP4* d)

@@ -6,7 +6,7 @@ namespace Fossil.Models.Gguf.Blocks;
 
 // Elements of four bits that stand for sixteen uneven steps.
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct IQ4_NL : IGgufBlock<IQ4_NL>, ICodeBlock<IQ4_NL>
+internal unsafe struct IQ4_NL : IGgufBlock<IQ4_NL>, INibbleBlock<IQ4_NL>
 {
     private Half scale;
     private fixed byte quants[16];
@@ -21,6 +21,12 @@ internal unsafe struct IQ4_NL : IGgufBlock<IQ4_NL>, ICodeBlock<IQ4_NL>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Codes(IQ4_NL* block) => CodeTables.Look(CodeTables.AboveNonLinear, block->quants);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* Nibbles(IQ4_NL* block) => block->quants;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<byte> Codes(Vector512<byte> nibbles, IQ4_NL* a, IQ4_NL* b, IQ4_NL* c, IQ4_NL* d, bool isSecond) => CodeTables.Look(CodeTables.AboveNonLinear, nibbles);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (Vector128<float> Scales, Vector128<float> Minimums) Factors(IQ4_NL* a, IQ4_NL* b, IQ4_NL* c, IQ4_NL* d)

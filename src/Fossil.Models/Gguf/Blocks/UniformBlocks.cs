@@ -7,7 +7,7 @@ namespace Fossil.Models.Gguf.Blocks;
 // Thirty-two elements with one scale, and in the types that end in 1 one minimum. Low four bits: element i in the low half of byte i, element i + 16
 // in its high half. The packing is ggml's; so is the rounding of what is written, half a step added and cut off.
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct Q4_0 : IGgufWrittenBlock<Q4_0>, ICodeBlock<Q4_0>
+internal unsafe struct Q4_0 : IGgufWrittenBlock<Q4_0>, INibbleBlock<Q4_0>
 {
     private Half scale;
     private fixed byte quants[16];
@@ -22,6 +22,12 @@ internal unsafe struct Q4_0 : IGgufWrittenBlock<Q4_0>, ICodeBlock<Q4_0>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Codes(Q4_0* block) => BlockCodes.Nibbles(block->quants);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* Nibbles(Q4_0* block) => block->quants;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q4_0* a, Q4_0* b, Q4_0* c, Q4_0* d, bool isSecond) => nibbles;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (Vector128<float> Scales, Vector128<float> Minimums) Factors(Q4_0* a, Q4_0* b, Q4_0* c, Q4_0* d)
@@ -48,7 +54,7 @@ internal unsafe struct Q4_0 : IGgufWrittenBlock<Q4_0>, ICodeBlock<Q4_0>
 }
 
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct Q4_1 : IGgufWrittenBlock<Q4_1>, ICodeBlock<Q4_1>
+internal unsafe struct Q4_1 : IGgufWrittenBlock<Q4_1>, INibbleBlock<Q4_1>
 {
     private Half scale;
     private Half minimum;
@@ -66,9 +72,15 @@ internal unsafe struct Q4_1 : IGgufWrittenBlock<Q4_1>, ICodeBlock<Q4_1>
     public static Vector256<byte> Codes(Q4_1* block) => BlockCodes.Nibbles(block->quants);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* Nibbles(Q4_1* block) => block->quants;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q4_1* a, Q4_1* b, Q4_1* c, Q4_1* d, bool isSecond) => nibbles;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (Vector128<float> Scales, Vector128<float> Minimums) Factors(Q4_1* a, Q4_1* b, Q4_1* c, Q4_1* d)
     {
-        return (BlockCodes.Singles(a->scale, b->scale, c->scale, d->scale), BlockCodes.Singles(a->minimum, b->minimum, c->minimum, d->minimum));
+        return BlockCodes.Pairs(&a->scale, &b->scale, &c->scale, &d->scale);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -89,7 +101,7 @@ internal unsafe struct Q4_1 : IGgufWrittenBlock<Q4_1>, ICodeBlock<Q4_1>
 }
 
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct Q5_0 : IGgufWrittenBlock<Q5_0>, ICodeBlock<Q5_0>
+internal unsafe struct Q5_0 : IGgufWrittenBlock<Q5_0>, INibbleBlock<Q5_0>
 {
     private Half scale;
     private uint fifthBits;
@@ -105,6 +117,12 @@ internal unsafe struct Q5_0 : IGgufWrittenBlock<Q5_0>, ICodeBlock<Q5_0>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Codes(Q5_0* block) => BlockCodes.Nibbles(block->quants) | BlockCodes.Spread(block->fifthBits, 16);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* Nibbles(Q5_0* block) => block->quants;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q5_0* a, Q5_0* b, Q5_0* c, Q5_0* d, bool isSecond) => nibbles | BlockCodes.Spread(a->fifthBits, b->fifthBits, c->fifthBits, d->fifthBits, isSecond, 16);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (Vector128<float> Scales, Vector128<float> Minimums) Factors(Q5_0* a, Q5_0* b, Q5_0* c, Q5_0* d)
@@ -139,7 +157,7 @@ internal unsafe struct Q5_0 : IGgufWrittenBlock<Q5_0>, ICodeBlock<Q5_0>
 }
 
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct Q5_1 : IGgufWrittenBlock<Q5_1>, ICodeBlock<Q5_1>
+internal unsafe struct Q5_1 : IGgufWrittenBlock<Q5_1>, INibbleBlock<Q5_1>
 {
     private Half scale;
     private Half minimum;
@@ -158,9 +176,15 @@ internal unsafe struct Q5_1 : IGgufWrittenBlock<Q5_1>, ICodeBlock<Q5_1>
     public static Vector256<byte> Codes(Q5_1* block) => BlockCodes.Nibbles(block->quants) | BlockCodes.Spread(block->fifthBits, 16);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* Nibbles(Q5_1* block) => block->quants;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q5_1* a, Q5_1* b, Q5_1* c, Q5_1* d, bool isSecond) => nibbles | BlockCodes.Spread(a->fifthBits, b->fifthBits, c->fifthBits, d->fifthBits, isSecond, 16);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (Vector128<float> Scales, Vector128<float> Minimums) Factors(Q5_1* a, Q5_1* b, Q5_1* c, Q5_1* d)
     {
-        return (BlockCodes.Singles(a->scale, b->scale, c->scale, d->scale), BlockCodes.Singles(a->minimum, b->minimum, c->minimum, d->minimum));
+        return BlockCodes.Pairs(&a->scale, &b->scale, &c->scale, &d->scale);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -13,11 +13,15 @@ internal readonly unsafe struct RowInput
     /// <summary>Elements of a block.</summary>
     public const int Block = 32;
 
+    /// <summary>Blocks of a group.</summary>
+    public const int Group = 4;
+
     private const float LargestCode = 127;
 
-    private RowInput(float* values, sbyte* codes, float* scales, float* blockSums, float* halfSums)
+    private RowInput(float* values, sbyte* interleaved, sbyte* codes, float* scales, float* blockSums, float* halfSums)
     {
         Values = values;
+        Interleaved = interleaved;
         Codes = codes;
         Scales = scales;
         BlockSums = blockSums;
@@ -30,6 +34,9 @@ internal readonly unsafe struct RowInput
     /// <summary>The codes; null where no product reads them.</summary>
     public sbyte* Codes { get; }
 
+    /// <summary>The same codes by groups of four blocks: the first halves of the four, then the second ones. The last group is filled up with blocks of nothing, scales and sums too.</summary>
+    public sbyte* Interleaved { get; }
+
     /// <summary>A scale a block.</summary>
     public float* Scales { get; }
 
@@ -40,10 +47,10 @@ internal readonly unsafe struct RowInput
     public float* HalfSums { get; }
 
     /// <summary>Floats of memory that the codes of <paramref name="count"/> elements take.</summary>
-    public static long FloatsOfCodes(long count) => (count / sizeof(float)) + (4 * (count / Block));
+    public static long FloatsOfCodes(long count) => (count / sizeof(float)) + (Groups(count / Block) * Group * ((Block / sizeof(float)) + 2)) + (2 * (count / Block));
 
     /// <summary>x as it is.</summary>
-    public static RowInput Of(float* values) => new(values, null, null, null, null);
+    public static RowInput Of(float* values) => new(values, null, null, null, null, null);
 
     /// <summary>x with its codes.</summary>
     /// <param name="values">x.</param>
@@ -52,10 +59,25 @@ internal readonly unsafe struct RowInput
     public static RowInput Quantise(float* values, long count, float* memory)
     {
         var blocks = count / Block;
-        var scales = memory + (count / sizeof(float));
-        var input = new RowInput(values, (sbyte*)memory, scales, scales + blocks, scales + (2 * blocks));
+        var whole = Groups(blocks) * Group;
+        var codes = (sbyte*)memory + (whole * Block);
+        var scales = memory + ((whole * Block) + count) / sizeof(float);
+        var input = new RowInput(values, (sbyte*)memory, codes, scales, scales + whole, scales + (2 * whole));
         for (long block = 0; block < blocks; block++) input.Quantise(block);
+        for (var block = blocks; block < whole; block++) input.Clear(block);
         return input;
+    }
+
+    private static long Groups(long blocks) => (blocks + Group - 1) / Group;
+
+    /// <summary>Where the first half of a block begins among the interleaved codes; the second half is a vector behind it.</summary>
+    private sbyte* Half(long block) => Interleaved + (block / Group * Group * Block) + (block % Group * (Block / 2));
+
+    private void Clear(long block)
+    {
+        Vector128<sbyte>.Zero.Store(Half(block));
+        Vector128<sbyte>.Zero.Store(Half(block) + (Group * Block / 2));
+        (Scales[block], BlockSums[block]) = (0, 0);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -71,7 +93,10 @@ internal readonly unsafe struct RowInput
         var inverse = largest == 0 ? 0 : LargestCode / largest;
         var (first, second) = (Vector512.ConvertToInt32(Vector512.Round(low * inverse)), Vector512.ConvertToInt32(Vector512.Round(high * inverse)));
         var shorts = Vector512.Narrow(first, second);
-        Vector256.Narrow(shorts.GetLower(), shorts.GetUpper()).Store(Codes + (block * Block));
+        var codes = Vector256.Narrow(shorts.GetLower(), shorts.GetUpper());
+        codes.Store(Codes + (block * Block));
+        codes.GetLower().Store(Half(block));
+        codes.GetUpper().Store(Half(block) + (Group * Block / 2));
         Scales[block] = scale;
         var (lowSum, highSum) = (Vector512.Sum(first), Vector512.Sum(second));
         BlockSums[block] = scale * (lowSum + highSum);

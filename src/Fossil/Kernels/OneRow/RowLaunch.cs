@@ -1,12 +1,16 @@
 using Fossil.CompilerServices;
+using static TorchSharp.torch;
 
 namespace Fossil.Kernels.OneRow;
 
 /// <summary>Layers that read the same row, in one launch: threads claim pieces of all their outputs.</summary>
 internal static unsafe class RowLaunch
 {
-    // A piece is long enough for a processor to read ahead in it, and there are enough of them for all threads to end together.
-    private const int RowsOfPiece = 32, FewestRowsOfPiece = 8, PiecesOfThread = 4;
+    // Rows of a cache line of outputs, which two threads must not share.
+    private const int RowsOfLine = 16;
+
+    // Elements of a long piece: several of them for a thread whose core others use too.
+    private const long ElementsOfPiece = 1 << 19;
 
     /// <summary>Floats of memory that <see cref="Run"/> takes beside the outputs.</summary>
     public static long ScratchFloats(ReadOnlySpan<LayerRow> layers)
@@ -14,6 +18,19 @@ internal static unsafe class RowLaunch
         var count = Aligned(RowInput.FloatsOfCodes(layers[0].InFeatures));
         foreach (var layer in layers) count += Aligned(layer.PreparedFloats);
         return count;
+    }
+
+    /// <summary>
+    /// Rows of W that a thread takes at once: its whole share of a short product, one behind the other. A processor reads ahead of where it is; where threads take short pieces in turns, each of them reads ahead what
+    /// another one needs, and both together read no faster than one alone.
+    /// </summary>
+    /// <param name="total">Rows of W.</param>
+    /// <param name="width">Elements of a row.</param>
+    public static long RowsOfPiece(long total, long width)
+    {
+        var threads = Math.Min(get_num_threads(), Environment.ProcessorCount);
+        var rows = Math.Min((total + threads - 1) / threads, Math.Max(1, ElementsOfPiece / width));
+        return (rows + RowsOfLine - 1) / RowsOfLine * RowsOfLine;
     }
 
     /// <summary>The outputs of the layers, one behind the other.</summary>
@@ -34,55 +51,27 @@ internal static unsafe class RowLaunch
             total += layer.OutFeatures;
         }
 
-        var rows = RowsOfPiece;
-        while (rows > FewestRowsOfPiece && total / rows < PiecesOfThread * Environment.ProcessorCount) rows /= 2;
-        var pieces = 0L;
-        foreach (var layer in layers) pieces += Pieces(layer, rows);
-        KernelRows.Run(pieces, rows * width, new Kernel(layers, rows, row, outputs));
+        var rows = RowsOfPiece(total, width);
+        KernelRows.Run((total + rows - 1) / rows, rows * width, new Kernel(layers, total, rows, row, outputs));
         foreach (var layer in layers) layer.KeepAlive();
     }
 
-    private static long Pieces(LayerRow layer, long rows) => (layer.OutFeatures + rows - 1) / rows;
-
     private static long Aligned(long floats) => (floats + 15) & ~15;
 
-    /// <summary>Its "rows" are pieces of the outputs.</summary>
-    private readonly struct Kernel(LayerRow[] layers, long rows, RowInput input, float* outputs) : IRowKernel
+    /// <summary>Its "rows" are pieces of the outputs, which may belong to several layers.</summary>
+    private readonly struct Kernel(LayerRow[] layers, long total, long rows, RowInput input, float* outputs) : IRowKernel
     {
         public void Run(long first, long end)
         {
-            for (var piece = first; piece < end; piece++)
-            {
-                var layer = Find(piece, out var start, out var stop, out var output);
-                layer.Run(input, start, stop, output);
-            }
-        }
-
-        public void DeclareWrites(long row, KernelWrites writes)
-        {
-            Find(row, out var start, out var stop, out var output);
-            writes.Add(output, stop - start);
-        }
-
-        /// <summary>The layer of a piece, and which of its elements it is.</summary>
-        private LayerRow Find(long piece, out long start, out long stop, out float* output)
-        {
-            output = outputs;
+            var (start, stop, before) = (first * rows, Math.Min(end * rows, total), 0L);
             foreach (var layer in layers)
             {
-                if (piece < Pieces(layer, rows))
-                {
-                    start = piece * rows;
-                    stop = Math.Min(start + rows, layer.OutFeatures);
-                    output += start;
-                    return layer;
-                }
-
-                piece -= Pieces(layer, rows);
-                output += layer.OutFeatures;
+                var (from, to) = (Math.Max(start - before, 0), Math.Min(stop - before, layer.OutFeatures));
+                if (from < to) layer.Run(input, from, to, outputs + before + from);
+                before += layer.OutFeatures;
             }
-
-            throw new ArgumentOutOfRangeException(nameof(piece));
         }
+
+        public void DeclareWrites(long row, KernelWrites writes) => writes.Add(outputs + (row * rows), Math.Min(rows, total - (row * rows)));
     }
 }
