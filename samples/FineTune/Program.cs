@@ -1,14 +1,16 @@
-// dotnet run -c Release -- MODEL DATA [STEPS]: MODEL is a .gguf file or a Hugging Face folder, DATA a .txt or .jsonl file.
+// dotnet run -c Release -- MODEL DATA [STEPS]: MODEL is a .gguf file, a Hugging Face folder, or a file of the hub as OWNER/NAME:FILE.gguf, DATA a .txt or .jsonl file.
 using Fossil;
 using Fossil.Models;
 using Fossil.Models.Chat;
 using Fossil.Models.Export;
+using Fossil.Models.Hub;
 using Fossil.Models.Tokenizers;
 using Fossil.Training;
 using static TorchSharp.torch;
 
 if (args.Length < 2) return Fail("usage: dotnet run -c Release -- MODEL DATA [STEPS]");
 var (modelPath, dataPath, steps) = (args[0], args[1], args.Length > 2 ? int.Parse(args[2]) : 60);
+if (modelPath.Split(':') is [var repository, var file] && repository.Split('/').Length == 2) modelPath = await Downloaded(repository, file);
 var isGguf = modelPath.EndsWith(".gguf", StringComparison.Ordinal);
 
 // A GGUF file's matrices stay its blocks, mapped into memory: the adapter is trained over exactly what will be served.
@@ -49,6 +51,13 @@ string Answer(string question)
     var prompt = chat.Encode(tokenizer, [new("user", question)], addGenerationPrompt: true);
     var answer = model.Generate(prompt, new GenerationOptions { MaxNewTokens = 64, RepetitionPenalty = 1.1, AdditionalStopTokens = chat.StopTokens(tokenizer) });
     return tokenizer.Decode(answer, skipSpecialTokens: true).Trim();
+}
+
+// Into the cache that huggingface_hub uses too, once.
+static async Task<string> Downloaded(string repository, string file)
+{
+    using var hub = new HubClient();
+    return await hub.DownloadGgufAsync(repository, file);
 }
 
 static string? Prompt()
