@@ -76,6 +76,11 @@ internal sealed class BlockWeight : TiledWeight
 
     protected override Tensor Tile(RowRange rows, RowRange columns) => BlockRows.Write(this, rows.Start, null, rows.Count, columns);
 
+    internal override void WriteRows(long start, Tensor destination)
+    {
+        if (!BlockRows.TryWrite(this, start, destination)) base.WriteRows(start, destination);
+    }
+
     internal override Tensor Lookup(Tensor indices)
     {
         var numbers = Numbers(indices);

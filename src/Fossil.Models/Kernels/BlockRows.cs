@@ -17,15 +17,30 @@ internal static unsafe class BlockRows
     /// <param name="columns">The columns, whole blocks.</param>
     public static Tensor Write(BlockWeight weight, long first, long[]? numbers, long count, RowRange columns)
     {
-        // The blocks are read by the processor: those of another device come here, as they are.
-        using var bytes = weight.Bytes.cpu();
         var dtype = weight.Dtype is ScalarType.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
         var rows = empty(count, columns.Count, dtype: dtype);
-        var source = (byte*)NativeTensor.Data(bytes) + (columns.Start / weight.Block.Elements * weight.Block.Bytes);
-        KernelRows.Run(count, columns.Count, new Kernel(weight, source, bytes.size(1), first, numbers, KernelMatrix.Of(rows)));
-        GC.KeepAlive(bytes);
+        Write(weight, first, numbers, columns, rows);
         if (rows.dtype == weight.Dtype && weight.Device.type == DeviceType.CPU) return rows;
         using (rows) return rows.to(weight.Dtype, weight.Device);
+    }
+
+    /// <summary>Writes whole rows that follow each other into memory that is there; false where it is of no dtype that is written, or not the processor's.</summary>
+    public static bool TryWrite(BlockWeight weight, long first, Tensor destination)
+    {
+        if (destination.dtype is not (ScalarType.BFloat16 or ScalarType.Float32) || destination.device_type != DeviceType.CPU) return false;
+        Write(weight, first, null, new(0, weight.InFeatures), destination);
+        return true;
+    }
+
+    private static void Write(BlockWeight weight, long first, long[]? numbers, RowRange columns, Tensor destination)
+    {
+        // The blocks are read by the processor: those of another device come here, as they are.
+        using var bytes = weight.Bytes.cpu();
+        var source = (byte*)NativeTensor.Data(bytes) + (columns.Start / weight.Block.Elements * weight.Block.Bytes);
+        var rows = KernelMatrix.Of(destination);
+        KernelRows.Run(rows.Rows, columns.Count, new Kernel(weight, source, bytes.size(1), first, numbers, rows));
+        GC.KeepAlive(bytes);
+        GC.KeepAlive(destination);
     }
 
     /// <summary>A row of the weight (in Hugging Face's order) with NaN or infinity; null where there is none.</summary>

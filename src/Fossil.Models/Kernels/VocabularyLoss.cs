@@ -39,10 +39,12 @@ internal sealed class VocabularyLoss
         state.narrow(1, IRunningSoftmax.Largest, 1).fill_(Scalars.Of(double.NegativeInfinity));
         var factors = state.narrow(1, IRunningSoftmax.Factor, 1);
         var weighted = gradient is null ? null : zeros(hidden.shape, dtype: ScalarType.Float32, device: hidden.device);
+        // One that is not there as numbers is written out a block at a time, always into the same memory.
+        var written = weight.RowsPerTile >= weight.OutFeatures ? null : empty(Math.Min(ColumnsAtOnce, weight.OutFeatures), weight.InFeatures, dtype: weight.Dtype, device: weight.Device);
         for (var start = 0L; start < weight.OutFeatures; start += ColumnsAtOnce)
         {
             using var part = NewDisposeScope();
-            var tile = weight.Rows(start, Math.Min(ColumnsAtOnce, weight.OutFeatures - start));
+            var tile = Tile(start, Math.Min(ColumnsAtOnce, weight.OutFeatures - start), written);
             var logits = nn.functional.linear(hidden, tile);
             kernel.Run(KernelMatrix.Of(logits), KernelMatrix.Of(state), targets, start, gradient is not null);
             weighted?.mul_(factors).add_(logits.mm(tile), Scalars.One);
@@ -54,5 +56,13 @@ internal sealed class VocabularyLoss
         var losses = sums.log().add(state.narrow(1, IRunningSoftmax.Largest, 1), Scalars.One).sub(state.narrow(1, IRunningSoftmax.Target, 1));
         gradient?.copy_(weighted!.div_(sums).sub_(weight.Lookup(ids.clamp(min: Scalars.Zero))).mul_(Scalars.Of(1.0 / count)).masked_fill_(counts.logical_not(), Scalars.Zero));
         return losses.masked_fill_(counts.logical_not(), Scalars.Zero).sum(ScalarType.Float64).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Tile(long start, long count, Tensor? memory)
+    {
+        if (memory is null) return weight.Rows(start, count);
+        var tile = memory.narrow(0, 0, count);
+        weight.WriteRows(start, tile);
+        return tile;
     }
 }

@@ -44,6 +44,15 @@ public abstract class LinearWeight
     /// <param name="count">How many rows.</param>
     public abstract Tensor Rows(long start, long count);
 
+    /// <summary>Writes some rows into memory that is there.</summary>
+    /// <param name="start">The first row.</param>
+    /// <param name="destination">(rows, in), contiguous, in <see cref="Dtype"/>, on <see cref="Device"/>.</param>
+    internal virtual void WriteRows(long start, Tensor destination)
+    {
+        using var rows = Rows(start, destination.size(0));
+        destination.copy_(rows);
+    }
+
     /// <summary>x Wᵀ + b (rows, out), without a gradient. Here by tiles, one after the other.</summary>
     /// <param name="input">x (rows, in), contiguous, in <see cref="Dtype"/>.</param>
     /// <param name="bias">b (out), or null.</param>

@@ -13,6 +13,9 @@ internal sealed record QuantisedMemory(long Own, long Resident, long Step)
 {
     public const string Command = "memory", Mapped = "mapped", Copied = "copied", Expanded = "expanded";
 
+    /// <summary>libtorch's threads, of which each has a tile.</summary>
+    public const int Threads = 2;
+
     /// <summary>Tokens of a step, and of the forward pass before it.</summary>
     public const int Tokens = 64, ForwardTokens = 8;
 
@@ -39,6 +42,7 @@ internal sealed record QuantisedMemory(long Own, long Resident, long Step)
 
     private static QuantisedMemory Measure(string how, string path)
     {
+        set_num_threads(Threads);
         using var model = LlamaForCausalLM.FromGguf(path, bfloat16, keepQuantized: how != Expanded, mapped: how != Copied);
         using (no_grad())
         using (var ids = Ids(ForwardTokens)) model.forward(ids).Dispose();
