@@ -23,7 +23,7 @@ public sealed class CheckProgramTests
         Assert.Equal("a device of the tests", json.RootElement.GetProperty("device").GetProperty("name").GetString());
         var cases = json.RootElement.GetProperty("cases").EnumerateArray().ToList();
         Assert.Equal(
-            ["adamw", "add_tiled", "backward", "cross_entropy", "forward", "rms_norm", "rms_norm_input_gradient", "rms_norm_weight_gradient", "rotary", "rotary_backward", "shard_sum", "silu_gate", "silu_gate_backward", "squared_norm"],
+            ["adamw", "add_tiled", "backward", "cross_entropy", "forward", "gelu_gate", "gelu_gate_backward", "multiply_encoded", "rms_norm", "rms_norm_input_gradient", "rms_norm_weight_gradient", "rotary", "rotary_backward", "shard_sum", "silu_gate", "silu_gate_backward", "squared_norm", "write_encoded"],
             cases.Select(one => one.GetProperty("name").GetString()).Distinct().Order());
         Assert.All(cases, one => Assert.True(one.GetProperty("passed").GetBoolean() && one.GetProperty("microseconds").GetDouble() > 0 && one.GetProperty("host_microseconds").GetDouble() > 0, one.ToString()));
     }
@@ -36,7 +36,7 @@ public sealed class CheckProgramTests
         var folder = Directory.CreateTempSubdirectory("fossil-check-").FullName;
         var (code, text) = Finish(Start(folder, "dotnet", [Program, "dump", "--output", folder, .. Options]));
         Assert.True(code == 0, text);
-        Assert.Equal(["decoder_Float32.cu", "optimizer.cu", "shard_16_Float32.cu"], Directory.GetFiles(folder, "*.cu").Select(Path.GetFileName).Order());
+        Assert.Equal(["decoder_Float32.cu", "encoded_Q4_K_Float32.cu", "encoded_Q8_0_Float32.cu", "optimizer.cu", "shard_16_Float32.cu"], Directory.GetFiles(folder, "*.cu").Select(Path.GetFileName).Order());
         Assert.Contains("#define Element float", File.ReadAllText(Path.Combine(folder, "shard_16_Float32.cu")), StringComparison.Ordinal);
 
         var result = Path.Combine(folder, "peft.json");
@@ -62,7 +62,7 @@ public sealed class CheckProgramTests
 
         PrepareInFourProcesses();
         var entries = Directory.GetFiles(folder);
-        Assert.Equal(3, entries.Length);
+        Assert.Equal(5, entries.Length);
         Assert.All(entries, entry => Assert.EndsWith(".cubin", entry, StringComparison.Ordinal));
         var contents = entries.ToDictionary(entry => entry, File.ReadAllBytes);
         foreach (var (turn, entry) in entries.Index()) File.WriteAllBytes(entry, turn == 0 ? [] : turn == 1 ? contents[entry][..^1] : [.. contents[entry][..^1], (byte)~contents[entry][^1]]);
@@ -86,7 +86,8 @@ public sealed class CheckProgramTests
     {
         Tools.RequireNvrtc();
         var driver = FakeDriver.Reset().LibraryFile;
-        var kernels = new[] { CudaShardSource.Of(16, CudaElement.All[0]), CudaDecoderSource.Of(CudaElement.All[0]), CudaOptimizerLaunches.Source }.Select(source => Emulation.Of(source).Library);
+        var kernels = new[] { CudaShardSource.Of(16, CudaElement.All[0]), CudaDecoderSource.Of(CudaElement.All[0]), CudaOptimizerLaunches.Source, Encoded("Q4_K"), Encoded("Q8_0") }.Select(source => Emulation.Of(source).Library);
+        static string Encoded(string format) => CudaEncodedSource.Of(CudaEncodedFormat.Find(format)!, CudaElement.All[0], CudaElement.All[0]);
         ProcessStartInfo start = new(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true };
         (string Name, string Value)[] all = [("FOSSIL_CUDA_DRIVER", driver), ("FOSSIL_CUBLAS", driver), ("FOSSIL_NVRTC", Tools.NvrtcFile!), ("FOSSIL_CUDA_CACHE", cache), ("FOSSIL_FAKE_CUDA_KERNELS", string.Join(':', kernels)), .. environment];
         foreach (var (name, value) in all) start.Environment[name] = value;

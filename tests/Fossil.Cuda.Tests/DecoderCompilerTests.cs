@@ -5,7 +5,7 @@ namespace Fossil.Cuda.Tests;
 /// <summary>The decoders' kernels compiled by NVIDIA's compiler and by clang, and their launch stubs beside what the compiled kernels take.</summary>
 public sealed class DecoderCompilerTests
 {
-    private static readonly string[] Kernels = ["cross_entropy", "rms_norm", "rms_norm_input_gradient", "rms_norm_weight_gradient", "rotary", "rotary_backward", "silu_gate", "silu_gate_backward"];
+    private static readonly string[] Kernels = ["cross_entropy", "gelu_gate", "gelu_gate_backward", "rms_norm", "rms_norm_input_gradient", "rms_norm_weight_gradient", "rotary", "rotary_backward", "silu_gate", "silu_gate_backward"];
 
     /// <summary>Each type for some architectures, every architecture for some type: all of them are <c>tools/cuda-check/matrix.sh</c>'s.</summary>
     [SkippableTheory]
@@ -49,8 +49,8 @@ public sealed class DecoderCompilerTests
         Assert.True(CudaDecoderLaunches.Takes(int.MaxValue, 1 << 30));
         Assert.False(CudaDecoderLaunches.Takes(1L + int.MaxValue, 64));
         Assert.False(CudaDecoderLaunches.Takes(1, (1L << 30) + 1));
-        Assert.Equal(5_000_000_000L, launches.Gate(1, 2, 3, 5_000_000_000L).Arguments[3].Bits);
-        Assert.Equal((5_000_000_000L + 2047) / 2048, launches.Gate(1, 2, 3, 5_000_000_000L).Grid.X);
+        Assert.Equal(5_000_000_000L, launches.Gate("silu", 1, 2, 3, 5_000_000_000L).Arguments[3].Bits);
+        Assert.Equal((5_000_000_000L + 2047) / 2048, launches.Gate("silu", 1, 2, 3, 5_000_000_000L).Grid.X);
         foreach (var columns in new long[] { 1, 576, 4096, 1 << 20 })
         {
             var launch = launches.RmsNorm(new(1, 1001, columns, columns), 2, 3, 4, 1e-5f);
@@ -70,8 +70,11 @@ public sealed class DecoderCompilerTests
         yield return CudaDecoderLaunches.RmsNormWeightGradient(x, 1, 2, 3, (1, 1), 4, 5);
         yield return launches.Rotary(x, 1, cos, 2, 32, 1);
         yield return launches.RotaryBackward(1, x, cos, 2, 32, 1);
-        yield return launches.Gate(1, 2, 3, 4);
-        yield return launches.GateBackward(1, 2, 3, 4, 5, 6);
+        foreach (var activation in new[] { "silu", "gelu" })
+        {
+            yield return launches.Gate(activation, 1, 2, 3, 4);
+            yield return launches.GateBackward(activation, 1, 2, 3, 4, 5, 6);
+        }
         yield return CudaDecoderLaunches.CrossEntropy(x, cos, 1, true, 1);
     }
 }

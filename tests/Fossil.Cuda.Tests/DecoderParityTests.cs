@@ -82,20 +82,20 @@ public sealed class DecoderParityTests
     {
         using var scope = NewDisposeScope();
         var kernels = new EmulatedDecoder(type);
-        foreach (var (rows, columns, offset) in new (long, long, int)[] { (3, 64, 0), (1, 5, 0), (7, 1100, 0), (3, 96, 1) })
+        foreach (var (activation, rows, columns, offset) in new (string, long, long, int)[] { ("silu", 3, 64, 0), ("gelu", 3, 64, 0), ("silu", 1, 5, 0), ("gelu", 1, 5, 0), ("silu", 7, 1100, 0), ("gelu", 3, 96, 1), ("silu", 3, 96, 1) })
         {
-            var at = $"{rows} rows of {columns}, {offset} elements in";
+            var at = $"{activation}, {rows} rows of {columns}, {offset} elements in";
             var (gate, up, dy) = (kernels.Random([rows, columns], offset).mul_(3), kernels.Random([rows, columns]), kernels.Random([rows, columns]));
             // What exp overflows at, and vanishes.
             gate.view(-1)[0] = -120;
             gate.view(-1)[1] = 120;
             var (gates, ups) = (gate.detach().clone().requires_grad_(), up.detach().clone().requires_grad_());
-            var expected = GatedCall.Run(gates, ups);
+            var expected = activation == "silu" ? GatedCall.Run(gates, ups) : GatedCall.RunGelu(gates, ups);
             expected.backward([dy]);
 
             var (y, gateGradient, upGradient) = (kernels.Unwritten([rows, columns]), kernels.Unwritten([rows, columns], offset), kernels.Unwritten([rows, columns]));
-            kernels.Run(kernels.Launches.Gate(kernels.Address(gate), kernels.Address(up), kernels.Address(y), rows * columns));
-            kernels.Run(kernels.Launches.GateBackward(kernels.Address(gate), kernels.Address(up), kernels.Address(dy), kernels.Address(gateGradient), kernels.Address(upGradient), rows * columns));
+            kernels.Run(kernels.Launches.Gate(activation, kernels.Address(gate), kernels.Address(up), kernels.Address(y), rows * columns));
+            kernels.Run(kernels.Launches.GateBackward(activation, kernels.Address(gate), kernels.Address(up), kernels.Address(dy), kernels.Address(gateGradient), kernels.Address(upGradient), rows * columns));
             kernels.AssertClose(expected.detach(), y, at);
             kernels.AssertClose(gates.grad!, gateGradient, $"the gate's gradient, {at}");
             kernels.AssertClose(ups.grad!, upGradient, $"up's gradient, {at}");

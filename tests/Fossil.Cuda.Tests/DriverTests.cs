@@ -12,7 +12,7 @@ namespace Fossil.Cuda.Tests;
 public sealed class DriverTests
 {
     /// <summary>
-    /// Few rows take one launch a pass, many a kernel and a product forward, and two products and a kernel backward; padded, and Mini, as their shard sizes need it. A weight of 16 bits has products of
+    /// Few rows take one launch a pass, many a kernel and a product forward, and two products and a kernel backward; padded, and Mini, whose tiles are added up by one kernel more each way. A weight of 16 bits has products of
     /// 16 bits where it is asked to.
     /// </summary>
     [SkippableTheory]
@@ -28,6 +28,8 @@ public sealed class DriverTests
     [InlineData(38, 10, 76, 8, "bfloat16", true, 6, 0)]
     [InlineData(40, 70, 80, null, "bfloat16", true, 6, 9)]
     [InlineData(42, 70, 80, null, "bfloat16", true, 6, 9)]
+    [InlineData(12, 70, 60, 12, "bfloat16", true, 12, 9)]
+    [InlineData(6, 70, 42, 6, "float", false, 12, 9)]
     public void TrainingThroughTheDriverIsTrainingOnTheCpu(int shardSize, int rows, int columns, int? miniSize, string type, bool isRounded, int launches, int products)
     {
         var element = CudaElement.All.Single(element => element.CudaType == type);

@@ -25,3 +25,9 @@ internal sealed partial record KernelSource(int ShardSize, CudaElement Element)
     [GeneratedRegex(@"extern ""C"" __global__ void __launch_bounds__\([^)]*\) (\w+)\(")]
     private static partial Regex Entry();
 }
+
+/// <summary>Element types as libtorch has them.</summary>
+internal static class CudaElements
+{
+    public static TorchSharp.torch.ScalarType Dtype(this CudaElement element) => Enum.Parse<TorchSharp.torch.ScalarType>(element.Name);
+}

@@ -83,7 +83,7 @@ public sealed class NvrtcErrorTests
     {
         using var scope = NewDisposeScope();
         var runtime = driver.Runtime(nvrtc: nvrtc.Open);
-        var kernel = new CudaGate(runtime, CudaElement.All[0]);
+        var kernel = new CudaSiluGate(runtime, CudaElement.All[0]);
         var message = Assert.Single(CollectedWarnings.During(() =>
         {
             for (var i = 0; i < 3; i++) Assert.False(kernel.Takes(64, ScalarType.Float32, new(DeviceType.CPU, -1)));

@@ -140,10 +140,21 @@ def rotate(x, cos, sin, size, sign):
     return (x * cos + sign * half * sin).flatten(1)
 
 
-def gate_gradients(o, case):
-    g, u, d = o["gate"].float(), o["up"].float(), o["dy"].float()
-    s = torch.sigmoid(g)
-    return {"up gradient": d * g * s, "gate gradient": d * u * s * (1 + g * (1 - s))}
+def silu(gate):
+    return torch.nn.functional.silu(gate)
+
+
+def gelu(gate):
+    return torch.nn.functional.gelu(gate, approximate="tanh")
+
+
+def gate_gradients(activation):
+    def run(o, case):
+        with torch.enable_grad():
+            g, u = o["gate"].float().requires_grad_(), o["up"].float().requires_grad_()
+            gate, up = torch.autograd.grad(activation(g) * u, (g, u), o["dy"].float())
+        return {"up gradient": up, "gate gradient": gate}
+    return run
 
 
 def cross_entropy(o, case):
@@ -162,8 +173,9 @@ FORMULAS = {
     "rms_norm": rms_norm, "rms_norm_input_gradient": rms_norm_input_gradient, "rms_norm_weight_gradient": rms_norm_weight_gradient,
     "rotary": lambda o, case: {"y": rotate(o["heads"], o["cos"], o["sin"], case["parameter"], 1)},
     "rotary_backward": lambda o, case: {"dx": rotate(o["dy"], o["cos"], o["sin"], case["parameter"], -1)},
-    "silu_gate": lambda o, case: {"y": torch.nn.functional.silu(o["gate"]) * o["up"]},
-    "silu_gate_backward": gate_gradients,
+    "silu_gate": lambda o, case: {"y": silu(o["gate"]) * o["up"]},
+    "gelu_gate": lambda o, case: {"y": gelu(o["gate"]) * o["up"]},
+    "silu_gate_backward": gate_gradients(silu), "gelu_gate_backward": gate_gradients(gelu),
     "cross_entropy": cross_entropy,
 }
 
@@ -210,7 +222,7 @@ def check_with_torch(driver, case, data, launches):
     made = operands(data, generator)
     # Computed from float32, so that only the kernel rounds.
     wide = {name: tensor if tensor.dtype == torch.int64 else tensor.float() for name, tensor in made.items()}
-    expected = formula(wide if data["name"] not in ("rms_norm", "rotary", "rotary_backward", "silu_gate") else made, data)
+    expected = formula(wide if data["name"] not in ("rms_norm", "rotary", "rotary_backward", "silu_gate", "gelu_gate") else made, data)
     copies = [[tensor.clone() for tensor in made.values()]]
     case.launch([tensor.data_ptr() for tensor in copies[0]])
     torch.cuda.synchronize()

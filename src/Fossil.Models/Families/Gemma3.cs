@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using Fossil.Concurrency;
 using Fossil.Models.Export;
 using Fossil.Models.Gguf;
+using Fossil.Models.Kernels;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -187,8 +188,7 @@ public sealed partial class Gemma3MLP : Module<Tensor, Tensor>
     public override Tensor forward(Tensor x)
     {
         using var scope = NewDisposeScope();
-        var gate = gate_proj.forward(x).gelu(TorchSharp.Modules.GELU.Approximate.tanh);
-        return down_proj.forward(gate.mul(up_proj.forward(x))).MoveToOuterDisposeScope();
+        return down_proj.forward(GatedCall.RunGelu(gate_proj.forward(x), up_proj.forward(x))).MoveToOuterDisposeScope();
     }
 }
 

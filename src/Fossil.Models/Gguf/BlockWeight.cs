@@ -17,6 +17,7 @@ internal sealed class BlockWeight : TiledWeight
 
     private readonly Tensor bytes;
     private readonly Tensor dtype;
+    private readonly MappedFileState? source;
 
     /// <summary>A weight over some bytes.</summary>
     /// <param name="bytes">The rows' blocks in the file's order (rows, bytes of a row), uint8.</param>
@@ -26,7 +27,7 @@ internal sealed class BlockWeight : TiledWeight
     /// <param name="source">The file whose own memory the bytes are; null where they are not.</param>
     public BlockWeight(Tensor bytes, Tensor dtype, GgufBlock block, HeadOrder order, MappedFileState? source = null)
     {
-        (this.bytes, this.dtype, Block, Order, SourceFile) = (bytes, dtype, block, order, source);
+        (this.bytes, this.dtype, Block, Order, this.source) = (bytes, dtype, block, order, source);
         (OutFeatures, InFeatures, Data) = (bytes.shape[0], bytes.shape[1] / block.Bytes * block.Elements, [bytes, dtype]);
     }
 
@@ -62,19 +63,21 @@ internal sealed class BlockWeight : TiledWeight
 
     public override IReadOnlyList<Tensor> Data { get; }
 
-    internal override MappedFileState? SourceFile { get; }
+    internal override MappedFileState? SourceFile => bytes.device_type == TorchSharp.DeviceType.CPU ? source : null;
+
+    internal override EncodedForm Encoded => new(Block.Type.ToString(), bytes, OutFeatures, InFeatures, bytes.shape[1]) { HeadRows = Order.HeadRows };
 
     protected override long ColumnMultiple => Block.Elements;
 
-    public override LinearWeight WithData(IReadOnlyList<Tensor> data) => new BlockWeight(data[0], data[1], Block, Order, SourceFile);
+    public override LinearWeight WithData(IReadOnlyList<Tensor> data) => new BlockWeight(data[0], data[1], Block, Order, source);
 
-    public override Tensor Product(Tensor input, Tensor? bias) => BlockProduct.TryRun(this, input, bias, isExact: true) ?? base.Product(input, bias);
+    public override Tensor Product(Tensor input, Tensor? bias) => DeviceProduct(input, bias) ?? BlockProduct.TryRun(this, input, bias, isExact: true) ?? base.Product(input, bias);
 
-    internal override Tensor DecodingProduct(Tensor input, Tensor? bias) => BlockProduct.TryRun(this, input, bias, isExact: false) ?? base.Product(input, bias);
+    internal override Tensor DecodingProduct(Tensor input, Tensor? bias) => DeviceProduct(input, bias) ?? BlockProduct.TryRun(this, input, bias, isExact: false) ?? base.Product(input, bias);
 
     internal override RowProduct? OneRow() => Device.type == TorchSharp.DeviceType.CPU ? new BlockRowProduct(this) : null;
 
-    protected override Tensor Tile(RowRange rows, RowRange columns) => BlockRows.Write(this, rows.Start, null, rows.Count, columns);
+    protected override Tensor Tile(RowRange rows, RowRange columns) => DeviceRows(rows.Start, null, rows.Count, columns) ?? BlockRows.Write(this, rows.Start, null, rows.Count, columns);
 
     internal override void WriteRows(long start, Tensor destination)
     {
@@ -84,7 +87,8 @@ internal sealed class BlockWeight : TiledWeight
     internal override Tensor Lookup(Tensor indices)
     {
         var numbers = Numbers(indices);
-        using var rows = BlockRows.Write(this, 0, numbers, numbers.Length, new(0, InFeatures));
+        var columns = new RowRange(0, InFeatures);
+        using var rows = DeviceRows(0, numbers, numbers.Length, columns) ?? BlockRows.Write(this, 0, numbers, numbers.Length, columns);
         return rows.view([.. indices.shape, InFeatures]);
     }
 }

@@ -1,6 +1,7 @@
 using Fossil.Concurrency;
 using Fossil.Models.Gguf.Blocks;
 using Fossil.Models.Kernels;
+using Fossil.Serialization;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Gguf;
@@ -69,8 +70,16 @@ internal sealed class GgufTensors : ITensorSource
     {
         var info = tensors[name];
         if (!kept.Keeps || info.Shape.Count != 2 || GgufBlock.For(info.Type) is not { } block) return null;
-        var weight = new BlockWeight(file.LoadBlocks(info, kept.Mapped).to(device), empty(0, dtype: dtype, device: device), block, HeadOrder.Of(info, config.InterleavedHeads(name), file.Path), kept.Mapped ? file.StateOf(info) : null);
-        if (BlockRows.FindNonFinite(weight) is not { } row) return weight;
+        // The processor looks at them where they lie; from there a device takes them piece by piece.
+        var isOnHost = device.type == TorchSharp.DeviceType.CPU;
+        var (blocks, order) = (file.LoadBlocks(info, kept.Mapped || !isOnHost), HeadOrder.Of(info, config.InterleavedHeads(name), file.Path));
+        var weight = new BlockWeight(blocks, empty(0, dtype: dtype, device: device), block, order, kept.Mapped && isOnHost ? file.StateOf(info) : null);
+        if (BlockRows.FindNonFinite(weight) is not { } row)
+        {
+            if (isOnHost) return weight;
+            using (blocks) return weight.WithData([TensorFiller.Upload(blocks, device), weight.Data[1]]);
+        }
+
         foreach (var tensor in weight.Data) tensor.Dispose();
         throw new GgufException(GgufError.InvalidBlock, file.Path, $"tensor '{info.Name}' has blocks in row {row} whose scales are no numbers (NaN or infinity). The file is damaged; fetch or convert it again.");
     }

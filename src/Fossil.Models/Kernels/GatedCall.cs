@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Fossil.Models.Kernels;
 
-/// <summary>y = silu(gate) · up in one pass. Backward: d up = dy silu(gate), d gate = dy up σ (1 + gate (1 − σ)), σ = sigmoid(gate).</summary>
+/// <summary>y = act(gate) · up in one pass, with SiLU or GELU. Backward: d up = dy act(gate), d gate = dy up act′(gate).</summary>
 internal sealed class GatedCall : AdapterCall
 {
     private readonly IGate kernel;
@@ -19,6 +19,14 @@ internal sealed class GatedCall : AdapterCall
     {
         if (KernelRegistry.Find<IGate>(gate.size(-1), gate, up) is { } kernel) return AdapterFunction.Run(new GatedCall(kernel, gate, up));
         using var activated = nn.functional.silu(gate);
+        return activated * up;
+    }
+
+    /// <summary>gelu(<paramref name="gate"/>) · <paramref name="up"/>, both (…, n); gelu by its approximation with tanh.</summary>
+    public static Tensor RunGelu(Tensor gate, Tensor up)
+    {
+        if (KernelRegistry.Find<IGeluGate>(gate.size(-1), gate, up) is { } kernel) return AdapterFunction.Run(new GatedCall(kernel, gate, up));
+        using var activated = gate.gelu(TorchSharp.Modules.GELU.Approximate.tanh);
         return activated * up;
     }
 

@@ -62,15 +62,25 @@ internal sealed class CudaRotary(CudaRuntime runtime, CudaElement element) : Cud
         Launch(gradOutput, Launches.RotaryBackward(gradOutput.Address, CudaMatrix.Of(gradient), CudaMatrix.Of(cos), sin.Address, size, repeat));
 }
 
-/// <summary>The gate.</summary>
-/// <inheritdoc cref="CudaDecoderKernel" path="/param"/>
-internal sealed class CudaGate(CudaRuntime runtime, CudaElement element) : CudaDecoderKernel(runtime, element), IGate
+/// <summary>A gate.</summary>
+/// <param name="runtime">Devices.</param>
+/// <param name="element">The element type.</param>
+/// <param name="activation">As in <see cref="CudaDecoderLaunches.Gate"/>.</param>
+internal abstract class CudaGate(CudaRuntime runtime, CudaElement element, string activation) : CudaDecoderKernel(runtime, element), IGate
 {
-    public void Forward(in KernelMatrix gate, in KernelMatrix up, in KernelMatrix output) => Launch(gate, Launches.Gate(gate.Address, up.Address, output.Address, gate.Rows * gate.Columns));
+    public void Forward(in KernelMatrix gate, in KernelMatrix up, in KernelMatrix output) => Launch(gate, Launches.Gate(activation, gate.Address, up.Address, output.Address, gate.Rows * gate.Columns));
 
     public void Backward(in KernelMatrix gate, in KernelMatrix up, in KernelMatrix gradOutput, in KernelMatrix gateGradient, in KernelMatrix upGradient) =>
-        Launch(gate, Launches.GateBackward(gate.Address, up.Address, gradOutput.Address, gateGradient.Address, upGradient.Address, gate.Rows * gate.Columns));
+        Launch(gate, Launches.GateBackward(activation, gate.Address, up.Address, gradOutput.Address, gateGradient.Address, upGradient.Address, gate.Rows * gate.Columns));
 }
+
+/// <summary>The gate with SiLU.</summary>
+/// <inheritdoc cref="CudaDecoderKernel" path="/param"/>
+internal sealed class CudaSiluGate(CudaRuntime runtime, CudaElement element) : CudaGate(runtime, element, "silu");
+
+/// <summary>The gate with GELU.</summary>
+/// <inheritdoc cref="CudaDecoderKernel" path="/param"/>
+internal sealed class CudaGeluGate(CudaRuntime runtime, CudaElement element) : CudaGate(runtime, element, "gelu"), IGeluGate;
 
 /// <summary>The cross-entropy.</summary>
 /// <inheritdoc cref="CudaDecoderKernel" path="/param"/>

@@ -69,11 +69,11 @@ internal sealed class CudaDecoderLaunches(CudaElement element)
     /// <param name="repeat">How often each head was repeated.</param>
     public CudaLaunch RotaryBackward(nint dy, in CudaMatrix dx, in CudaMatrix cos, nint sin, int size, int repeat) => Rotation("rotary_backward", dx, dy, dx.Address, cos, sin, size, repeat);
 
-    /// <summary>y = silu(gate) · up, each of <paramref name="count"/> elements.</summary>
-    public CudaLaunch Gate(nint gate, nint up, nint y, long count) => Vectors("silu_gate", count, gate, up, y, count);
+    /// <summary>y = act(gate) · up, each of <paramref name="count"/> elements; act is <c>silu</c> or <c>gelu</c>.</summary>
+    public CudaLaunch Gate(string activation, nint gate, nint up, nint y, long count) => Vectors($"{activation}_gate", count, gate, up, y, count);
 
     /// <summary>The gradients of both.</summary>
-    public CudaLaunch GateBackward(nint gate, nint up, nint dy, nint gateGradient, nint upGradient, long count) => Vectors("silu_gate_backward", count, gate, up, dy, gateGradient, upGradient, count);
+    public CudaLaunch GateBackward(string activation, nint gate, nint up, nint dy, nint gateGradient, nint upGradient, long count) => Vectors($"{activation}_gate_backward", count, gate, up, dy, gateGradient, upGradient, count);
 
     /// <summary>The cross-entropy of rows of logits.</summary>
     /// <param name="logits">(rows, vocabulary); replaced by scale · (softmax − one-hot) where <paramref name="withGradient"/> says so.</param>

@@ -31,6 +31,10 @@ internal static class CudaKernels
         KernelRegistry.Register<IUpload>(new CudaUpload(runtime), device, size: size);
     }
 
+    /// <summary>Registers the kernels for weights that are held as blocks or codes; the size is a weight's width.</summary>
+    /// <inheritdoc cref="Register" path="/param"/>
+    public static void RegisterEncoded(CudaRuntime runtime, DeviceType device = DeviceType.CUDA, long? size = null) => KernelRegistry.Register<IEncodedProduct>(new CudaEncodedKernels(runtime), device, size: size);
+
     /// <summary>Registers the kernels of decoders.</summary>
     /// <inheritdoc cref="Register" path="/param"/>
     public static void RegisterDecoders(CudaRuntime runtime, DeviceType device = DeviceType.CUDA, long? size = null)
@@ -41,7 +45,8 @@ internal static class CudaKernels
             var elementType = Enum.Parse<ScalarType>(element.Name);
             KernelRegistry.Register<IRmsNorm>(new CudaRmsNorm(runtime, element, scratch), device, elementType, size);
             KernelRegistry.Register<IRotary>(new CudaRotary(runtime, element), device, elementType, size);
-            KernelRegistry.Register<IGate>(new CudaGate(runtime, element), device, elementType, size);
+            KernelRegistry.Register<IGate>(new CudaSiluGate(runtime, element), device, elementType, size);
+            KernelRegistry.Register<IGeluGate>(new CudaGeluGate(runtime, element), device, elementType, size);
             KernelRegistry.Register<ICrossEntropy>(new CudaCrossEntropy(runtime, element), device, elementType, size);
         }
     }

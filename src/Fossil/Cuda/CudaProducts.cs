@@ -27,6 +27,13 @@ internal sealed class CudaProducts(CudaRuntime runtime) : IShardProduct, ISumGra
 
     public bool TryShardGradient(in KernelMatrix gradOutput, in KernelMatrix sum, in KernelMatrix shardGradient) => TryMultiply(sum, true, gradOutput, false, shardGradient, 0, "dD = Sᵀ dy");
 
+    /// <summary>result = left right + beta · result, where <see cref="Multiplies"/> and <see cref="Counts"/> say that it can be.</summary>
+    public void Multiply(in KernelMatrix left, bool isLeftTransposed, in KernelMatrix right, bool isRightTransposed, in KernelMatrix result, float beta, string name)
+    {
+        var inner = isLeftTransposed ? left.Rows : left.Columns;
+        DeviceOf(result)!.Multiply(runtime.Cublas!, Matrix(left, isLeftTransposed), Matrix(right, isRightTransposed), Matrix(result, false), ((int)result.Rows, (int)result.Columns, (int)inner), beta, name);
+    }
+
     private bool TryMultiply(in KernelMatrix left, bool isLeftTransposed, in KernelMatrix right, bool isRightTransposed, in KernelMatrix result, float beta, string name)
     {
         if (left.Tensor is null || right.Tensor is null || result.Tensor is null || result.RowsOverlap || left.ElementType != right.ElementType || (result.ElementType != left.ElementType && result.ElementType != ScalarType.Float32)) return false;
@@ -36,14 +43,14 @@ internal sealed class CudaProducts(CudaRuntime runtime) : IShardProduct, ISumGra
         if (!Counts(left) || !Counts(right) || !Counts(result)) return false;
         if (rows == 0 || columns == 0) return true;
         if (!Multiplies(left)) return false;
-        DeviceOf(result)!.Multiply(runtime.Cublas!, Matrix(left, isLeftTransposed), Matrix(right, isRightTransposed), Matrix(result, false), ((int)rows, (int)columns, (int)inner), beta, name);
+        Multiply(left, isLeftTransposed, right, isRightTransposed, result, beta, name);
         return true;
     }
 
     private CudaDevice? DeviceOf(in KernelMatrix matrix) => runtime.Device(Math.Max(0, matrix.Tensor.device_index));
 
     /// <summary>Whether cuBLAS's 32-bit numbers hold its sizes and stride; its elements may be more. Rows that overlap have no stride that cuBLAS takes.</summary>
-    private static bool Counts(in KernelMatrix matrix) => matrix is { Rows: <= int.MaxValue, Columns: <= int.MaxValue, RowsOverlap: false } && Stride(matrix) <= int.MaxValue;
+    public static bool Counts(in KernelMatrix matrix) => matrix is { Rows: <= int.MaxValue, Columns: <= int.MaxValue, RowsOverlap: false } && Stride(matrix) <= int.MaxValue;
 
     private static CublasMatrix Matrix(in KernelMatrix matrix, bool isTransposed) => new(matrix.Address, matrix.ElementType, (int)Stride(matrix), isTransposed);
 

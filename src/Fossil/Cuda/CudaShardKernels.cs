@@ -28,7 +28,9 @@ internal sealed class CudaShardKernels(CudaRuntime runtime, CudaScratch scratch)
 
     public bool TryForward(in KernelMatrix output, in KernelMatrix input, in KernelMatrix shard, in KernelMatrix sum, bool isRounded, bool adds) => IShardStep.AreFew(input.Rows)
         ? sum.ElementType == ScalarType.Float32 && !sum.RowsOverlap && TryForwardOfFew(output, input, shard, CudaMatrix.Of(sum), isRounded, adds)
-        : AreMany(output, shard, sum) && TryShardSum(input, sum) && products.TryAdd(output, sum, shard, adds ? 1 : 0);
+        : AreMany(output, shard, sum) && (shard.Columns == output.Columns
+            ? TryShardSum(input, sum) && products.TryAdd(output, sum, shard, adds ? 1 : 0)
+            : TryForwardOfTiling(output, input, shard, sum, adds));
 
     public bool TryBackward(in KernelMatrix gradOutput, in KernelMatrix shard, in KernelMatrix sum, in KernelMatrix inputGradient, in KernelMatrix shardGradient, bool isRounded, bool adds)
     {
@@ -71,13 +73,30 @@ internal sealed class CudaShardKernels(CudaRuntime runtime, CudaScratch scratch)
     private bool TryBackwardOfMany(in KernelMatrix gradOutput, in KernelMatrix shard, in KernelMatrix sum, in KernelMatrix inputGradient, in KernelMatrix shardGradient, bool adds)
     {
         using var gradient = empty(gradOutput.Rows, shard.Rows, dtype: ScalarType.Float32, device: gradOutput.Tensor.device);
-        var sumGradient = KernelMatrix.Of(gradient);
-        return products.TrySumGradient(gradOutput, sumGradient, shard) && products.TryShardGradient(gradOutput, sum, shardGradient) && TryAddTiled(sumGradient, inputGradient, rounds: true, adds);
+        var (wide, sumGradient) = (gradOutput, KernelMatrix.Of(gradient));
+        if (shard.Columns == wide.Columns) return Run(wide, shard, sum, inputGradient, shardGradient);
+
+        // Of D's tiling the tiles' gradients are added up first, and rounded as the factors are.
+        using var tiles = empty(wide.Rows, shard.Columns, dtype: wide.ElementType, device: wide.Tensor.device);
+        return TryShardSum(wide, KernelMatrix.Of(tiles)) && Run(KernelMatrix.Of(tiles), shard, sum, inputGradient, shardGradient);
+
+        bool Run(in KernelMatrix dy, in KernelMatrix shard, in KernelMatrix sum, in KernelMatrix inputGradient, in KernelMatrix shardGradient) =>
+            products.TrySumGradient(dy, sumGradient, shard) && products.TryShardGradient(dy, sum, shardGradient) && TryAddTiled(sumGradient, inputGradient, rounds: true, adds);
     }
 
-    /// <summary>Whether cuBLAS makes the products of these: factors of the wide matrix's type, and D as wide as it.</summary>
+    /// <summary>y += tile(S D) for D narrower than y: the product, in float32, is added as tiles.</summary>
+    private bool TryForwardOfTiling(in KernelMatrix output, in KernelMatrix input, in KernelMatrix shard, in KernelMatrix sum, bool adds)
+    {
+        using var narrow = empty(output.Rows, shard.Columns, dtype: ScalarType.Float32, device: output.Tensor.device);
+        var product = KernelMatrix.Of(narrow);
+        return TryShardSum(input, sum) && products.TryAdd(product, sum, shard, beta: 0) && TryAddTiled(product, output, rounds: false, adds);
+    }
+
+    /// <summary>Whether cuBLAS makes the products of these: factors of the wide matrix's type, and D as wide as it, or a tile of it that kernels add.</summary>
     private bool AreMany(in KernelMatrix wide, in KernelMatrix shard, in KernelMatrix sum) =>
-        wide.Tensor is not null && shard.ElementType == wide.ElementType && sum.ElementType == wide.ElementType && shard.Columns == wide.Columns && products.Multiplies(wide);
+        wide.Tensor is not null && shard.ElementType == wide.ElementType && sum.ElementType == wide.ElementType && AreTiles(wide.Columns, shard.Columns) && products.Multiplies(wide);
+
+    private static bool AreTiles(long columns, long tile) => tile == columns || (tile is > 0 and <= CudaShardShape.LargestShardSize && columns % tile == 0);
 
     private bool TryRun(in KernelMatrix wide, long shardSize, Stub stub)
     {

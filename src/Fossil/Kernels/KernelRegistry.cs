@@ -18,6 +18,7 @@ internal static class KernelRegistry
         CpuKernels.Register();
         CudaKernels.Register(CudaRuntime.OfProcess);
         CudaKernels.RegisterDecoders(CudaRuntime.OfProcess);
+        CudaKernels.RegisterEncoded(CudaRuntime.OfProcess);
     }
 
     /// <summary>Computes an operation; false where that is not handled, with nothing written.</summary>

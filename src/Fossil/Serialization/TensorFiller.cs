@@ -23,7 +23,28 @@ internal static class TensorFiller
     public static void Fill(Tensor flat, ScalarType stored, long granule, Reader read) =>
         Fill(flat, stored, granule, read, flat.device_type == DeviceType.CPU ? null : Array.Find(KernelRegistry.For<IUpload>(0, flat), _ => true), flat.device_type == DeviceType.CPU);
 
-    /// <summary>The same with an upload of the caller's, for tests.</summary>
+    /// <summary>A tensor of the host on a device, brought there in pieces; the tensor itself where it is on that device.</summary>
+    /// <param name="host">On the CPU, without gaps.</param>
+    /// <param name="device">The device.</param>
+    /// <exception cref="CudaException">The device refuses a copy.</exception>
+    public static Tensor Upload(Tensor host, Device device)
+    {
+        if (device.type == DeviceType.CPU) return host;
+        var there = empty(host.shape, dtype: host.dtype, device: device);
+        using var flat = there.view(-1);
+        Upload(host, flat, Array.Find(KernelRegistry.For<IUpload>(0, flat), _ => true));
+        return there;
+    }
+
+    /// <summary>As <see cref="Upload(Tensor, Device)"/> with an upload of the caller's, for tests.</summary>
+    internal static unsafe void Upload(Tensor host, Tensor flat, IUpload? upload)
+    {
+        var (source, size) = (NativeTensor.Data(host), host.ElementSize);
+        Fill(flat, host.dtype, 1, (first, count, destination) => Buffer.MemoryCopy((byte*)source + (first * size), (void*)destination, count * size, count * size), upload);
+        GC.KeepAlive(host);
+    }
+
+    /// <summary>As <see cref="Fill(Tensor, ScalarType, long, Reader)"/> with an upload of the caller's, for tests.</summary>
     internal static void Fill(Tensor flat, ScalarType stored, long granule, Reader read, IUpload? upload, bool isHost = false)
     {
         var elements = flat.numel();

@@ -30,6 +30,7 @@ __device__ inline unsigned int atomicAdd(unsigned int *address, unsigned int val
 __device__ inline unsigned int __shfl_sync(unsigned int mask, unsigned int value, int lane) { return __nvvm_shfl_sync_idx_i32(mask, value, lane, 31); }
 __device__ inline float __shfl_xor_sync(unsigned int mask, float value, int distance) { return __nvvm_shfl_sync_bfly_f32(mask, value, distance, 31); }
 __device__ inline float __fmul_rn(float left, float right) { return __nvvm_mul_rn_f(left, right); }
+__device__ inline float __fadd_rn(float left, float right) { return __nvvm_add_rn_f(left, right); }
 __device__ inline float __fsqrt_rn(float value) { return __nvvm_sqrt_rn_f(value); }
 __device__ inline float fmaxf(float left, float right) { return __nvvm_fmax_f(left, right); }
 __device__ inline float expf(float value) { return __nvvm_ex2_approx_f(value * 1.44269504f); }

@@ -10,7 +10,7 @@ internal static class DecoderCases
         var element = CudaElement.All.Single(element => element.Name == type.ToString());
         CudaDecoderLaunches launches = new(element);
         var source = ($"decoder_{type}", CudaDecoderSource.Of(element));
-        return [.. Norm(launches, source, type, rows, hidden), .. Rotary(launches, source, type, rows, hidden, headDim), .. Gate(launches, source, type, rows, intermediate), .. CrossEntropy(source, type, rows, vocabulary)];
+        return [.. Norm(launches, source, type, rows, hidden), .. Rotary(launches, source, type, rows, hidden, headDim), .. Gate("silu", launches, source, type, rows, intermediate), .. Gate("gelu", launches, source, type, rows, intermediate), .. CrossEntropy(source, type, rows, vocabulary)];
     }
 
     private static IEnumerable<KernelCase> Norm(CudaDecoderLaunches launches, (string, string) source, ElementType type, int rows, int columns)
@@ -83,7 +83,7 @@ internal static class DecoderCases
         yield return new("rotary_backward", size, source, [dy, dx, cos, sin], dy.Bytes + dx.Bytes + cos.Bytes, (launcher, at) => launcher.Run(launches.RotaryBackward(at(dy).Address, at(dx), at(cos), at(sin).Address, headDim, 1))) { Parameter = headDim };
     }
 
-    private static IEnumerable<KernelCase> Gate(CudaDecoderLaunches launches, (string, string) source, ElementType type, int rows, int columns)
+    private static IEnumerable<KernelCase> Gate(string activation, CudaDecoderLaunches launches, (string, string) source, ElementType type, int rows, int columns)
     {
         var (random, size, count) = (new Random(3), $"{type}, {rows} rows of {columns}", (long)rows * columns);
         Operand gate = new Operand("gate", type, rows, columns).Fill(random, 6), up = new Operand("up", type, rows, columns).Fill(random), dy = new Operand("dy", type, rows, columns).Fill(random);
@@ -92,16 +92,19 @@ internal static class DecoderCases
         for (var i = 0L; i < count; i++)
         {
             var (g, u, d) = (gate.Values[i], up.Values[i], dy.Values[i]);
-            var sigmoid = 1 / (1 + Math.Exp(-g));
+            // Both are g σ(z): SiLU with z = g, GELU by its approximation with tanh with z = 2 √(2/π) (g + 0.044715 g³).
+            var scale = 2 * Math.Sqrt(2 / Math.PI);
+            var (argument, slope) = activation == "silu" ? (g, 1) : (scale * (g + (0.044715 * g * g * g)), scale * (1 + (3 * 0.044715 * g * g)));
+            var sigmoid = 1 / (1 + Math.Exp(-argument));
             y.Expected[i] = gate.Round(g * sigmoid) * u;
             upGradient.Expected[i] = d * g * sigmoid;
-            gateGradient.Expected[i] = d * u * sigmoid * (1 + (g * (1 - sigmoid)));
+            gateGradient.Expected[i] = d * u * sigmoid * (1 + (g * (1 - sigmoid) * slope));
         }
 
-        yield return new("silu_gate", size, source, [gate, up, y], 3 * y.Bytes, (launcher, at) => launcher.Run(launches.Gate(at(gate).Address, at(up).Address, at(y).Address, count)));
+        yield return new($"{activation}_gate", size, source, [gate, up, y], 3 * y.Bytes, (launcher, at) => launcher.Run(launches.Gate(activation, at(gate).Address, at(up).Address, at(y).Address, count)));
         yield return new(
-            "silu_gate_backward", size, source, [gate, up, dy, gateGradient, upGradient], 5 * y.Bytes,
-            (launcher, at) => launcher.Run(launches.GateBackward(at(gate).Address, at(up).Address, at(dy).Address, at(gateGradient).Address, at(upGradient).Address, count)));
+            $"{activation}_gate_backward", size, source, [gate, up, dy, gateGradient, upGradient], 5 * y.Bytes,
+            (launcher, at) => launcher.Run(launches.GateBackward(activation, at(gate).Address, at(up).Address, at(dy).Address, at(gateGradient).Address, at(upGradient).Address, count)));
     }
 
     private static IEnumerable<KernelCase> CrossEntropy((string, string) source, ElementType type, int rows, int vocabulary)

@@ -10,6 +10,7 @@ internal enum ElementType
     Float16,
     Float64,
     Int64,
+    Byte,
 }
 
 /// <summary>A matrix that a kernel reads or writes.</summary>
@@ -36,7 +37,7 @@ internal sealed class Operand(string name, ElementType type, long rows, long col
     /// <summary>What else was rounded to the element type on the way: the size of it.</summary>
     public double Rounded { get; set; }
 
-    public int ElementSize => type switch { ElementType.BFloat16 or ElementType.Float16 => 2, ElementType.Float32 => 4, _ => 8 };
+    public int ElementSize => type switch { ElementType.BFloat16 or ElementType.Float16 => 2, ElementType.Float32 => 4, ElementType.Byte => 1, _ => 8 };
 
     public long Bytes => rows * columns * ElementSize;
 
@@ -73,6 +74,7 @@ internal sealed class Operand(string name, ElementType type, long rows, long col
             case ElementType.BFloat16: return MemoryMarshal.AsBytes(Array.ConvertAll(Values, value => ToBFloat16((float)value)).AsSpan()).ToArray();
             case ElementType.Float16: return MemoryMarshal.AsBytes(Array.ConvertAll(Values, value => (Half)(float)value).AsSpan()).ToArray();
             case ElementType.Int64: return MemoryMarshal.AsBytes(Array.ConvertAll(Values, value => (long)value).AsSpan()).ToArray();
+            case ElementType.Byte: return Array.ConvertAll(Values, value => (byte)value);
             default: return MemoryMarshal.AsBytes(Values.AsSpan()).ToArray();
         }
     }

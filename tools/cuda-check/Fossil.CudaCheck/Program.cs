@@ -62,6 +62,10 @@ IEnumerable<KernelCase> Cases(bool hasProducts)
                 foreach (var one in isQuick ? ShardCases.Of(shardSize, type, rows, (4 * shardSize) + 8, 96, hasProducts) : ShardCases.Of(shardSize, type, rows, 4096, 4096, hasProducts)) yield return one;
             }
         }
+        foreach (var rows in isQuick ? [1, 3] : new[] { 1, 8 })
+        {
+            foreach (var one in isQuick ? EncodedCases.Of(type, rows, 512, 24) : EncodedCases.Of(type, rows, 4096, 4096)) yield return one;
+        }
         foreach (var one in isQuick ? DecoderCases.Of(type, 9, 96, 48, 72, 200) : DecoderCases.Of(type, 1024, 4096, 128, 11008, 32000)) yield return one;
     }
     foreach (var one in OptimizerCases.Of(isQuick ? 5000 : 1 << 24)) yield return one;

@@ -11,13 +11,14 @@ internal sealed class EightBitWeight : TiledWeight
     private readonly Tensor codes;
     private readonly Tensor dtype;
     private readonly EightBitLayout layout;
+    private readonly MappedFileState? source;
 
     /// <summary>A weight over some codes.</summary>
     /// <param name="codes">The numbers (out, in), int8 or one of the floats of eight bits. Converted to another dtype they stay what they are.</param>
     /// <param name="dtype">An empty tensor of the dtype that is computed in: where a model is moved to another one, it goes along.</param>
     /// <param name="layout">How they are scaled.</param>
     /// <param name="source">The file whose own memory the codes are; null where they are not.</param>
-    public EightBitWeight(Tensor codes, Tensor dtype, EightBitLayout layout, MappedFileState? source = null) => (this.codes, this.dtype, this.layout, SourceFile) = (codes, dtype, layout, source);
+    public EightBitWeight(Tensor codes, Tensor dtype, EightBitLayout layout, MappedFileState? source = null) => (this.codes, this.dtype, this.layout, this.source) = (codes, dtype, layout, source);
 
     public override long OutFeatures => codes.size(0);
 
@@ -27,11 +28,26 @@ internal sealed class EightBitWeight : TiledWeight
 
     public override IReadOnlyList<Tensor> Data => [codes, dtype];
 
-    public override LinearWeight WithData(IReadOnlyList<Tensor> data) => new EightBitWeight(data[0], data[1], layout, SourceFile);
+    public override LinearWeight WithData(IReadOnlyList<Tensor> data) => new EightBitWeight(data[0], data[1], layout, source);
 
-    internal override MappedFileState? SourceFile { get; }
+    internal override MappedFileState? SourceFile => codes.device_type == TorchSharp.DeviceType.CPU ? source : null;
 
-    protected override Tensor Tile(RowRange rows, RowRange columns)
+    internal override EncodedForm? Encoded
+    {
+        get
+        {
+            var dtype = codes.dtype;
+            var format = dtype == ScalarType.Int8 ? "Int8" : dtype == SafetensorsDtype.F8_E4M3.ToTorch() ? "Float8E4M3" : dtype == SafetensorsDtype.F8_E5M2.ToTorch() ? "Float8E5M2" : null;
+            var block = Math.Min(layout.BlockColumns, InFeatures);
+            // Kernels read eight neighbours, which have one scale.
+            if (format is null || InFeatures % 8 != 0 || block % 8 != 0) return null;
+            return new(format, codes, OutFeatures, InFeatures, InFeatures) { Scales = new(layout.OnDevices, layout.BlockRows, (InFeatures + block - 1) / block, block) };
+        }
+    }
+
+    protected override Tensor Tile(RowRange rows, RowRange columns) => DeviceRows(rows.Start, null, rows.Count, columns) ?? TileByOperations(rows, columns);
+
+    private Tensor TileByOperations(RowRange rows, RowRange columns)
     {
         using var scope = NewDisposeScope();
         var values = columns.ColumnsOf(rows.Of(codes)).to(ScalarType.Float32, copy: true);
@@ -61,4 +77,8 @@ internal sealed class EightBitWeight : TiledWeight
 /// <param name="Scales">A scale for each block, row by row.</param>
 /// <param name="BlockRows">Rows of a block.</param>
 /// <param name="BlockColumns">Its columns.</param>
-internal sealed record EightBitLayout(float[] Scales, long BlockRows, long BlockColumns);
+internal sealed record EightBitLayout(float[] Scales, long BlockRows, long BlockColumns)
+{
+    /// <summary>The scales.</summary>
+    public DeviceFloats OnDevices { get; } = new(() => Scales);
+}

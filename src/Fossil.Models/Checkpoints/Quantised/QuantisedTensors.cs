@@ -63,7 +63,7 @@ internal sealed class QuantisedTensors : ITensorSource
     {
         if (!keeps || !weights.TryGetValue(name, out var weight) || weight.Shape.Count != 2) return null;
         var encoded = weight.Encode(dtype);
-        return encoded.WithData([.. encoded.Data.Select(tensor => tensor.to(device))]);
+        return encoded.WithData([.. encoded.Data.Select(tensor => TensorFiller.Upload(tensor, device))]);
     }
 
     private static bool IsPacked(string name) => name.EndsWith(".qweight", StringComparison.Ordinal) || name.EndsWith(".weight_packed", StringComparison.Ordinal) || name.EndsWith("_blocks", StringComparison.Ordinal);

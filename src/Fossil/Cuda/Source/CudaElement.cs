@@ -11,4 +11,7 @@ internal sealed record CudaElement(string Name, string CudaType, int Size)
 
     /// <summary>The types that kernels are made for.</summary>
     public static readonly CudaElement[] All = [new("Float32", "float", 4), new("BFloat16", "bfloat16", 2), new("Float16", "float16", 2)];
+
+    /// <summary>That of a dtype; null for another.</summary>
+    public static CudaElement? Find(object scalarType) => Array.Find(All, element => element.Name == scalarType.ToString());
 }

@@ -26,6 +26,8 @@ internal sealed record CudaShardShape(int ShardSize, int ElementSize)
     /// <summary>Floats in the 48 KB of shared memory that every device has.</summary>
     private const int SharedFloats = 48 * 1024 / 4;
 
+    private const int Warp = 32;
+
     /// <summary>Elements of a vector of 16 bytes.</summary>
     public int Lanes => 16 / ElementSize;
 
@@ -38,12 +40,14 @@ internal sealed record CudaShardShape(int ShardSize, int ElementSize)
         get
         {
             var rows = 8;
-            while (Math.Max(rows * Lanes * SideBySide(Threads / rows), Threads / 32 * rows * ColumnsOfTile) + (rows * ShardSize) > SharedFloats) rows /= 2;
+            while (Math.Max(rows * Lanes * LaneStride(Threads / rows), Threads / Warp * rows * ColumnsOfTile) + (rows * ShardSize) > SharedFloats) rows /= 2;
             return rows;
         }
     }
 
     private int SideBySide(int threads) => threads < Period ? Period : threads / Period * Period;
+
+    private int LaneStride(int threads) => SideBySide(threads) is var slots && slots % Warp == 0 ? slots + (Warp / Lanes) : slots;
 
     private static int Gcd(int left, int right) => right == 0 ? left : Gcd(right, left % right);
 }

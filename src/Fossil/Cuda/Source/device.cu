@@ -5,7 +5,7 @@
 // Memory of the device, and memory of either kind; an emulator may check each access.
 #define GLOBAL(type) type *__restrict__
 #define POINTER(type) type *
-#define SHARED(type, name, count) __shared__ type name[count]
+#define SHARED(type, name, count) alignas(16) __shared__ type name[count]
 
 // Several elements at once; the address is a multiple of their size.
 #define WORDS_AT(words, pointer) (*(words *)(pointer))

@@ -103,13 +103,13 @@ __device__ void forward_rows(
     long long rows, int columns, int outputs, int adds)
 {
     constexpr int threads = Threads / Rows;
-    SHARED(float, scratch, larger(Rows * Lanes * side_by_side(threads), Warps * Rows * ColumnsOfTile));
+    SHARED(float, scratch, larger(Rows * Lanes * lane_stride(threads), Warps * Rows * ColumnsOfTile));
     SHARED(float, sums, Rows * ShardSize);
     const int group = threadIdx.x / threads, thread = threadIdx.x % threads, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const long long first_row = (long long)blockIdx.x * Rows, row = first_row + group;
     const bool has_row = row < rows;
     GLOBAL(const Element) from = x + row * x_stride;
-    POINTER(float) own = scratch + group * Lanes * side_by_side(threads);
+    POINTER(float) own = scratch + group * Lanes * lane_stride(threads);
     sum_vectors(from, 0, has_row ? columns / Lanes : 0, own, threads, thread);
     for (int j = thread; j < ShardSize; j += threads)
     {

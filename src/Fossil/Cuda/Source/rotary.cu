@@ -24,55 +24,23 @@ __device__ void load_angles(GLOBAL(const float) table, int pair, int half, float
     }
 }
 
-// One row of heads, each written `repeat` times: as a group of queries needs its keys and values.
-template <bool Whole>
-__device__ void rotate_row(POINTER(const Element) heads, POINTER(Element) output, GLOBAL(const float) cos, GLOBAL(const float) sin, int columns, int size, int repeat)
+// One row of heads. Forward each is turned and written `repeat` times, as a group of queries needs its keys and values; back the repetitions are added up, and the sum turned back.
+template <bool Back, bool Whole>
+__device__ void rotate_row(POINTER(const Element) from, POINTER(Element) to, GLOBAL(const float) cos, GLOBAL(const float) sin, int columns, int size, int repeat)
 {
-    const int half = size / 2, vectors = (half + Lanes - 1) / Lanes;
+    const int half = size / 2, vectors = (half + Lanes - 1) / Lanes, loads = Back ? repeat : 1, stores = Back ? 1 : repeat;
     for (int item = threadIdx.x; item < columns / size * vectors; item += blockDim.x)
     {
         const int head = item / vectors, pair = item % vectors * Lanes;
         float a[Lanes], b[Lanes];
-        load_vector<Whole>(heads + head * size, pair, half, a);
-        load_vector<Whole>(heads + (head * size + half), pair, half, b);
-        if (cos)
+        load_vector<Whole>(from + head * loads * size, pair, half, a);
+        load_vector<Whole>(from + (head * loads * size + half), pair, half, b);
+        for (int copy = 1; copy < loads; copy++)
         {
-            // Each operation rounds, as those on tensors do.
-            Angles angles;
-            load_angles<Whole>(cos, pair, half, angles.cos);
-            load_angles<Whole>(sin, pair, half, angles.sin);
-#pragma unroll
-            for (int i = 0; i < Lanes; i++)
-            {
-                const float x = a[i], y = b[i];
-                a[i] = rounded<Element>(__fmul_rn(x, angles.cos[i])) - rounded<Element>(__fmul_rn(y, angles.sin[i]));
-                b[i] = rounded<Element>(__fmul_rn(y, angles.cos[i])) + rounded<Element>(__fmul_rn(x, angles.sin[i]));
-            }
-        }
-        for (int copy = 0; copy < repeat; copy++)
-        {
-            const int to = (head * repeat + copy) * size;
-            store_vector<Whole>(output + to, pair, half, a);
-            store_vector<Whole>(output + (to + half), pair, half, b);
-        }
-    }
-}
-
-// The gradient of one row: the sum over the repetitions, turned back.
-template <bool Whole>
-__device__ void rotate_row_back(POINTER(const Element) dy, POINTER(Element) dx, GLOBAL(const float) cos, GLOBAL(const float) sin, int columns, int size, int repeat)
-{
-    const int half = size / 2, vectors = (half + Lanes - 1) / Lanes;
-    for (int item = threadIdx.x; item < columns / size * vectors; item += blockDim.x)
-    {
-        const int head = item / vectors, pair = item % vectors * Lanes;
-        float a[Lanes] = {}, b[Lanes] = {};
-        for (int copy = 0; copy < repeat; copy++)
-        {
-            const int from = (head * repeat + copy) * size;
+            const int other = (head * loads + copy) * size;
             float first[Lanes], second[Lanes];
-            load_vector<Whole>(dy + from, pair, half, first);
-            load_vector<Whole>(dy + (from + half), pair, half, second);
+            load_vector<Whole>(from + other, pair, half, first);
+            load_vector<Whole>(from + (other + half), pair, half, second);
 #pragma unroll
             for (int i = 0; i < Lanes; i++)
             {
@@ -89,12 +57,25 @@ __device__ void rotate_row_back(POINTER(const Element) dy, POINTER(Element) dx, 
             for (int i = 0; i < Lanes; i++)
             {
                 const float x = a[i], y = b[i];
-                a[i] = x * angles.cos[i] + y * angles.sin[i];
-                b[i] = y * angles.cos[i] - x * angles.sin[i];
+                if constexpr (Back)
+                {
+                    a[i] = x * angles.cos[i] + y * angles.sin[i];
+                    b[i] = y * angles.cos[i] - x * angles.sin[i];
+                }
+                else
+                {
+                    // Each operation rounds, as those on tensors do.
+                    a[i] = rounded<Element>(__fmul_rn(x, angles.cos[i])) - rounded<Element>(__fmul_rn(y, angles.sin[i]));
+                    b[i] = rounded<Element>(__fmul_rn(y, angles.cos[i])) + rounded<Element>(__fmul_rn(x, angles.sin[i]));
+                }
             }
         }
-        store_vector<Whole>(dx + head * size, pair, half, a);
-        store_vector<Whole>(dx + (head * size + half), pair, half, b);
+        for (int copy = 0; copy < stores; copy++)
+        {
+            const int other = (head * stores + copy) * size;
+            store_vector<Whole>(to + other, pair, half, a);
+            store_vector<Whole>(to + (other + half), pair, half, b);
+        }
     }
 }
 
@@ -110,8 +91,8 @@ extern "C" __global__ void __launch_bounds__(Threads, 4) rotary(
 {
     const long long row = own_row(), angle = cos ? row % positions * size : 0;
     if (row >= rows) return;
-    if (are_whole_heads(heads, output, cos, sin, size)) rotate_row<true>(heads + row * columns, output + row * columns * repeat, cos + angle, sin + angle, columns, size, repeat);
-    else rotate_row<false>(heads + row * columns, output + row * columns * repeat, cos + angle, sin + angle, columns, size, repeat);
+    if (are_whole_heads(heads, output, cos, sin, size)) rotate_row<false, true>(heads + row * columns, output + row * columns * repeat, cos + angle, sin + angle, columns, size, repeat);
+    else rotate_row<false, false>(heads + row * columns, output + row * columns * repeat, cos + angle, sin + angle, columns, size, repeat);
 }
 
 // dy (rows, columns * repeat), dx (rows, columns); likewise.
@@ -120,6 +101,6 @@ extern "C" __global__ void __launch_bounds__(Threads, 4) rotary_backward(
 {
     const long long row = own_row(), angle = cos ? row % positions * size : 0;
     if (row >= rows) return;
-    if (are_whole_heads(dy, dx, cos, sin, size)) rotate_row_back<true>(dy + row * columns * repeat, dx + row * columns, cos + angle, sin + angle, columns, size, repeat);
-    else rotate_row_back<false>(dy + row * columns * repeat, dx + row * columns, cos + angle, sin + angle, columns, size, repeat);
+    if (are_whole_heads(dy, dx, cos, sin, size)) rotate_row<true, true>(dy + row * columns * repeat, dx + row * columns, cos + angle, sin + angle, columns, size, repeat);
+    else rotate_row<true, false>(dy + row * columns * repeat, dx + row * columns, cos + angle, sin + angle, columns, size, repeat);
 }

@@ -2,6 +2,8 @@
 // A row's vectors of 16 bytes fall on the same shards again after Period of them, so a thread that goes on by a multiple of Period keeps its sums in registers. How many vectors a group of threads
 // takes side by side: whole periods, at least one.
 __host__ __device__ constexpr int side_by_side(int threads) { return threads < Period ? Period : threads / Period * Period; }
+// From the sums of a lane to those of the next one in shared memory: with the padding neighbours of a period fall on 32 banks.
+__host__ __device__ constexpr int lane_stride(int threads) { return side_by_side(threads) + (side_by_side(threads) % 32 == 0 ? 32 / Lanes : 0); }
 // How many loads a thread has under way.
 constexpr int VectorsAtOnce = 4;
 
@@ -24,10 +26,10 @@ __device__ void add_up(GLOBAL(const Element) row, int first, int end, int step, 
 }
 
 // The sums of the vectors first … end of a row by a group of threads; first is a multiple of Period. Every thread of the block comes here, those without a row with end = first. Behind it partial
-// has the sums of one period, that of a vector's lane at partial[lane * side_by_side(threads) + vector].
+// has the sums of one period, that of a vector's lane at partial[lane * lane_stride(threads) + vector].
 __device__ inline void sum_vectors(GLOBAL(const Element) row, int first, int end, POINTER(float) partial, int threads, int thread)
 {
-    const int slots = side_by_side(threads);
+    const int slots = side_by_side(threads), stride = lane_stride(threads);
     const bool aligned = IS_ALIGNED(row, 16);
     for (int slot = thread; slot < slots; slot += threads)
     {
@@ -35,7 +37,7 @@ __device__ inline void sum_vectors(GLOBAL(const Element) row, int first, int end
         if (aligned) add_up<true>(row, first + slot, end, slots, sums);
         else add_up<false>(row, first + slot, end, slots, sums);
 #pragma unroll
-        for (int lane = 0; lane < Lanes; lane++) partial[lane * slots + slot] = sums[lane];
+        for (int lane = 0; lane < Lanes; lane++) partial[lane * stride + slot] = sums[lane];
     }
 
     // Periods side by side are added up, half of them to the other half.
@@ -46,7 +48,7 @@ __device__ inline void sum_vectors(GLOBAL(const Element) row, int first, int end
         for (int slot = thread; slot < (periods - half) * Period; slot += threads)
         {
 #pragma unroll
-            for (int lane = 0; lane < Lanes; lane++) partial[lane * slots + slot] += partial[lane * slots + slot + half * Period];
+            for (int lane = 0; lane < Lanes; lane++) partial[lane * stride + slot] += partial[lane * stride + slot + half * Period];
         }
         periods = half;
     }
@@ -56,10 +58,10 @@ __device__ inline void sum_vectors(GLOBAL(const Element) row, int first, int end
 // S[shard] of a row, from the sums of one period and, for the last of the blocks that share a row, the columns behind its last whole vector.
 __device__ inline float sum_of_shard(GLOBAL(const Element) row, int columns, bool with_tail, POINTER(const float) partial, int threads, int shard)
 {
-    const int slots = side_by_side(threads);
+    const int stride = lane_stride(threads);
     float total = 0;
 #pragma unroll
-    for (int column = shard; column < Period * Lanes; column += ShardSize) total += partial[column % Lanes * slots + column / Lanes];
+    for (int column = shard; column < Period * Lanes; column += ShardSize) total += partial[column % Lanes * stride + column / Lanes];
     if (with_tail)
     {
         for (int column = columns / Lanes * Lanes; column < columns; column++)
@@ -72,6 +74,24 @@ __device__ inline float sum_of_shard(GLOBAL(const Element) row, int columns, boo
 
 // What is added to the columns of a shard; where `rounds`, it is rounded to the element type, as a tensor of that type would be.
 __device__ inline float addend_of(POINTER(const float) gradient, int shard, bool rounds) { return rounds ? rounded<Element>(gradient[shard]) : gradient[shard]; }
+
+// The same for the columns of a vector: four at a time where that is one access.
+__device__ inline void load_addends(POINTER(const float) gradient, int vector, bool rounds, float (&addends)[Lanes])
+{
+    const bool aligned = ShardSize % 4 == 0 && IS_ALIGNED(gradient, 16);
+#pragma unroll
+    for (int lane = 0; lane < Lanes; lane += 4)
+    {
+        float four[4];
+        if (aligned) Neighbours<4, true, float>::load(gradient + (vector * Lanes + lane) % ShardSize, four);
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+        {
+            const float addend = aligned ? four[i] : gradient[(vector * Lanes + lane + i) % ShardSize];
+            addends[lane + i] = rounds ? rounded<Element>(addend) : addend;
+        }
+    }
+}
 
 // The Count aligned vectors from `vector` on, `step` apart: all are asked for before the first is stored.
 template <int Count>
@@ -103,8 +123,7 @@ __device__ inline void add_tiled_vectors(GLOBAL(Element) row, int first, int end
     for (int slot = thread; slot < slots; slot += threads)
     {
         float addends[Lanes];
-#pragma unroll
-        for (int lane = 0; lane < Lanes; lane++) addends[lane] = addend_of(gradient, (slot * Lanes + lane) % ShardSize, rounds);
+        load_addends(gradient, slot, rounds, addends);
         int vector = first + slot;
         for (; aligned && vector < end - (VectorsAtOnce - 1) * slots; vector += VectorsAtOnce * slots) add_to_vectors<VectorsAtOnce>(row, vector, slots, adds, addends);
         for (; aligned && vector < end; vector += slots) add_to_vectors<1>(row, vector, slots, adds, addends);
@@ -137,13 +156,13 @@ template <typename Sum>
 __device__ void sum_rows(
     GLOBAL(const Element) x, long long x_stride, GLOBAL(Sum) sum, long long sum_stride, long long rows, int columns, int vectors_of_block, GLOBAL(float) parts, GLOBAL(unsigned int) counters)
 {
-    SHARED(float, partial, Lanes * larger(Threads, Period));
+    SHARED(float, partial, Lanes * larger(Threads, Period) + Threads);
     const int threads = blockDim.x, thread = threadIdx.x;
     const long long row = (long long)blockIdx.x * blockDim.y + threadIdx.y;
     const bool has_row = row < rows, is_split = gridDim.y > 1;
     const int vectors = has_row ? columns / Lanes : 0, first = least((long long)blockIdx.y * vectors_of_block, vectors), end = least((long long)first + vectors_of_block, vectors);
     GLOBAL(const Element) from = x + row * x_stride;
-    POINTER(float) own = partial + threadIdx.y * Lanes * side_by_side(threads);
+    POINTER(float) own = partial + threadIdx.y * Lanes * lane_stride(threads);
 
     sum_vectors(from, first, end, own, threads, thread);
     if (has_row)

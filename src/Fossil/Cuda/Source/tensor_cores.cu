@@ -73,7 +73,7 @@ template <typename T>
 __device__ bool are_eights_aligned(GLOBAL(const T) matrix, long long stride, int width) { return IS_ALIGNED(matrix, 16) && stride % Eight == 0 && width % Eight == 0; }
 
 // Forward: a warp has 64 columns of y, and all of the inner sum. Stride of a row of S in shared memory: the padding has a warp's reads fall on 32 banks, where there is room for it.
-constexpr int ColumnsOfWarp = TensorColumns / Warps, TilesOfWarp = ColumnsOfWarp / 16, ScratchOfSums = RowTile * Lanes * side_by_side(Threads / RowTile);
+constexpr int ColumnsOfWarp = TensorColumns / Warps, TilesOfWarp = ColumnsOfWarp / 16, ScratchOfSums = RowTile * Lanes * lane_stride(Threads / RowTile);
 constexpr int SumStride = PaddedShards + (ScratchOfSums * 4 + TensorRows * (PaddedShards + 8) * 2 <= 48 * 1024 ? 8 : 2);
 
 // The fragments of 64 columns of D for 16 shards of the inner sum: tile t has the columns 8 group + 2 t and the one behind it.
@@ -126,7 +126,7 @@ extern "C" __global__ void __launch_bounds__(Threads, 2) forward_few_rounded(
 
     constexpr int threads = Threads / RowTile;
     const int thread = threadIdx.x % threads;
-    POINTER(float) own = scratch + threadIdx.x / threads * Lanes * side_by_side(threads);
+    POINTER(float) own = scratch + threadIdx.x / threads * Lanes * lane_stride(threads);
 #pragma unroll 1
     for (int first = 0; first < TensorRows; first += RowTile)
     {

@@ -26,7 +26,7 @@ internal sealed class CudaShardStubs(int shardSize) : ICudaShardKernels
 
     private int RowsOfHalves => halves.RowTile;
 
-    public string? Source(ScalarType elementType) => Array.Find(CudaElement.All, element => element.Name == elementType.ToString()) is { } element ? CudaShardSource.Of(ShardSize, element) : null;
+    public string? Source(ScalarType elementType) => CudaElement.Find(elementType) is { } element ? CudaShardSource.Of(ShardSize, element) : null;
 
     #region Launch stubs
 
