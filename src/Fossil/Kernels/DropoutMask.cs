@@ -64,7 +64,7 @@ internal readonly record struct DropoutMask(double Probability, long Seed, long 
         {
             var part = rows[start..Math.Min(rows.Length, start + most)];
             using var scope = NewDisposeScope();
-            var x = (elements + Column(row => row.Offset)).bitwise_and_(Of(uint.MaxValue)).bitwise_xor_(Column(row => row.First));
+            var x = elements.add(Column(row => row.Offset), Scalars.One).bitwise_and_(Of(uint.MaxValue)).bitwise_xor_(Column(row => row.First));
             Step(16, 0x21f0aaad);
             Step(15, 0x735a2d97);
             x = x.bitwise_xor(Shifted(15)).add_(Column(row => row.Second), Scalars.One).bitwise_and_(Of(uint.MaxValue));

@@ -7,11 +7,14 @@ internal static class EncodedCases
 {
     private const int OfQ8 = 34, OfQ4K = 144;
 
-    public static IEnumerable<KernelCase> Of(ElementType type, int rows, int columns, int outputs) =>
-        [.. Of("Q8_0", OfQ8, 32, type, rows, columns, outputs), .. Of("Q4_K", OfQ4K, 256, type, rows, columns, outputs)];
-
-    private static IEnumerable<KernelCase> Of(string format, int blockBytes, int elements, ElementType type, int rows, int columns, int outputs)
+    public static IEnumerable<KernelCase> Of(string format, ElementType type, int rows, int columns, int outputs)
     {
+        var (blockBytes, elements) = format switch
+        {
+            "Q8_0" => (OfQ8, 32),
+            "Q4_K" => (OfQ4K, 256),
+            _ => throw new ArgumentException($"There are no cases of {format}: Q8_0 and Q4_K."),
+        };
         var random = new Random(5);
         var rowBytes = columns / elements * blockBytes;
         Operand codes = new("codes", ElementType.Byte, outputs, rowBytes), values = new("values", type, outputs, columns) { Expected = new double[(long)outputs * columns] };

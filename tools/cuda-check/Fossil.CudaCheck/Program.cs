@@ -5,7 +5,7 @@ using Fossil.Cuda.Native;
 using Fossil.CudaCheck;
 
 const string Usage = """
-    Fossil.CudaCheck run --output FILE.json [--quick] [--shard-sizes 16,64] [--types BFloat16,Float32]
+    Fossil.CudaCheck run --output FILE.json [--quick] [--shard-sizes 16,64] [--types BFloat16,Float32] [--formats Q8_0,Q4_K]
     Fossil.CudaCheck dump --output FOLDER [--architecture 90] (the same options)
     Fossil.CudaCheck prepare (the same options): compiles into the cache, as a program's first launches do
     """;
@@ -21,6 +21,7 @@ for (var i = 1; i < args.Length; i++)
 var isQuick = options.ContainsKey("--quick");
 var shardSizes = options.GetValueOrDefault("--shard-sizes", "16,64,100,1024").Split(',').Select(size => int.Parse(size, CultureInfo.InvariantCulture)).ToArray();
 var types = options.GetValueOrDefault("--types", "BFloat16,Float32,Float16").Split(',').Select(Enum.Parse<ElementType>).ToArray();
+var formats = options.GetValueOrDefault("--formats", "Q8_0,Q4_K").Split(',');
 
 try
 {
@@ -64,7 +65,7 @@ IEnumerable<KernelCase> Cases(bool hasProducts)
         }
         foreach (var rows in isQuick ? [1, 3] : new[] { 1, 8 })
         {
-            foreach (var one in isQuick ? EncodedCases.Of(type, rows, 512, 24) : EncodedCases.Of(type, rows, 4096, 4096)) yield return one;
+            foreach (var one in formats.SelectMany(format => isQuick ? EncodedCases.Of(format, type, rows, 512, 24) : EncodedCases.Of(format, type, rows, 4096, 4096))) yield return one;
         }
         foreach (var one in isQuick ? DecoderCases.Of(type, 9, 96, 48, 72, 200) : DecoderCases.Of(type, 1024, 4096, 128, 11008, 32000)) yield return one;
     }
