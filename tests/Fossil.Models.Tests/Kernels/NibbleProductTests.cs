@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Fossil.Kernels.OneRow;
-using Fossil.Models.Gguf;
 using Fossil.Models.Gguf.Blocks;
 using Fossil.Models.Kernels;
 
