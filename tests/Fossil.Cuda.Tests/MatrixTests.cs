@@ -52,7 +52,7 @@ public sealed class MatrixTests
     private static void Write(IReadOnlyCollection<(Architecture Architecture, CompiledKernel Kernel)> results, int sources, int[] sizes)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{sources} sources (shard sizes {string.Join(", ", Ranges(sizes))} the kernels of decoders, and those of {CudaEncodedFormat.All.Length} formats of weights, three element types each; the optimizer's), no spills and no local memory in any. The most that one needs, of 256 threads a block, and the share of a multiprocessor's threads that are then resident; `tools/cuda-check/matrix.sh {string.Join(',', Ranges(sizes))}`:\n\n");
+        text.Append(CultureInfo.InvariantCulture, $"{sources} sources (shard sizes {string.Join(", ", Ranges(sizes))}; the kernels of decoders, and those of {CudaEncodedFormat.All.Length} formats of weights, three element types each; the optimizer's), no spills and no local memory in any. The most that one needs, of 256 threads a block, and the share of a multiprocessor's threads that are then resident; `tools/cuda-check/matrix.sh {string.Join(',', Ranges(sizes))}`:\n\n");
         text.Append("| kernel | ").AppendJoin(" | ", Architecture.All.Select(architecture => $"sm_{architecture.Number}")).Append(" |\n| --- |").Append(string.Concat(Architecture.All.Select(_ => " --- |"))).Append('\n');
         foreach (var kernel in results.Select(result => result.Kernel.Name).Distinct().Order())
         {
