@@ -56,17 +56,6 @@ public sealed class DecoderStepTests
         using var adapted = model.AttachAdapters(new FossilConfig { ShardSize = shardSize, TargetModules = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj"] });
         using var optimizer = adapted.CreateOptimizer(learningRate: 0.01);
         var tokens = randint(0, config.VocabSize, [2, 9], dtype: int64, generator: generator);
-        List<(string, double)> results = [];
-        for (var step = 0; step < 2; step++)
-        {
-            using var stepScope = NewDisposeScope();
-            var loss = model.loss(tokens, tokens);
-            optimizer.zero_grad();
-            loss.backward();
-            optimizer.step();
-            results.Add(($"the loss of step {step}", loss.item<float>()));
-        }
-        results.AddRange(model.named_parameters().Where(named => named.parameter.requires_grad).Select(named => (named.name, named.parameter.to(float64).square().sum().item<double>())));
-        return results;
+        return TwoSteps.Run(model, optimizer, tokens, model.named_parameters().Where(named => named.parameter.requires_grad));
     }
 }

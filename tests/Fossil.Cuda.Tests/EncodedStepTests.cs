@@ -49,18 +49,7 @@ public sealed class EncodedStepTests
             using var optimizer = adapted.CreateOptimizer(learningRate: 0.01);
             using Generator generator = new(7);
             var tokens = randint(0, config.VocabSize, [2, 9], dtype: int64, generator: generator);
-            List<(string, double)> results = [];
-            for (var step = 0; step < 2; step++)
-            {
-                using var stepScope = NewDisposeScope();
-                var loss = model.loss(tokens, tokens);
-                optimizer.zero_grad();
-                loss.backward();
-                optimizer.step();
-                results.Add(($"the loss of step {step}", loss.item<float>()));
-            }
-            results.AddRange(adapted.TrainableParameters().Select(named => (named.Name, named.Parameter.to(float64).square().sum().item<double>())));
-            return results;
+            return TwoSteps.Run(model, optimizer, tokens, adapted.TrainableParameters());
         }
     }
 

@@ -28,7 +28,7 @@ internal sealed class BlockWeight : TiledWeight
     public BlockWeight(Tensor bytes, Tensor dtype, GgufBlock block, HeadOrder order, MappedFileState? source = null)
     {
         (this.bytes, this.dtype, Block, Order, this.source) = (bytes, dtype, block, order, source);
-        (OutFeatures, InFeatures, Data) = (bytes.shape[0], bytes.shape[1] / block.Bytes * block.Elements, [bytes, dtype]);
+        (OutFeatures, InFeatures, Data) = (bytes.size(0), bytes.size(1) / block.Bytes * block.Elements, [bytes, dtype]);
     }
 
     /// <summary>A weight quantised to blocks that are written here, of whose elements its width is a multiple.</summary>
@@ -65,7 +65,7 @@ internal sealed class BlockWeight : TiledWeight
 
     internal override MappedFileState? SourceFile => bytes.device_type == TorchSharp.DeviceType.CPU ? source : null;
 
-    internal override EncodedForm Encoded => new(Block.Type.ToString(), bytes, OutFeatures, InFeatures, bytes.shape[1]) { HeadRows = Order.HeadRows };
+    internal override EncodedForm Encoded => new(Block.Type.ToString(), bytes, OutFeatures, InFeatures, bytes.size(1)) { HeadRows = Order.HeadRows };
 
     protected override long ColumnMultiple => Block.Elements;
 

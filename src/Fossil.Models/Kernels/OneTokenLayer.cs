@@ -53,12 +53,12 @@ internal sealed unsafe class OneTokenLayer
 
     private static bool IsOneToken(Tensor x, LayerParts? parts, AttentionContext context) =>
         parts is not null && context is { Cache: not null, Mask: null, Starts: null } && !is_grad_enabled() && Vector512.IsHardwareAccelerated
-        && x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && x.numel() == parts.AttentionNorm.Weight.shape[0];
+        && x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && x.numel() == parts.AttentionNorm.Weight.size(0);
 
     private static OneTokenLayer? Of(LayerParts parts, AttentionContext context, ScalarType dtype)
     {
         var attention = parts.Attention;
-        var rotated = attention.Rotates ? Angles(attention, context).Cos.shape[1] : 0;
+        var rotated = attention.Rotates ? Angles(attention, context).Cos.size(1) : 0;
         if (attention.Size % Lanes.Count != 0 || rotated % (2 * Lanes.Count) != 0) return null;
         if (Rows(attention.Inputs, dtype) is not { } inputs || Rows([attention.Output], dtype) is not { } output) return null;
         if (Rows(parts.Gated.Inputs, dtype) is not { } gates || Rows([parts.Gated.Output], dtype) is not { } down) return null;
@@ -74,7 +74,7 @@ internal sealed unsafe class OneTokenLayer
     {
         var attention = parts.Attention;
         var (cos, sin) = Angles(attention, context);
-        var rotated = attention.Rotates ? cos.shape[1] : 0;
+        var rotated = attention.Rotates ? cos.size(1) : 0;
         var (width, inner) = (inputs[0].InFeatures, down[0].InFeatures);
         var (queries, keys) = ((long)attention.Heads * attention.Size, (long)attention.KeyValueHeads * attention.Size);
         var rows = context.Cache!.NextToken(attention.Layer, attention.KeyValueHeads, attention.Size, x.dtype);

@@ -51,9 +51,9 @@ public static class KernelRows
     private static void Launch<TKernel>(long rows, long columns, TKernel kernel) where TKernel : struct, IRowKernel
     {
         var elements = rows * Math.Max(1, columns);
-        var threads = (int)Math.Min(Math.Min(get_num_threads(), Environment.ProcessorCount), Math.Min(rows, elements / ElementsWorthAThread));
         // A team has no thread to wake.
-        if (KernelTeam.OfThread is not null) threads = (int)Math.Min(get_num_threads(), Math.Min(rows, elements / ElementsWorthATeam));
+        var worth = KernelTeam.OfThread is null ? ElementsWorthAThread : ElementsWorthATeam;
+        var threads = (int)Math.Min(Math.Min(get_num_threads(), Environment.ProcessorCount), Math.Min(rows, elements / worth));
         if (threads <= 1) kernel.Run(0, rows);
         else Run(rows, columns, kernel, threads, onThreadPool: !OpenMPTeam.IsAvailable);
     }

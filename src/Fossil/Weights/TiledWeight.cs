@@ -48,7 +48,7 @@ internal abstract class TiledWeight : LinearWeight
     {
         if (!HasDeviceKernels || (bias is not null && bias.dtype != Dtype)) return null;
         using var scope = NewDisposeScope();
-        var output = empty(input.shape[0], OutFeatures, dtype: Dtype, device: input.device);
+        var output = empty(input.size(0), OutFeatures, dtype: Dtype, device: input.device);
         if (bias is not null) output.copy_(bias.detach());
         return TryOnDevice([output, input], (kernel, m, form) => kernel.TryProduct(m[0], m[1], form, adds: bias is not null)) ? output.MoveToOuterDisposeScope() : null;
     }
