@@ -53,6 +53,7 @@ internal static class GgufModelWriter
         metadata["general.file_type"] = GgufValue.Of(kept.Length == 0 ? FileType(type) : FileTypeOfKept(kept.CountBy(one => one).MaxBy(count => count.Value).Key));
         if (type.ToTorch() is null || kept.Length > 0) metadata["general.quantization_version"] = GgufValue.Of(QuantizationVersion);
         if (tokenizer is not null) GgufTokenizerWriter.Write(tokenizer, config.VocabSize, metadata);
+        metadata.TryAdd(GgufTokenizer.Prefix + "model", GgufValue.Of(GgufTokenizer.NoModel));
         GgufTokenIds.Write(config, metadata);
         if (config.Generation is { } generation) GgufSampling.Write(generation, metadata);
         return metadata;

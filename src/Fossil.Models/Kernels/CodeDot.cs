@@ -29,7 +29,7 @@ internal static class CodeDot
         return Avx2.Permute4x64(Avx2.HorizontalAdd(low, high).AsInt64(), 0b11_01_10_00).AsInt32();
     }
 
-    /// <summary>Whether <see cref="Of(Vector512{byte}, Vector512{sbyte}, Vector512{byte}, Vector512{sbyte}, byte)"/> works for codes up to this.</summary>
+    /// <summary>Whether sums of 512 bits work for codes up to this.</summary>
     public static bool IsWide(byte largest) => Vector512.IsHardwareAccelerated && Avx512BW.IsSupported && (largest <= LargestOfFour || AvxVnni.IsSupported);
 
     /// <summary>Sums of four neighbours each in two products of 64 codes, added.</summary>
@@ -43,6 +43,12 @@ internal static class CodeDot
         upper = AvxVnni.MultiplyWideningAndAdd(upper, otherCodes.GetUpper(), otherRow.GetUpper());
         return Vector512.Create(lower, upper);
     }
+
+    /// <summary>Sums of four neighbours each in one product of 64 codes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<int> Of(Vector512<byte> codes, Vector512<sbyte> row, byte largest) => largest <= LargestOfShorts
+        ? Avx512BW.MultiplyAddAdjacent(Avx512BW.MultiplyAddAdjacent(codes, row), Vector512<short>.One)
+        : Vector512.Create(AvxVnni.MultiplyWideningAndAdd(Vector256<int>.Zero, codes.GetLower(), row.GetLower()), AvxVnni.MultiplyWideningAndAdd(Vector256<int>.Zero, codes.GetUpper(), row.GetUpper()));
 
     private static Vector256<int> Portable(Vector256<byte> codes, Vector256<sbyte> row)
     {

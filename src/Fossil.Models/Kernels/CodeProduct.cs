@@ -63,31 +63,3 @@ internal sealed unsafe class CodeProduct<T> : CodeProduct where T : unmanaged, I
     private static Vector256<float> Add(T* block, sbyte* codes, float factor, Vector256<float> sum) =>
         Vector256.FusedMultiplyAdd(Vector256.ConvertToSingle(CodeDot.Of(T.Codes(block), Vector256.Load(codes), T.LargestCode)), Vector256.Create(factor), sum);
 }
-
-/// <summary>Of blocks of 256.</summary>
-internal sealed unsafe class SuperCodeProduct<T> : CodeProduct where T : unmanaged, ISuperCodeBlock<T>
-{
-    [SkipLocalsInit]
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override float Run(byte* row, long count, in RowInput input)
-    {
-        const int Groups = 8, Halves = 2 * Groups;
-        var scales = stackalloc float[Halves];
-        var source = (T*)row;
-        sbyte* codes = input.Codes;
-        float* inputScales = input.Scales, inputSums = input.HalfSums;
-        Vector256<float> total = default;
-        Vector512<float> rest = default;
-        for (var end = codes + count; codes < end; source++, inputSums += Halves)
-        {
-            rest = Vector512.FusedMultiplyAdd(T.Factors(source, scales), Vector512.Load(inputSums), rest);
-            for (var group = 0; group < Groups; group++, codes += RowInput.Block, inputScales++)
-            {
-                var factors = Vector256.Create(Vector128.Create(scales[2 * group]), Vector128.Create(scales[(2 * group) + 1]));
-                total = Vector256.FusedMultiplyAdd(Vector256.ConvertToSingle(CodeDot.Of(T.Codes(source, group), Vector256.Load(codes), T.LargestCode)), factors * *inputScales, total);
-            }
-        }
-
-        return Sum(total) + Vector512.Sum(rest);
-    }
-}

@@ -15,6 +15,9 @@ internal static class GgufTokenizer
     /// <summary>The name of SentencePiece's byte pairs.</summary>
     public const string SentencePieceModel = "llama";
 
+    /// <summary>The kind of a file without a vocabulary: llama.cpp opens it for token ids, and refuses one that names no kind.</summary>
+    public const string NoModel = "none";
+
     /// <summary>What a token is.</summary>
     public enum TokenType
     {

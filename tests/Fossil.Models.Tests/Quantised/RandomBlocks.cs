@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Fossil.Models.Gguf;
+using Fossil.Models.Tokenizers;
 using static TorchSharp.torch;
 
 namespace Fossil.Models.Tests.Quantised;
@@ -36,6 +37,7 @@ internal static class RandomBlocks
         var metadata = new GgufMetadata();
         metadata["general.architecture"] = GgufValue.Of(config.GgufArchitecture);
         foreach (var (key, value) in config.GgufFields()) metadata[$"{config.GgufArchitecture}.{key}"] = GgufValue.Of(value);
+        metadata[GgufTokenizer.Prefix + "model"] = GgufValue.Of(GgufTokenizer.NoModel);
         // For its names and shapes: its tensors are not written to, and so take no memory.
         using var model = config.Allocate(bfloat16, null);
         GgufWriter.Save(path, metadata, [.. model.named_parameters().Select(entry => Tensor(config.GgufNames.ToGguf(entry.name)!, entry.parameter.shape))]);

@@ -7,6 +7,9 @@ namespace Fossil.Models.Gguf.Blocks;
 /// <summary>Sixteen quants at a time to floats.</summary>
 internal static unsafe class BlockVectors
 {
+    /// <summary>The smallest number of sixteen bits, 2^-24. Those below 2^-14 are whole multiples of it: as floats they would have to pass through numbers that processors are slow with.</summary>
+    public const float LeastHalf = 5.9604645e-8f;
+
     /// <summary>The low four bits of sixteen bytes.</summary>
     public static Vector128<byte> Low(byte* quants) => Vector128.Load(quants) & Vector128.Create((byte)0xF);
 
@@ -46,12 +49,21 @@ internal static unsafe class BlockVectors
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Scale(Half half)
     {
-        const float ExponentBias = 5.192296858534828e33f; // 2^112: between the exponents' biases of both formats.
-        const uint Infinity = 0x7F80_0000;
+        const uint LeastNormal = 0x400, Infinity = 0x7C00, ExponentBias = 112u << 23;
         uint bits = BitConverter.HalfToUInt16Bits(half);
-        var magnitude = BitConverter.UInt32BitsToSingle((bits & 0x7FFF) << 13) * ExponentBias;
-        var result = BitConverter.SingleToUInt32Bits(magnitude) | (bits & 0x8000) << 16;
-        return BitConverter.UInt32BitsToSingle(magnitude >= 65536 ? result | Infinity : result);
+        var magnitude = bits & 0x7FFF;
+        var value = magnitude < LeastNormal ? magnitude * LeastHalf : BitConverter.UInt32BitsToSingle((magnitude << 13) + (magnitude < Infinity ? ExponentBias : 2 * ExponentBias));
+        return BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(value) | (bits & 0x8000) << 16);
+    }
+
+    /// <summary>Eight quants, a byte each, as floats.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Floats(ulong quants)
+    {
+        var bytes = Vector128.CreateScalar(quants).AsSByte();
+        if (Avx2.IsSupported) return Vector256.ConvertToSingle(Avx2.ConvertToVector256Int32(bytes));
+        var (first, second) = Vector128.Widen(Vector128.WidenLower(bytes));
+        return Vector256.ConvertToSingle(Vector256.Create(first, second));
     }
 
     /// <summary>Sixteen quants as floats.</summary>

@@ -61,15 +61,15 @@ internal unsafe interface ISuperCodeBlock<TSelf> : IGgufBlock<TSelf>
     static abstract Vector256<byte> Codes(TSelf* block, int group);
 
     /// <summary>Scales and minimums of the sixteen halves.</summary>
-    /// <param name="block">The block.</param>
-    /// <param name="scales">Receives the scales.</param>
-    static abstract Vector512<float> Factors(TSelf* block, float* scales);
+    static abstract (Vector512<float> Scales, Vector512<float> Minimums) Factors(TSelf* block);
 
     [SkipLocalsInit]
     static void IGgufBlock<TSelf>.Dequantise(TSelf* block, float* values)
     {
         var factors = stackalloc float[2 * Halves];
-        TSelf.Factors(block, factors).Store(factors + Halves);
+        var (scales, minimums) = TSelf.Factors(block);
+        scales.Store(factors);
+        minimums.Store(factors + Halves);
         for (var half = 0; half < Halves; half += 2)
         {
             var codes = TSelf.Codes(block, half / 2);
@@ -77,6 +77,43 @@ internal unsafe interface ISuperCodeBlock<TSelf> : IGgufBlock<TSelf>
             BlockCodes.Floats(codes.GetUpper(), TSelf.Zero, factors[half + 1], factors[half + 1 + Halves]).Store(values + (half * 16) + 16);
         }
     }
+}
+
+/// <summary>Whose half groups have factors of their own.</summary>
+/// <typeparam name="TSelf">The struct itself.</typeparam>
+internal unsafe interface IHalfCodeBlock<TSelf> : ISuperCodeBlock<TSelf>
+    where TSelf : unmanaged, IHalfCodeBlock<TSelf>
+{
+    static bool ISuperCodeBlock<TSelf>.ScalesHalves => true;
+
+    /// <summary>The codes of groups 2 · <paramref name="pair"/> and 2 · <paramref name="pair"/> + 1, where vectors have 512 bits.</summary>
+    static abstract Vector512<byte> PairOfCodes(TSelf* block, int pair);
+}
+
+/// <summary>Whose groups have one factor each.</summary>
+/// <typeparam name="TSelf">The struct itself.</typeparam>
+internal unsafe interface IGroupCodeBlock<TSelf> : ISuperCodeBlock<TSelf>
+    where TSelf : unmanaged, IGroupCodeBlock<TSelf>
+{
+    static bool ISuperCodeBlock<TSelf>.ScalesHalves => false;
+
+    /// <summary>The codes of the first halves of four groups, and those of their second halves, where vectors have 512 bits.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="four">0 for the first four, 1 for the others.</param>
+    static abstract (Vector512<byte> First, Vector512<byte> Second) FourGroups(TSelf* block, int four);
+
+    /// <summary>Scales and minimums of the eight groups.</summary>
+    static abstract (Vector256<float> Scales, Vector256<float> Minimums) GroupFactors(TSelf* block);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static (Vector512<float> Scales, Vector512<float> Minimums) ISuperCodeBlock<TSelf>.Factors(TSelf* block)
+    {
+        var (scales, minimums) = TSelf.GroupFactors(block);
+        return (Twice(scales), Twice(minimums));
+    }
+
+    private static Vector512<float> Twice(Vector256<float> x) => Vector512.Create(
+        Vector256.Create(Vector128.Create(x[0], x[0], x[1], x[1]), Vector128.Create(x[2], x[2], x[3], x[3])), Vector256.Create(Vector128.Create(x[4], x[4], x[5], x[5]), Vector128.Create(x[6], x[6], x[7], x[7])));
 }
 
 /// <summary>Codes out of packed bits, and factors out of halves.</summary>
@@ -104,9 +141,26 @@ internal static unsafe class BlockCodes
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Nibbles(byte* quants, int shift) => (Vector256.Load(quants).AsUInt16() >>> shift).AsByte() & Vector256.Create((byte)0xF);
 
+    /// <summary>Four bits of 64 bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<byte> Nibbles(Vector512<byte> quants, int shift) => (quants.AsUInt16() >>> shift).AsByte() & Vector512.Create((byte)0xF);
+
     /// <summary>Two bits of 32 bytes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Pairs(byte* quants, int shift) => (Vector256.Load(quants).AsUInt16() >>> shift).AsByte() & Vector256.Create((byte)3);
+
+    /// <summary>Bits of the same 32 bytes twice, those of the second time from another place on.</summary>
+    /// <param name="quants">The bytes.</param>
+    /// <param name="first">The first time's lowest bit.</param>
+    /// <param name="second">The second time's.</param>
+    /// <param name="mask">What of each byte is wanted then.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<byte> Twice(byte* quants, int first, int second, byte mask)
+    {
+        var bytes = Vector256.Load(quants);
+        var places = Vector512.Create(Vector256.Create((ushort)first), Vector256.Create((ushort)second));
+        return Avx512BW.ShiftRightLogicalVariable(Vector512.Create(bytes, bytes).AsUInt16(), places).AsByte() & Vector512.Create(mask);
+    }
 
     /// <summary>One bit of 32 bytes, at another place.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -154,9 +208,12 @@ internal static unsafe class BlockCodes
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<float> Singles(Vector128<uint> bits)
     {
-        const float ExponentBias = 5.192296858534828e33f; // 2^112, as in BlockVectors.Scale.
-        var magnitude = ((bits & Vector128.Create(0x7FFFu)) << 13).AsSingle() * ExponentBias;
-        var infinite = Vector128.GreaterThanOrEqual(magnitude, Vector128.Create(65536f)).AsUInt32() & Vector128.Create(0x7F80_0000u);
-        return (magnitude.AsUInt32() | infinite | ((bits & Vector128.Create(0x8000u)) << 16)).AsSingle();
+        const uint LeastNormal = 0x400, LargestFinite = 0x7BFF, ExponentBias = 112u << 23;
+        var magnitude = bits & Vector128.Create(0x7FFFu);
+        var more = Vector128.GreaterThan(magnitude.AsInt32(), Vector128.Create((int)LargestFinite)).AsUInt32() & Vector128.Create(ExponentBias);
+        var normal = (magnitude << 13) + Vector128.Create(ExponentBias) + more;
+        var small = Vector128.ConvertToSingle(magnitude.AsInt32()) * BlockVectors.LeastHalf;
+        var value = Vector128.ConditionalSelect(Vector128.LessThan(magnitude.AsInt32(), Vector128.Create((int)LeastNormal)).AsSingle(), small, normal.AsSingle());
+        return (value.AsUInt32() | ((bits & Vector128.Create(0x8000u)) << 16)).AsSingle();
     }
 }

@@ -42,12 +42,12 @@ internal abstract unsafe class GgufBlock(GgufTensorType type, int elements, int 
     {
         new Written<Q4_0> { Codes = new NibbleProduct<Q4_0>(), Rounded = new RoundedBlocks<Q4_0>() }, new Written<Q4_1> { Codes = new NibbleProduct<Q4_1>(), Rounded = new RoundedBlocks<Q4_1>() }, new Written<Q5_0> { Codes = new NibbleProduct<Q5_0>(), Rounded = new RoundedBlocks<Q5_0>() },
         new Written<Q5_1> { Codes = new NibbleProduct<Q5_1>(), Rounded = new RoundedBlocks<Q5_1>() }, new Written<Q8_0> { Codes = new CodeProduct<Q8_0>(), Rounded = new RoundedBlocks<Q8_0>() },
-        new Read<Q2_K> { Codes = new SuperCodeProduct<Q2_K>(), Rounded = new SuperRoundedBlocks<Q2_K>() }, new Read<Q3_K> { Codes = new SuperCodeProduct<Q3_K>(), Rounded = new SuperRoundedBlocks<Q3_K>() }, new Read<Q4_K> { Codes = new SuperCodeProduct<Q4_K>(), Rounded = new SuperRoundedBlocks<Q4_K>() },
-        new Read<Q5_K> { Codes = new SuperCodeProduct<Q5_K>(), Rounded = new SuperRoundedBlocks<Q5_K>() }, new Read<Q6_K> { Codes = new SuperCodeProduct<Q6_K>(), Rounded = new SuperRoundedBlocks<Q6_K>() },
-        new Read<TQ1_0>(), new Read<TQ2_0> { Codes = new SuperCodeProduct<TQ2_0>(), Rounded = new SuperRoundedBlocks<TQ2_0>() },
+        new Read<Q2_K> { Codes = new HalfCodeProduct<Q2_K>(), Rounded = new SuperRoundedBlocks<Q2_K>() }, new Read<Q3_K> { Codes = new HalfCodeProduct<Q3_K>(), Rounded = new SuperRoundedBlocks<Q3_K>() }, new Read<Q4_K> { Codes = new GroupCodeProduct<Q4_K>(), Rounded = new SuperRoundedBlocks<Q4_K>() },
+        new Read<Q5_K> { Codes = new GroupCodeProduct<Q5_K>(), Rounded = new SuperRoundedBlocks<Q5_K>() }, new Read<Q6_K> { Codes = new HalfCodeProduct<Q6_K>(), Rounded = new SuperRoundedBlocks<Q6_K>() },
+        new Read<TQ1_0>(), new Read<TQ2_0> { Codes = new GroupCodeProduct<TQ2_0>(), Rounded = new SuperRoundedBlocks<TQ2_0>() },
         new Written<MXFP4> { Codes = new NibbleProduct<MXFP4>(), Rounded = new RoundedBlocks<MXFP4>() }, new Read<NVFP4>(),
         new Read<IQ1_S>(), new Read<IQ1_M>(), new Read<IQ2_XXS>(), new Read<IQ2_XS>(), new Read<IQ2_S>(), new Read<IQ3_XXS>(), new Read<IQ3_S>(),
-        new Read<IQ4_NL> { Codes = new NibbleProduct<IQ4_NL>(), Rounded = new RoundedBlocks<IQ4_NL>() }, new Read<IQ4_XS> { Codes = new SuperCodeProduct<IQ4_XS>(), Rounded = new SuperRoundedBlocks<IQ4_XS>() },
+        new Read<IQ4_NL> { Codes = new NibbleProduct<IQ4_NL>(), Rounded = new RoundedBlocks<IQ4_NL>() }, new Read<IQ4_XS> { Codes = new GroupCodeProduct<IQ4_XS>(), Rounded = new SuperRoundedBlocks<IQ4_XS>() },
     }.ToDictionary(block => block.Type);
 
     private const int MostElements = 256;

@@ -45,7 +45,7 @@ internal unsafe struct IQ4_NL : IGgufBlock<IQ4_NL>, INibbleBlock<IQ4_NL>
 }
 
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct IQ4_XS : ISuperCodeBlock<IQ4_XS>
+internal unsafe struct IQ4_XS : IGroupCodeBlock<IQ4_XS>
 {
     private Half scale;
     private ushort highScales;
@@ -60,12 +60,18 @@ internal unsafe struct IQ4_XS : ISuperCodeBlock<IQ4_XS>
 
     public static byte? Zero => 128;
 
-    public static bool ScalesHalves => false;
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Codes(IQ4_XS* block, int group) => CodeTables.Look(CodeTables.AboveNonLinear, block->quants + (group * 16));
 
-    public static Vector512<float> Factors(IQ4_XS* block, float* scales)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static (Vector512<byte> First, Vector512<byte> Second) FourGroups(IQ4_XS* block, int four)
+    {
+        var bytes = Vector512.Load(block->quants + (four * 64));
+        return (CodeTables.Look(CodeTables.AboveNonLinear, BlockCodes.Nibbles(bytes, 0)), CodeTables.Look(CodeTables.AboveNonLinear, BlockCodes.Nibbles(bytes, 4)));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static (Vector256<float> Scales, Vector256<float> Minimums) GroupFactors(IQ4_XS* block)
     {
         // Eight scales of six bits: the low four in the halves of four bytes, the high two in sixteen bits. Each goes to a byte of its own.
         ulong low = *(uint*)block->lowScales, high = block->highScales;
@@ -75,10 +81,9 @@ internal unsafe struct IQ4_XS : ISuperCodeBlock<IQ4_XS>
         high = (high | high << 24) & 0x0000_00FF_0000_00FF;
         high = (high | high << 12) & 0x000F_000F_000F_000F;
         high = (high | high << 6) & 0x0303_0303_0303_0303;
-        var each = Vector128.CreateScalar(low | high << 4).AsByte();
-        var halves = Vector128.Shuffle(each, Vector128.Create((byte)0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7)).AsSByte();
-        var factors = BlockVectors.Floats(halves - Vector128.Create((sbyte)32)) * BlockVectors.Scale(block->scale);
-        factors.Store(scales);
-        return factors * -128f;
+        // 32 less, each in its byte: the highest bit is set while subtracting, so that nothing is borrowed.
+        const ulong Highest = 0x8080_8080_8080_8080, Middle = 0x2020_2020_2020_2020;
+        var factors = BlockVectors.Floats(((low | high << 4) | Highest) - Middle ^ Highest) * BlockVectors.Scale(block->scale);
+        return (factors, factors * -128f);
     }
 }

@@ -117,7 +117,8 @@ internal sealed unsafe class SuperRoundedBlocks<T> : RoundedBlocks where T : unm
         var factors = stackalloc float[2 * ISuperCodeBlock<T>.Halves];
         for (var block = (T*)source; count > 0; block++, destination += T.Elements, count -= T.Elements)
         {
-            var minimums = T.Factors(block, factors);
+            var (scales, minimums) = T.Factors(block);
+            scales.Store(factors);
             minimums.Store(factors + ISuperCodeBlock<T>.Halves);
             if (!AreFinite(Vector512.Load(factors)) || !AreFinite(minimums))
             {

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Fossil.Models.Gguf.Blocks;
 
@@ -38,7 +39,7 @@ internal unsafe struct TQ1_0 : IGgufBlock<TQ1_0>
 }
 
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal unsafe struct TQ2_0 : ISuperCodeBlock<TQ2_0>
+internal unsafe struct TQ2_0 : IGroupCodeBlock<TQ2_0>
 {
     private fixed byte quants[64];
     private Half scale;
@@ -51,15 +52,23 @@ internal unsafe struct TQ2_0 : ISuperCodeBlock<TQ2_0>
 
     public static byte? Zero => 1;
 
-    public static bool ScalesHalves => false;
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Codes(TQ2_0* block, int group) => BlockCodes.Pairs(block->quants + (group / 4 * 32), group % 4 * 2);
 
-    public static Vector512<float> Factors(TQ2_0* block, float* scales)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static (Vector512<byte> First, Vector512<byte> Second) FourGroups(TQ2_0* block, int four) => (Four(block->quants + (four * 32)), Four(block->quants + (four * 32) + 16));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static (Vector256<float> Scales, Vector256<float> Minimums) GroupFactors(TQ2_0* block)
     {
         var scale = BlockVectors.Scale(block->scale);
-        Vector512.Create(scale).Store(scales);
-        return Vector512.Create(-scale);
+        return (Vector256.Create(scale), Vector256.Create(-scale));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<byte> Four(byte* quants)
+    {
+        var places = Vector512.Create(0u, 0, 0, 0, 2, 2, 2, 2, 4, 4, 4, 4, 6, 6, 6, 6);
+        return Avx512F.ShiftRightLogicalVariable(Avx512F.BroadcastVector128ToVector512((uint*)quants), places).AsByte() & Vector512.Create((byte)3);
     }
 }
