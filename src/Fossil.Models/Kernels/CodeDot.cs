@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Fossil.Models.Gguf.Blocks;
 
 namespace Fossil.Models.Kernels;
 
@@ -41,14 +42,14 @@ internal static class CodeDot
         var upper = AvxVnni.MultiplyWideningAndAdd(Vector256<int>.Zero, codes.GetUpper(), row.GetUpper());
         lower = AvxVnni.MultiplyWideningAndAdd(lower, otherCodes.GetLower(), otherRow.GetLower());
         upper = AvxVnni.MultiplyWideningAndAdd(upper, otherCodes.GetUpper(), otherRow.GetUpper());
-        return Vector512.Create(lower, upper);
+        return BlockCodes.Join(lower, upper);
     }
 
     /// <summary>Sums of four neighbours each in one product of 64 codes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<int> Of(Vector512<byte> codes, Vector512<sbyte> row, byte largest) => largest <= LargestOfShorts
         ? Avx512BW.MultiplyAddAdjacent(Avx512BW.MultiplyAddAdjacent(codes, row), Vector512<short>.One)
-        : Vector512.Create(AvxVnni.MultiplyWideningAndAdd(Vector256<int>.Zero, codes.GetLower(), row.GetLower()), AvxVnni.MultiplyWideningAndAdd(Vector256<int>.Zero, codes.GetUpper(), row.GetUpper()));
+        : BlockCodes.Join(AvxVnni.MultiplyWideningAndAdd(Vector256<int>.Zero, codes.GetLower(), row.GetLower()), AvxVnni.MultiplyWideningAndAdd(Vector256<int>.Zero, codes.GetUpper(), row.GetUpper()));
 
     private static Vector256<int> Portable(Vector256<byte> codes, Vector256<sbyte> row)
     {

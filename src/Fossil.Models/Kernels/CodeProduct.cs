@@ -31,29 +31,35 @@ internal sealed unsafe class CodeProduct<T> : CodeProduct where T : unmanaged, I
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override float Run(byte* row, long count, in RowInput input)
     {
-        const int Block = RowInput.Block, AtOnce = 4;
+        const int Block = RowInput.Block, AtOnce = ICodeBlock<T>.AtOnce;
         var source = (T*)row;
         sbyte* codes = input.Codes;
         float* scales = input.Scales, inputSums = input.BlockSums;
-        Vector256<float> a = default, b = default, c = default, d = default;
-        Vector128<float> rest = default;
+        Vector256<float> a = default, b = default, c = default, d = default, rest = default;
         var blocks = count / Block;
         for (; blocks >= AtOnce; blocks -= AtOnce, source += AtOnce, codes += AtOnce * Block, scales += AtOnce, inputSums += AtOnce)
         {
-            var (factors, minimums) = T.Factors(source, source + 1, source + 2, source + 3);
-            rest = Vector128.FusedMultiplyAdd(minimums, Vector128.Load(inputSums), rest);
-            factors *= Vector128.Load(scales);
+            var (factors, minimums) = T.Factors(source);
+            rest = Vector256.FusedMultiplyAdd(minimums, Vector256.Load(inputSums), rest);
+            factors *= Vector256.Load(scales);
             a = Add(source, codes, factors[0], a);
             b = Add(source + 1, codes + Block, factors[1], b);
             c = Add(source + 2, codes + (2 * Block), factors[2], c);
             d = Add(source + 3, codes + (3 * Block), factors[3], d);
+            a = Add(source + 4, codes + (4 * Block), factors[4], a);
+            b = Add(source + 5, codes + (5 * Block), factors[5], b);
+            c = Add(source + 6, codes + (6 * Block), factors[6], c);
+            d = Add(source + 7, codes + (7 * Block), factors[7], d);
         }
 
-        for (; blocks > 0; blocks--, source++, codes += Block, scales++, inputSums++)
+        if (blocks > 0)
         {
-            var (factors, minimums) = T.Factors(source, source, source, source);
-            rest = Vector128.FusedMultiplyAdd(minimums, Vector128.CreateScalar(*inputSums), rest);
-            a = Add(source, codes, factors[0] * *scales, a);
+            var filled = stackalloc T[AtOnce];
+            ICodeBlock<T>.FillUp(source, blocks, filled);
+            var (factors, minimums) = T.Factors(filled);
+            rest = Vector256.FusedMultiplyAdd(minimums, Vector256.Load(inputSums), rest);
+            factors *= Vector256.Load(scales);
+            for (var i = 0; i < blocks; i++) a = Add(filled + i, codes + (i * Block), factors[i], a);
         }
 
         return Sum(a + b + (c + d)) + Sum(rest);

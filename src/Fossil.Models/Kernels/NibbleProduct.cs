@@ -16,31 +16,40 @@ internal sealed unsafe class NibbleProduct<T> : CodeProduct where T : unmanaged,
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float Wide(T* source, long blocks, in RowInput input)
     {
+        const int AtOnce = ICodeBlock<T>.AtOnce;
         sbyte* codes = input.Interleaved;
         float* scales = input.Scales, inputSums = input.BlockSums;
-        Vector512<float> total = default;
-        Vector128<float> rest = default;
-        for (; blocks >= RowInput.Group; blocks -= RowInput.Group, source += RowInput.Group, codes += RowInput.Group * RowInput.Block, scales += RowInput.Group, inputSums += RowInput.Group)
+        Vector512<float> even = default, odd = default;
+        Vector256<float> rest = default;
+        for (; blocks >= AtOnce; blocks -= AtOnce, source += AtOnce, codes += AtOnce * RowInput.Block, scales += AtOnce, inputSums += AtOnce) Add(source, codes, scales, inputSums, ref even, ref odd, ref rest);
+        if (blocks > 0)
         {
-            Add(source, source + 1, source + 2, source + 3, codes, scales, inputSums, ref total, ref rest);
+            var filled = stackalloc T[AtOnce];
+            ICodeBlock<T>.FillUp(source, blocks, filled);
+            Add(filled, codes, scales, inputSums, ref even, ref odd, ref rest);
         }
 
-        // What fills the last group up of x is nothing, whatever it is multiplied by.
-        if (blocks > 0) Add(source, source + (blocks > 1 ? 1 : 0), source + (blocks > 2 ? 2 : 0), source, codes, scales, inputSums, ref total, ref rest);
+        var total = even + odd;
         return Sum(total.GetLower() + total.GetUpper()) + Sum(rest);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(T* a, T* b, T* c, T* d, sbyte* codes, float* scales, float* inputSums, ref Vector512<float> total, ref Vector128<float> rest)
+    private static void Add(T* eight, sbyte* codes, float* scales, float* inputSums, ref Vector512<float> even, ref Vector512<float> odd, ref Vector256<float> rest)
     {
-        var bytes = Vector512.Create(Vector256.Create(Vector128.Load(T.Nibbles(a)), Vector128.Load(T.Nibbles(b))), Vector256.Create(Vector128.Load(T.Nibbles(c)), Vector128.Load(T.Nibbles(d))));
-        var low = Vector512.Create((byte)0xF);
-        var first = T.Codes(bytes & low, a, b, c, d, isSecond: false);
-        var second = T.Codes((bytes.AsUInt16() >>> 4).AsByte() & low, a, b, c, d, isSecond: true);
-        var dots = CodeDot.Of(first, Vector512.Load(codes), second, Vector512.Load(codes + Vector512<sbyte>.Count), T.LargestCode);
-        var (factors, minimums) = T.Factors(a, b, c, d);
-        rest = Vector128.FusedMultiplyAdd(minimums, Vector128.Load(inputSums), rest);
-        var each = Avx512F.PermuteVar16x32((factors * Vector128.Load(scales)).ToVector256Unsafe().ToVector512Unsafe(), BlockCodes.Fours.AsInt32());
-        total = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(dots), each, total);
+        var (factors, minimums) = T.Factors(eight);
+        rest = Vector256.FusedMultiplyAdd(minimums, Vector256.Load(inputSums), rest);
+        var each = (factors * Vector256.Load(scales)).ToVector512Unsafe();
+        var fours = BlockCodes.Fours.AsInt32();
+        even = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(Dots(eight, codes)), Avx512F.PermuteVar16x32(each, fours), even);
+        odd = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(Dots(eight + 4, codes + (4 * RowInput.Block))), Avx512F.PermuteVar16x32(each, fours + Vector512.Create(4)), odd);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Dots(T* four, sbyte* codes)
+    {
+        var bytes = BlockCodes.Join(BlockCodes.Join(Vector128.Load(T.Nibbles(four)), Vector128.Load(T.Nibbles(four + 1))), BlockCodes.Join(Vector128.Load(T.Nibbles(four + 2)), Vector128.Load(T.Nibbles(four + 3))));
+        var first = T.Codes(BlockCodes.Nibbles(bytes, 0), four, isSecond: false);
+        var second = T.Codes(BlockCodes.Nibbles(bytes, 4), four, isSecond: true);
+        return CodeDot.Of(first, Vector512.Load(codes), second, Vector512.Load(codes + Vector512<sbyte>.Count), T.LargestCode);
     }
 }

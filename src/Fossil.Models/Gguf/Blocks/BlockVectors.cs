@@ -49,11 +49,12 @@ internal static unsafe class BlockVectors
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Scale(Half half)
     {
-        const uint LeastNormal = 0x400, Infinity = 0x7C00, ExponentBias = 112u << 23;
+        const uint LeastNormal = 0x400, LargestFinite = 0x7BFF, ExponentBias = 112u << 23;
         uint bits = BitConverter.HalfToUInt16Bits(half);
-        var magnitude = bits & 0x7FFF;
-        var value = magnitude < LeastNormal ? magnitude * LeastHalf : BitConverter.UInt32BitsToSingle((magnitude << 13) + (magnitude < Infinity ? ExponentBias : 2 * ExponentBias));
-        return BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(value) | (bits & 0x8000) << 16);
+        uint magnitude = bits & 0x7FFF, sign = (bits & 0x8000) << 16;
+        if (magnitude < LeastNormal) return BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits((int)magnitude * LeastHalf) | sign);
+        var more = (uint)((int)(LargestFinite - magnitude) >> 31) & ExponentBias;
+        return BitConverter.UInt32BitsToSingle((magnitude << 13) + ExponentBias + more | sign);
     }
 
     /// <summary>Eight quants, a byte each, as floats.</summary>

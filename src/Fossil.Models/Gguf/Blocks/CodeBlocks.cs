@@ -9,6 +9,9 @@ namespace Fossil.Models.Gguf.Blocks;
 internal unsafe interface ICodeBlock<TSelf> : IGgufBlock<TSelf>
     where TSelf : unmanaged, ICodeBlock<TSelf>
 {
+    /// <summary>Blocks whose factors are read at once.</summary>
+    const int AtOnce = 8;
+
     /// <summary>The largest code.</summary>
     static abstract byte LargestCode { get; }
 
@@ -18,8 +21,15 @@ internal unsafe interface ICodeBlock<TSelf> : IGgufBlock<TSelf>
     /// <summary>The codes, none negative.</summary>
     static abstract Vector256<byte> Codes(TSelf* block);
 
-    /// <summary>Scales and minimums of four blocks.</summary>
-    static abstract (Vector128<float> Scales, Vector128<float> Minimums) Factors(TSelf* a, TSelf* b, TSelf* c, TSelf* d);
+    /// <summary>Scales and minimums of <see cref="AtOnce"/> blocks in a row.</summary>
+    static abstract (Vector256<float> Scales, Vector256<float> Minimums) Factors(TSelf* eight);
+
+    /// <summary>The last blocks of a row, fewer than <see cref="AtOnce"/>, among as many that are nothing.</summary>
+    static void FillUp(TSelf* blocks, long count, TSelf* filled)
+    {
+        new Span<TSelf>(filled, AtOnce).Clear();
+        new Span<TSelf>(blocks, (int)count).CopyTo(new(filled, AtOnce));
+    }
 }
 
 /// <summary>A block whose codes lie as those of its first half in the low halves of sixteen bytes, and those of its second half in the high ones: those of several blocks are taken apart at once.</summary>
@@ -32,12 +42,9 @@ internal unsafe interface INibbleBlock<TSelf> : ICodeBlock<TSelf>
 
     /// <summary>The codes of four blocks' halves, none negative.</summary>
     /// <param name="nibbles">Their nibbles, one a byte.</param>
-    /// <param name="a">The first block.</param>
-    /// <param name="b">The second.</param>
-    /// <param name="c">The third.</param>
-    /// <param name="d">The fourth.</param>
+    /// <param name="four">The blocks.</param>
     /// <param name="isSecond">Whether they are the second halves.</param>
-    static abstract Vector512<byte> Codes(Vector512<byte> nibbles, TSelf* a, TSelf* b, TSelf* c, TSelf* d, bool isSecond);
+    static abstract Vector512<byte> Codes(Vector512<byte> nibbles, TSelf* four, bool isSecond);
 }
 
 /// <summary>A block of 256 elements, in each half of its eight groups of 32 scale · code + minimum.</summary>
@@ -149,17 +156,26 @@ internal static unsafe class BlockCodes
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Pairs(byte* quants, int shift) => (Vector256.Load(quants).AsUInt16() >>> shift).AsByte() & Vector256.Create((byte)3);
 
-    /// <summary>Bits of the same 32 bytes twice, those of the second time from another place on.</summary>
-    /// <param name="quants">The bytes.</param>
-    /// <param name="first">The first time's lowest bit.</param>
-    /// <param name="second">The second time's.</param>
-    /// <param name="mask">What of each byte is wanted then.</param>
+    /// <summary>A vector of two halves, by one instruction: <see cref="Vector512.Create(Vector256{byte}, Vector256{byte})"/> takes two.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<byte> Twice(byte* quants, int first, int second, byte mask)
+    public static Vector512<T> Join<T>(Vector256<T> low, Vector256<T> high) where T : unmanaged => Avx512F.InsertVector256(low.AsInt64().ToVector512Unsafe(), high.AsInt64(), 1).As<long, T>();
+
+    /// <summary>A vector of two halves, as above.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<T> Join<T>(Vector128<T> low, Vector128<T> high) where T : unmanaged => Avx.InsertVector128(low.AsSingle().ToVector256Unsafe(), high.AsSingle(), 1).As<float, T>();
+
+    /// <summary>Bits of the same 32 bytes twice, each time turned to another place.</summary>
+    /// <param name="bits">The bytes.</param>
+    /// <param name="first">The place that becomes the lowest the first time; below 0 what is lowest comes that much higher.</param>
+    /// <param name="second">The same of the second time.</param>
+    /// <param name="mask">What of each byte is wanted then: what comes in from its neighbour is elsewhere.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<byte> Twice(byte* bits, int first, int second, byte mask)
     {
-        var bytes = Vector256.Load(quants);
-        var places = Vector512.Create(Vector256.Create((ushort)first), Vector256.Create((ushort)second));
-        return Avx512BW.ShiftRightLogicalVariable(Vector512.Create(bytes, bytes).AsUInt16(), places).AsByte() & Vector512.Create(mask);
+        const ulong Both = 0x0000_0001_0000_0001;
+        var (low, high) = ((uint)(first & 31) * Both, (uint)(second & 31) * Both);
+        var places = Vector512.Create(low, low, low, low, high, high, high, high).AsUInt32();
+        return Avx512F.RotateRightVariable(Avx512F.BroadcastVector256ToVector512((long*)bits).AsUInt32(), places).AsByte() & Vector512.Create(mask);
     }
 
     /// <summary>One bit of 32 bytes, at another place.</summary>
@@ -182,8 +198,9 @@ internal static unsafe class BlockCodes
     public static Vector512<byte> Spread(uint a, uint b, uint c, uint d, bool isHigh, byte value)
     {
         var fours = Avx512F.PermuteVar16x32(Vector128.Create(a, b, c, d).ToVector256Unsafe().ToVector512Unsafe(), Fours);
-        var place = isHigh ? 0x0202020202020202UL : 0;
-        var bytes = Avx512BW.Shuffle(fours.AsByte(), Vector512.Create(Vector256.Create(Vector128.Create(place, place + 0x0101010101010101))).AsByte());
+        const ulong Next = 0x0101_0101_0101_0101;
+        var place = isHigh ? 2 * Next : 0;
+        var bytes = Avx512BW.Shuffle(fours.AsByte(), Vector512.Create(place, place + Next, place, place + Next, place, place + Next, place, place + Next).AsByte());
         var each = Vector512.Create(0x8040201008040201UL).AsByte();
         return Vector512.Equals(bytes & each, each) & Vector512.Create(value);
     }
@@ -191,29 +208,38 @@ internal static unsafe class BlockCodes
     /// <summary>Each of four numbers in a quarter of the vector.</summary>
     public static Vector512<uint> Fours => Vector512.Create(0u, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
 
-    /// <summary>Four numbers of sixteen bits.</summary>
+    /// <summary>Eight numbers of sixteen bits, <paramref name="stride"/> bytes from each other. Put together as whole numbers: the units that multiply vectors have enough to do.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> Singles(Half a, Half b, Half c, Half d) =>
-        Singles(Vector128.Create(BitConverter.HalfToUInt16Bits(a), (uint)BitConverter.HalfToUInt16Bits(b), BitConverter.HalfToUInt16Bits(c), BitConverter.HalfToUInt16Bits(d)));
-
-    /// <summary>Two numbers of sixteen bits of each of four blocks, which lie side by side.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector128<float> First, Vector128<float> Second) Pairs(Half* a, Half* b, Half* c, Half* d)
+    public static Vector256<float> Singles(byte* first, int stride)
     {
-        var bits = Vector128.Create(*(uint*)a, *(uint*)b, *(uint*)c, *(uint*)d);
-        return (Singles(bits & Vector128.Create(0xFFFFu)), Singles(bits >>> 16));
+        var bits = Vector128.Create(Four(first, stride), Four(first + (4 * stride), stride)).AsUInt16();
+        return Singles(Avx2.IsSupported ? Avx2.ConvertToVector256Int32(bits).AsUInt32() : Vector256.Create(Vector128.WidenLower(bits), Vector128.WidenUpper(bits)));
     }
+
+    /// <summary>Two numbers of sixteen bits, side by side, eight times.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static (Vector256<float> First, Vector256<float> Second) SinglesOfPairs(byte* first, int stride)
+    {
+        var bits = Vector256.Create(Two(first, stride), Two(first + (2 * stride), stride), Two(first + (4 * stride), stride), Two(first + (6 * stride), stride)).AsUInt32();
+        return (Singles(bits & Vector256.Create(0xFFFFu)), Singles(bits >>> 16));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong Four(byte* first, int stride) => *(ushort*)first | (ulong)*(ushort*)(first + stride) << 16 | (ulong)*(ushort*)(first + (2 * stride)) << 32 | (ulong)*(ushort*)(first + (3 * stride)) << 48;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong Two(byte* first, int stride) => *(uint*)first | (ulong)*(uint*)(first + stride) << 32;
 
     // Of numbers in the low halves.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<float> Singles(Vector128<uint> bits)
+    private static Vector256<float> Singles(Vector256<uint> bits)
     {
         const uint LeastNormal = 0x400, LargestFinite = 0x7BFF, ExponentBias = 112u << 23;
-        var magnitude = bits & Vector128.Create(0x7FFFu);
-        var more = Vector128.GreaterThan(magnitude.AsInt32(), Vector128.Create((int)LargestFinite)).AsUInt32() & Vector128.Create(ExponentBias);
-        var normal = (magnitude << 13) + Vector128.Create(ExponentBias) + more;
-        var small = Vector128.ConvertToSingle(magnitude.AsInt32()) * BlockVectors.LeastHalf;
-        var value = Vector128.ConditionalSelect(Vector128.LessThan(magnitude.AsInt32(), Vector128.Create((int)LeastNormal)).AsSingle(), small, normal.AsSingle());
-        return (value.AsUInt32() | ((bits & Vector128.Create(0x8000u)) << 16)).AsSingle();
+        var magnitude = bits & Vector256.Create(0x7FFFu);
+        var more = Vector256.GreaterThan(magnitude.AsInt32(), Vector256.Create((int)LargestFinite)).AsUInt32() & Vector256.Create(ExponentBias);
+        var normal = (magnitude << 13) + Vector256.Create(ExponentBias) + more;
+        var small = Vector256.ConvertToSingle(magnitude.AsInt32()) * BlockVectors.LeastHalf;
+        var value = Vector256.ConditionalSelect(Vector256.LessThan(magnitude.AsInt32(), Vector256.Create((int)LeastNormal)).AsSingle(), small, normal.AsSingle());
+        return (value.AsUInt32() | ((bits & Vector256.Create(0x8000u)) << 16)).AsSingle();
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
@@ -31,6 +32,8 @@ internal static unsafe class CodeTables
     }
 
     /// <summary>The values of 64 codes.</summary>
+    /// <param name="table">Constants, which never move.</param>
+    /// <param name="codes">The codes.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<byte> Look(ReadOnlySpan<byte> table, Vector512<byte> codes) => Avx512BW.Shuffle(Vector512.Create(Vector256.Create(Vector128.Create(table))), codes);
+    public static Vector512<byte> Look(ReadOnlySpan<byte> table, Vector512<byte> codes) => Avx512BW.Shuffle(Avx512F.BroadcastVector128ToVector512((int*)Unsafe.AsPointer(in MemoryMarshal.GetReference(table))).AsByte(), codes);
 }

@@ -26,12 +26,15 @@ internal unsafe struct MXFP4 : IGgufWrittenBlock<MXFP4>, INibbleBlock<MXFP4>
     public static byte* Nibbles(MXFP4* block) => block->quants;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<byte> Codes(Vector512<byte> nibbles, MXFP4* a, MXFP4* b, MXFP4* c, MXFP4* d, bool isSecond) => CodeTables.Look(CodeTables.AboveTwiceFloat4, nibbles);
+    public static Vector512<byte> Codes(Vector512<byte> nibbles, MXFP4* four, bool isSecond) => CodeTables.Look(CodeTables.AboveTwiceFloat4, nibbles);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector128<float> Scales, Vector128<float> Minimums) Factors(MXFP4* a, MXFP4* b, MXFP4* c, MXFP4* d)
+    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(MXFP4* eight)
     {
-        var scales = Vector128.Create(HalfPowerOfTwo(a->exponent), HalfPowerOfTwo(b->exponent), HalfPowerOfTwo(c->exponent), HalfPowerOfTwo(d->exponent));
+        var exponents = Vector256.Create(
+            eight[0].exponent, eight[1].exponent, eight[2].exponent, eight[3].exponent, eight[4].exponent, eight[5].exponent, eight[6].exponent, (uint)eight[7].exponent);
+        var subnormal = (exponents + Vector256<uint>.One) << 21;
+        var scales = Vector256.ConditionalSelect(Vector256.LessThan(exponents, Vector256.Create(2u)), subnormal, (exponents - Vector256<uint>.One) << 23).AsSingle();
         return (scales, scales * -12f);
     }
 

@@ -80,23 +80,31 @@ internal sealed unsafe class RoundedBlocks<T> : RoundedBlocks where T : unmanage
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Write(byte* source, ushort* destination, long count)
     {
-        const int AtOnce = 4;
+        const int AtOnce = ICodeBlock<T>.AtOnce;
         var block = (T*)source;
         var blocks = count / Group;
         for (; blocks >= AtOnce; blocks -= AtOnce, block += AtOnce, destination += AtOnce * Group)
         {
-            var (scales, minimums) = T.Factors(block, block + 1, block + 2, block + 3);
+            var (scales, minimums) = T.Factors(block);
             Write(block, scales[0], minimums[0], destination);
             Write(block + 1, scales[1], minimums[1], destination + Group);
             Write(block + 2, scales[2], minimums[2], destination + (2 * Group));
             Write(block + 3, scales[3], minimums[3], destination + (3 * Group));
+            Write(block + 4, scales[4], minimums[4], destination + (4 * Group));
+            Write(block + 5, scales[5], minimums[5], destination + (5 * Group));
+            Write(block + 6, scales[6], minimums[6], destination + (6 * Group));
+            Write(block + 7, scales[7], minimums[7], destination + (7 * Group));
         }
 
-        for (; blocks > 0; blocks--, block++, destination += Group)
-        {
-            var (scales, minimums) = T.Factors(block, block, block, block);
-            Write(block, scales[0], minimums[0], destination);
-        }
+        if (blocks > 0) WriteLast(block, (int)blocks, destination);
+    }
+
+    private static void WriteLast(T* block, int blocks, ushort* destination)
+    {
+        var filled = stackalloc T[ICodeBlock<T>.AtOnce];
+        ICodeBlock<T>.FillUp(block, blocks, filled);
+        var (scales, minimums) = T.Factors(filled);
+        for (var i = 0; i < blocks; i++) Write(filled + i, scales[i], minimums[i], destination + (i * Group));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

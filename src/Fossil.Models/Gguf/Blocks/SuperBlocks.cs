@@ -57,7 +57,7 @@ internal unsafe struct Q3_K : IHalfCodeBlock<Q3_K>
     public static Vector256<byte> Codes(Q3_K* block, int group) => BlockCodes.Pairs(block->quants + (group / 4 * 32), group % 4 * 2) | BlockCodes.Bit(block->thirdBits, group, 4);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<byte> PairOfCodes(Q3_K* block, int pair) => BlockCodes.Twice(block->quants + (pair / 2 * 32), pair % 2 * 4, (pair % 2 * 4) + 2, 3) | (BlockCodes.Twice(block->thirdBits, 2 * pair, (2 * pair) + 1, 1).AsUInt16() << 2).AsByte();
+    public static Vector512<byte> PairOfCodes(Q3_K* block, int pair) => BlockCodes.Twice(block->quants + (pair / 2 * 32), pair % 2 * 4, (pair % 2 * 4) + 2, 3) | BlockCodes.Twice(block->thirdBits, (2 * pair) - 2, (2 * pair) - 1, 4);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (Vector512<float> Scales, Vector512<float> Minimums) Factors(Q3_K* block)
@@ -156,7 +156,7 @@ internal unsafe struct Q6_K : IHalfCodeBlock<Q6_K>
     public static Vector256<byte> Codes(Q6_K* block, int group) => BlockCodes.Nibbles(block->low + (group / 4 * 64) + (group % 2 * 32), group % 4 / 2 * 4) | (BlockCodes.Pairs(block->high + (group / 4 * 32), group % 4 * 2) << 4);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<byte> PairOfCodes(Q6_K* block, int pair) => BlockCodes.Nibbles(Vector512.Load(block->low + (pair / 2 * 64)), pair % 2 * 4) | (BlockCodes.Twice(block->high + (pair / 2 * 32), pair % 2 * 4, (pair % 2 * 4) + 2, 3).AsUInt16() << 4).AsByte();
+    public static Vector512<byte> PairOfCodes(Q6_K* block, int pair) => BlockCodes.Nibbles(Vector512.Load(block->low + (pair / 2 * 64)), pair % 2 * 4) | BlockCodes.Twice(block->high + (pair / 2 * 32), (pair % 2 * 4) - 4, (pair % 2 * 4) - 2, 0x30);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (Vector512<float> Scales, Vector512<float> Minimums) Factors(Q6_K* block)

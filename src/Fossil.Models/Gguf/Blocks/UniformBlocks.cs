@@ -27,12 +27,12 @@ internal unsafe struct Q4_0 : IGgufWrittenBlock<Q4_0>, INibbleBlock<Q4_0>
     public static byte* Nibbles(Q4_0* block) => block->quants;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q4_0* a, Q4_0* b, Q4_0* c, Q4_0* d, bool isSecond) => nibbles;
+    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q4_0* four, bool isSecond) => nibbles;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector128<float> Scales, Vector128<float> Minimums) Factors(Q4_0* a, Q4_0* b, Q4_0* c, Q4_0* d)
+    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(Q4_0* eight)
     {
-        var scales = BlockCodes.Singles(a->scale, b->scale, c->scale, d->scale);
+        var scales = BlockCodes.Singles((byte*)eight, sizeof(Q4_0));
         return (scales, scales * -8f);
     }
 
@@ -75,12 +75,12 @@ internal unsafe struct Q4_1 : IGgufWrittenBlock<Q4_1>, INibbleBlock<Q4_1>
     public static byte* Nibbles(Q4_1* block) => block->quants;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q4_1* a, Q4_1* b, Q4_1* c, Q4_1* d, bool isSecond) => nibbles;
+    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q4_1* four, bool isSecond) => nibbles;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector128<float> Scales, Vector128<float> Minimums) Factors(Q4_1* a, Q4_1* b, Q4_1* c, Q4_1* d)
+    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(Q4_1* eight)
     {
-        return BlockCodes.Pairs(&a->scale, &b->scale, &c->scale, &d->scale);
+        return BlockCodes.SinglesOfPairs((byte*)eight, sizeof(Q4_1));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -122,12 +122,12 @@ internal unsafe struct Q5_0 : IGgufWrittenBlock<Q5_0>, INibbleBlock<Q5_0>
     public static byte* Nibbles(Q5_0* block) => block->quants;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q5_0* a, Q5_0* b, Q5_0* c, Q5_0* d, bool isSecond) => nibbles | BlockCodes.Spread(a->fifthBits, b->fifthBits, c->fifthBits, d->fifthBits, isSecond, 16);
+    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q5_0* four, bool isSecond) => nibbles | BlockCodes.Spread(four[0].fifthBits, four[1].fifthBits, four[2].fifthBits, four[3].fifthBits, isSecond, 16);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector128<float> Scales, Vector128<float> Minimums) Factors(Q5_0* a, Q5_0* b, Q5_0* c, Q5_0* d)
+    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(Q5_0* eight)
     {
-        var scales = BlockCodes.Singles(a->scale, b->scale, c->scale, d->scale);
+        var scales = BlockCodes.Singles((byte*)eight, sizeof(Q5_0));
         return (scales, scales * -16f);
     }
 
@@ -179,12 +179,12 @@ internal unsafe struct Q5_1 : IGgufWrittenBlock<Q5_1>, INibbleBlock<Q5_1>
     public static byte* Nibbles(Q5_1* block) => block->quants;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q5_1* a, Q5_1* b, Q5_1* c, Q5_1* d, bool isSecond) => nibbles | BlockCodes.Spread(a->fifthBits, b->fifthBits, c->fifthBits, d->fifthBits, isSecond, 16);
+    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q5_1* four, bool isSecond) => nibbles | BlockCodes.Spread(four[0].fifthBits, four[1].fifthBits, four[2].fifthBits, four[3].fifthBits, isSecond, 16);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector128<float> Scales, Vector128<float> Minimums) Factors(Q5_1* a, Q5_1* b, Q5_1* c, Q5_1* d)
+    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(Q5_1* eight)
     {
-        return BlockCodes.Pairs(&a->scale, &b->scale, &c->scale, &d->scale);
+        return BlockCodes.SinglesOfPairs((byte*)eight, sizeof(Q5_1));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -230,9 +230,9 @@ internal unsafe struct Q8_0 : IGgufWrittenBlock<Q8_0>, ICodeBlock<Q8_0>
     public static Vector256<byte> Codes(Q8_0* block) => Vector256.Load((byte*)block->quants) ^ Vector256.Create((byte)128);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector128<float> Scales, Vector128<float> Minimums) Factors(Q8_0* a, Q8_0* b, Q8_0* c, Q8_0* d)
+    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(Q8_0* eight)
     {
-        var scales = BlockCodes.Singles(a->scale, b->scale, c->scale, d->scale);
+        var scales = BlockCodes.Singles((byte*)eight, sizeof(Q8_0));
         return (scales, scales * -128f);
     }
 

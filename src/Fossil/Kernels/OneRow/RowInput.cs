@@ -13,8 +13,8 @@ internal readonly unsafe struct RowInput
     /// <summary>Elements of a block.</summary>
     public const int Block = 32;
 
-    /// <summary>Blocks of a group.</summary>
-    public const int Group = 4;
+    // Blocks that lie interleaved, and blocks that products read at once.
+    private const int Group = 4, AtOnce = 8;
 
     private const float LargestCode = 127;
 
@@ -34,7 +34,7 @@ internal readonly unsafe struct RowInput
     /// <summary>The codes; null where no product reads them.</summary>
     public sbyte* Codes { get; }
 
-    /// <summary>The same codes by groups of four blocks: the first halves of the four, then the second ones. The last group is filled up with blocks of nothing, scales and sums too.</summary>
+    /// <summary>The same codes by groups of four blocks: the first halves of the four, then the second ones. They are filled up to a multiple of eight with blocks of nothing, scales and sums too.</summary>
     public sbyte* Interleaved { get; }
 
     /// <summary>A scale a block.</summary>
@@ -47,7 +47,7 @@ internal readonly unsafe struct RowInput
     public float* HalfSums { get; }
 
     /// <summary>Floats of memory that the codes of <paramref name="count"/> elements take.</summary>
-    public static long FloatsOfCodes(long count) => (count / sizeof(float)) + (Groups(count / Block) * Group * ((Block / sizeof(float)) + 2)) + (2 * (count / Block));
+    public static long FloatsOfCodes(long count) => (count / sizeof(float)) + (FilledUp(count / Block) * ((Block / sizeof(float)) + 2)) + (2 * (count / Block));
 
     /// <summary>x as it is.</summary>
     public static RowInput Of(float* values) => new(values, null, null, null, null, null);
@@ -59,7 +59,7 @@ internal readonly unsafe struct RowInput
     public static RowInput Quantise(float* values, long count, float* memory)
     {
         var blocks = count / Block;
-        var whole = Groups(blocks) * Group;
+        var whole = FilledUp(blocks);
         var codes = (sbyte*)memory + (whole * Block);
         var scales = memory + ((whole * Block) + count) / sizeof(float);
         var input = new RowInput(values, (sbyte*)memory, codes, scales, scales + whole, scales + (2 * whole));
@@ -68,7 +68,7 @@ internal readonly unsafe struct RowInput
         return input;
     }
 
-    private static long Groups(long blocks) => (blocks + Group - 1) / Group;
+    private static long FilledUp(long blocks) => (blocks + AtOnce - 1) / AtOnce * AtOnce;
 
     /// <summary>Where the first half of a block begins among the interleaved codes; the second half is a vector behind it.</summary>
     private sbyte* Half(long block) => Interleaved + (block / Group * Group * Block) + (block % Group * (Block / 2));
