@@ -13,12 +13,13 @@ var models = new Option<DirectoryInfo>("--models")
 var isShort = new Option<bool>("--short") { Description = "A third of the rounds: less than five minutes" };
 var only = new Option<string[]>("--only") { Description = $"Only these parts: {string.Join(", ", Suite.Names)}", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
 only.AcceptOnlyFromAmong([.. Suite.Names]);
+var earlier = new Option<string?>("--earlier") { Description = "A commit whose frozen step is built and measured in turn with today's: what a method adds is counted from it too" };
 var json = new Option<FileInfo?>("--json") { Description = "Where the results are written; nowhere without it" };
 var figure = new Option<FileInfo?>("--figure") { Description = "Where bars a method are drawn, a .png" };
-var all = new Command("all", "Measures everything in turn with what it is compared with, and says which goals are met.") { isShort, only, json, figure };
+var all = new Command("all", "Measures everything in turn with what it is compared with, and says which goals are met.") { isShort, only, earlier, json, figure };
 all.SetAction(parsed =>
 {
-    var results = Suite.Run(Base.In(parsed.GetValue(models)!), parsed.GetValue(isShort), parsed.GetValue(only)!);
+    var results = Suite.Run(Base.In(parsed.GetValue(models)!), parsed.GetValue(isShort), parsed.GetValue(only)!, parsed.GetValue(earlier));
     ResultTable.Write(results.Rows);
     if (parsed.GetValue(json) is { } file) results.Write(file.FullName);
     if (parsed.GetValue(figure) is { } picture) MethodFigure.Write(results, picture.FullName);

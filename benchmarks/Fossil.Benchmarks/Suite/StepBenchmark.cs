@@ -32,19 +32,25 @@ internal static class StepBenchmark
             measurements.Add(Turns.Milliseconds(floor.Run));
         }
 
+        using var earlier = context.Earlier is { } commit ? new EarlierFrozenStep(commit, context.Source) : null;
+        if (earlier is not null) measurements.Add(earlier.Milliseconds);
         var spreads = Turns.Take(context.Rounds(9), measurements);
         var frozen = spreads[0].Median;
         yield return new("frozen", "frozen base", "ms", spreads[0], null, spreads[2], spreads[1],
             [new("products", frozen / spreads[1].Median, 1.12), new("libtorch", frozen / spreads[2].Median, null)]);
+        if (earlier is not null) yield return new("frozen", $"frozen base at {earlier.Commit}", "ms", spreads[^1], null, spreads[2], spreads[1], [new("products", spreads[^1].Median / spreads[1].Median, null)]);
         foreach (var (i, (method, dtype)) in cases.Index())
         {
             var (own, plain, floor) = (spreads[(3 * i) + 3], spreads[(3 * i) + 4], spreads[(3 * i) + 5]);
-            var isBf16 = dtype == bfloat16;
-            yield return new(isBf16 ? "steps-bf16" : "steps", method.Name, "ms", own, spreads[0], plain, floor,
+            var (group, most) = dtype == bfloat16 ? ("steps-bf16", 1.6) : ("steps", 1.4);
+            double? overFrozen = dtype == bfloat16 && method == MethodCase.Fossil ? 1.12 : null;
+            // Where an earlier frozen step is measured, the goals count from it.
+            (double Time, string Of, bool HasGoals)[] starts = earlier is null ? [(frozen, "", true)] : [(spreads[^1].Median, $" of {earlier.Commit}", true), (frozen, "", false)];
+            yield return new(group, method.Name, "ms", own, spreads[0], plain, floor,
             [
-                new("floor, what is added", (own.Median - frozen) / floor.Median, isBf16 ? 1.6 : 1.4),
+                .. starts.Select(start => new Comparison($"floor, what is added to frozen{start.Of}", (own.Median - start.Time) / floor.Median, start.HasGoals ? most : null)),
                 new("PEFT", own.Median / plain.Median, 1),
-                new("frozen", own.Median / frozen, isBf16 && method == MethodCase.Fossil ? 1.12 : null),
+                .. starts.Select(start => new Comparison($"frozen{start.Of}", own.Median / start.Time, start.HasGoals ? overFrozen : null)),
             ]);
         }
 

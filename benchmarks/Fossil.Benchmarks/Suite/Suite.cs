@@ -16,10 +16,10 @@ internal static class Suite
     public static IEnumerable<string> Names => Parts.Select(part => part.Name);
 
     /// <summary>Runs the parts with these names, all where there are none.</summary>
-    public static BenchmarkResults Run(Base source, bool isShort, IReadOnlyList<string> only)
+    public static BenchmarkResults Run(Base source, bool isShort, IReadOnlyList<string> only, string? earlier)
     {
         random.manual_seed(0);
-        var context = new SuiteContext(source, isShort, Machine.ReadBandwidth());
+        var context = new SuiteContext(source, isShort, Machine.ReadBandwidth(), earlier);
         var rows = new List<BenchmarkRow>();
         foreach (var (name, run) in Parts.Where(part => only.Count == 0 || only.Contains(part.Name)))
         {
@@ -30,7 +30,7 @@ internal static class Suite
             GC.WaitForPendingFinalizers();
         }
 
-        var command = string.Join(' ', (IEnumerable<string>)["all", .. isShort ? (string[])["--short"] : [], .. only.Count > 0 ? only.Prepend("--only") : []]);
+        var command = string.Join(' ', (IEnumerable<string>)["all", .. isShort ? (string[])["--short"] : [], .. only.Count > 0 ? only.Prepend("--only") : [], .. earlier is null ? (string[])[] : ["--earlier", earlier]]);
         return new(Machine.Processor(), get_num_threads(), context.Bandwidth, Machine.Commit(), DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture), command, rows);
     }
 }

@@ -4,7 +4,8 @@ namespace Fossil.Benchmarks;
 /// <param name="Source">The model's files.</param>
 /// <param name="IsShort">Whether fewer rounds are taken.</param>
 /// <param name="Bandwidth">GB/s that are read from memory.</param>
-internal sealed record SuiteContext(Base Source, bool IsShort, double Bandwidth)
+/// <param name="Earlier">A commit whose frozen step is measured beside today's; null for none.</param>
+internal sealed record SuiteContext(Base Source, bool IsShort, double Bandwidth, string? Earlier)
 {
     /// <summary>Milliseconds that so many bytes take at that bandwidth.</summary>
     public double MillisecondsOf(double bytes) => bytes / (Bandwidth * 1e6);

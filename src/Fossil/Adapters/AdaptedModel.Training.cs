@@ -107,6 +107,9 @@ public sealed partial class AdaptedModel
     /// <summary>The parameters of adapters and of the base to whose memory others refer too.</summary>
     internal IEnumerable<Parameter> SharedParameters() => parameters.Shared().Concat(trainedBase.Shared());
 
+    /// <inheritdoc cref="AdapterParameters.Unused"/>
+    internal IEnumerable<Parameter> UnusedParameters() => parameters.Unused();
+
     /// <inheritdoc cref="AdapterParameters.ReportMissingGradients"/>
     internal void ReportMissingGradients(IReadOnlySet<Parameter> without) => parameters.ReportMissingGradients(without);
 }

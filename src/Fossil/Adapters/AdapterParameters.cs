@@ -24,6 +24,9 @@ internal sealed class AdapterParameters(AdapterSet adapters, AdaptedModel owner)
         return [.. parameters.Distinct<Parameter>(ReferenceEqualityComparer.Instance).Where(parameter => Owners.TryGetValue(parameter, out _) && !shared.Contains(parameter) && parameter.numel() > 0)];
     }
 
+    /// <summary>The parameters of layers that never ran: nothing was computed from them.</summary>
+    public IEnumerable<Parameter> Unused() => adapters.Layers.Where(layer => !layer.HasRun).SelectMany(layer => layer.Parameters()).Select(entry => entry.Parameter);
+
     /// <summary>The parameters of layers that share theirs, each with a view of its own.</summary>
     public IEnumerable<Parameter> Shared() =>
         adapters.Layers.Where(layer => layer.TiedTo is not null).SelectMany(layer => layer.Parameters().Concat(layer.TiedTo!.Parameters())).Select(entry => entry.Parameter);

@@ -85,6 +85,8 @@ public sealed partial class FusedAdamW : OptimizerHelper, IOptimizer
                 entries.Add(new(name, parameter, state, group, slot));
             }
         }
+
+        MoveUnused();
     }
 
     /// <summary>The learning rate of all groups; reading gives the first group's.</summary>
@@ -255,6 +257,22 @@ public sealed partial class FusedAdamW : OptimizerHelper, IOptimizer
         finally
         {
             foreach (var gradient in gradients) gradient?.Dispose();
+        }
+    }
+
+    /// <summary>
+    /// Has parameters that nothing was computed from lie in the buffers from the start, with gradients of zeros there for the backward pass to add to: what the first step would move lies between
+    /// its activations, and the heap grows around it.
+    /// </summary>
+    private void MoveUnused()
+    {
+        using var withoutGradient = no_grad();
+        var unused = models.SelectMany(model => model.UnusedParameters()).ToHashSet<Parameter>(ReferenceEqualityComparer.Instance);
+        foreach (var entry in entries.Where(entry => entry.Slot is not null && unused.Contains(entry.Parameter)))
+        {
+            entry.Slot!.TakeValues();
+            using var gradient = entry.Parameter.grad;
+            if (gradient is null) entry.ClearGradient(showZeros: true);
         }
     }
 
