@@ -29,6 +29,23 @@ public sealed class FlatBuffersTests
         AssertFlat(adapted, optimizer);
     }
 
+    [Fact]
+    public void What_never_ran_lies_there_before_the_first_step_and_its_first_gradient_too()
+    {
+        using var model = new TinyModel();
+        using var adapted = model.AttachAdapters();
+        using var optimizer = adapted.CreateOptimizer();
+        AssertFlat(adapted, optimizer);
+        var places = Places();
+        Assert.Throws<NoGradientException>(() => optimizer.step());
+        Backward(model, 1);
+        optimizer.step();
+        Assert.Equal(places, Places());
+        Assert.All(adapted.TrainableParameters(), named => Assert.True(Any(named.Parameter)));
+
+        nint[] Places() => [.. adapted.TrainableParameters().SelectMany(named => (nint[])[NativeTensor.Data(named.Parameter), NativeTensor.Data(named.Parameter.grad!)])];
+    }
+
     [Theory]
     [MemberData(nameof(Configs))]
     public void The_numbers_are_those_of_parameters_of_their_own(AdapterConfig config)

@@ -12,7 +12,8 @@ namespace Fossil.Training;
 /// </summary>
 /// <remarks>
 /// An ordinary TorchSharp optimizer: <c>zero_grad</c>, <c>step</c>, the learning-rate schedulers and <c>state_dict</c> work as usual.
-/// <c>Module.to</c> makes new parameters, so create the optimizer after moving the model; <see cref="step"/> throws where it can tell.
+/// <c>Module.to</c> makes new parameters, so create the optimizer after moving the model; <see cref="step"/> throws where it can tell. Parameters of an adapted model whose layers never ran have
+/// gradients from the start, of the zeros that <see cref="zero_grad"/> leaves too.
 /// </remarks>
 public sealed partial class FusedAdamW : OptimizerHelper, IOptimizer
 {
