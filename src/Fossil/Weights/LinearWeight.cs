@@ -183,14 +183,15 @@ public abstract class LinearWeight
     /// <param name="a">A (r, in).</param>
     /// <param name="b">B (out, r).</param>
     /// <param name="scale">s.</param>
-    internal Tensor RowNorms(Tensor a, Tensor b, double scale)
+    /// <param name="productDtype">The dtype of the factors of W Aᵀ where W has it too; otherwise they are those of sums.</param>
+    internal Tensor RowNorms(Tensor a, Tensor b, double scale, ScalarType? productDtype = null)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var accumulator = ShardOperations.Accumulator(Dtype);
         var (factorA, factorB) = (a.to(accumulator), b.to(accumulator));
-        var isZero = scale == 0 || !factorB.any().item<bool>();
-        var squares = isZero ? zeros(OutFeatures, dtype: accumulator, device: Device) : factorB.mm(factorA.mm(factorA.t())).mul_(factorB).sum(1).mul_(Scalars.Of(scale * scale));
+        var crossA = productDtype == Dtype ? factorA.to(Dtype) : factorA;
+        var squares = scale == 0 ? zeros(OutFeatures, dtype: accumulator, device: Device) : factorB.mm(factorA.mm(factorA.t())).mul_(factorB).sum(1).mul_(Scalars.Of(scale * scale));
         foreach (var tile in Tiles())
         {
             using var part = NewDisposeScope();
@@ -200,9 +201,7 @@ public abstract class LinearWeight
                 using var block = NewDisposeScope();
                 var (rows, total) = (weight.narrow(0, start, count), tileSquares.narrow(0, start, count));
                 if (!KernelRegistry.TryRun<IRowSquares>(0, [total, rows], static (kernel, m) => kernel.TryAdd(m[0], m[1]))) total.add_(rows.to(accumulator).norm(1).pow(Scalars.Two), Scalars.One);
-                if (isZero) continue;
-                var cross = ShardOperations.TimesTransposed(rows, factorA).mul_(tileB.narrow(0, start, count)).sum(1).mul_(Scalars.Of(2 * scale));
-                total.add_(cross, Scalars.One);
+                if (scale != 0) total.add_(ShardOperations.TimesTransposed(rows, crossA).to(accumulator).mul_(tileB.narrow(0, start, count)).sum(1), Scalars.Of(2 * scale));
             }
         }
 

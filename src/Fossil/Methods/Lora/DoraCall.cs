@@ -71,7 +71,7 @@ internal sealed class DoraCall : TargetCall
         var flatInput = Flat(X.Value);
         var (wideA, wideB) = Change();
         var w = weight.Value;
-        norm = SaveOwned(w.Exact.RowNorms(wideA, wideB, scale));
+        norm = SaveOwned(w.Exact.RowNorms(wideA, wideB, scale, ProductDtype));
         hidden = SaveOwned(LowRankFactor.Hidden(flatInput, [FactorOf(wideA)])[0]);
         var transposed = wideB.to(ProductDtype).t();
         direct = SaveOwned(w.Product(Kept(flatInput).to(OutputDtype), RoundedBias));
@@ -170,15 +170,12 @@ internal sealed class DoraCall : TargetCall
     private double ChangeScale => HasRoundedProducts ? scale : 1;
 
     /// <summary>The factors of a kernel's columns; where one is missing, zeros.</summary>
-    private static Tensor Factors(params ReadOnlySpan<Tensor?> rows)
+    private static Tensor Factors(Tensor first, params ReadOnlySpan<Tensor?> others)
     {
-        var factors = zeros(rows.Length, rows[0]!.size(0), dtype: rows[0]!.dtype, device: rows[0]!.device);
-        for (var i = 0; i < rows.Length; i++)
-        {
-            if (rows[i] is { } row) factors.narrow(0, i, 1).copy_(row.unsqueeze(0));
-        }
-
-        return factors;
+        var rows = new Tensor[others.Length + 1];
+        rows[0] = first;
+        for (var i = 0; i < others.Length; i++) rows[i + 1] = others[i] ?? zeros_like(first);
+        return stack(rows);
     }
 
     /// <summary>The factors of the change of the weight, in the accumulator's dtype: A and B, with PiSSA's start below and beside them.</summary>

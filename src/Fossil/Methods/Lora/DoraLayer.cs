@@ -29,8 +29,15 @@ internal sealed class DoraLayer(AdaptedTarget target, string adapterName, LoraCo
         base.CreateParameters(trainable, device);
 
         // Of the weight as the factors leave it: with random factors the output is then still the base's plus theirs. PiSSA's leave it as it is.
-        using var norm = Target.Base.Weight.RowNorms(A, B, IsPissa ? 0 : Scale);
+        using var norm = Target.Base.Weight.RowNorms(A, B, IsPissa || !HasChange() ? 0 : Scale);
         Create(MagnitudeVector, norm.to(ScalarType.Float32, copy: true), trainable);
+    }
+
+    /// <summary>Whether B is not zero, as it is where training begins.</summary>
+    private bool HasChange()
+    {
+        using var any = B.any();
+        return any.item<bool>();
     }
 
     public override void MergeInto(Tensor weight, AdapterValues values)
