@@ -40,6 +40,9 @@ dispatch.SetAction(_ => DispatchBenchmark.Run());
 var widths = new Command("widths", "What a kernel would gain if it knew the width of its rows.");
 widths.SetAction(_ => WidthBenchmark.Run());
 
+var tiled = new Command("tiled", "Where products with W + tile(D) pay, by rows, shard size and widths.");
+tiled.SetAction(_ => TiledWeightBenchmark.Run());
+
 var part = new Argument<string[]>("part");
 var memoryOf = new Command(OwnMemory.Command, "One measurement of memory, in a process of its own.") { part };
 memoryOf.Hidden = true;
@@ -49,4 +52,4 @@ memoryOf.SetAction(parsed => OwnMemory.Report(parsed.GetValue(part) switch
     ["loading", var path, var dtype] => LoadingBenchmark.Load(path, dtype),
     var other => throw new ArgumentException($"There is no measurement '{string.Join(' ', other!)}'."),
 }));
-return new RootCommand("Measures this library.") { models, all, report, dispatch, widths, memoryOf }.Parse(args).Invoke();
+return new RootCommand("Measures this library.") { models, all, report, dispatch, widths, tiled, memoryOf }.Parse(args).Invoke();

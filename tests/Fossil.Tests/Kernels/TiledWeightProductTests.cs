@@ -49,6 +49,17 @@ public sealed class TiledWeightProductTests
         AssertNear(gradOutput.to(float64).mm(sum) * 2, inputGradient);
     }
 
+    [Theory]
+    [InlineData(16, 576, 576, 1, false)]
+    [InlineData(17, 576, 576, 1, true)]
+    [InlineData(44, 576, 192, 2, false)]
+    [InlineData(45, 576, 192, 2, true)]
+    [InlineData(128, 192, 576, 16, false)]
+    [InlineData(1024, 576, 192, 16, true)]
+    [InlineData(0, 576, 576, 1, false)]
+    public void It_pays_from_so_many_rows_on_and_where_there_are_panels_for_all_threads(long rows, long inFeatures, long outFeatures, int threads, bool expected) =>
+        Assert.Equal(expected, TiledWeightCost.Pays(rows, inFeatures, outFeatures, threads));
+
     [Fact]
     public void What_is_no_whole_panel_or_of_another_dtype_is_left_alone()
     {

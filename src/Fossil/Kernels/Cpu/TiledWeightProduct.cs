@@ -11,10 +11,12 @@ internal sealed class TiledWeightProduct : ITiledWeightProduct
 {
     // What a thread has of the weight at once, in rows of a panel: 64 KB.
     private const int DepthAtOnce = 256;
-    private const int RowsAtOnce = 128;
+    private const int RowsAtOnce = TiledWeightCost.BlockRows;
 
     /// <summary>Whether this processor has what the kernels are made of.</summary>
     public static bool IsSupported => PanelProduct.IsSupported && Sse.IsSupported;
+
+    public bool Pays(long rows, long inFeatures, long outFeatures) => TiledWeightCost.Pays(rows, inFeatures, outFeatures, Math.Min(get_num_threads(), Environment.ProcessorCount));
 
     public bool TryProduct(in KernelMatrix output, in KernelMatrix input, in KernelMatrix weight, in KernelMatrix shard)
     {

@@ -5,8 +5,11 @@ namespace Fossil.Kernels;
 /// <summary>Products with W + tile(D), where column c of W has row c mod r of D added, in float32. The sum is formed a panel at a time, and never there as a whole.</summary>
 internal interface ITiledWeightProduct
 {
-    /// <summary>Rows below which forming the panels costs more than a product with D saves.</summary>
-    const int FewestRows = 64;
+    /// <summary>Whether both passes are faster than a product with W and one with D.</summary>
+    /// <param name="rows">Rows of x.</param>
+    /// <param name="inFeatures">Width of x.</param>
+    /// <param name="outFeatures">Width of y.</param>
+    bool Pays(long rows, long inFeatures, long outFeatures);
 
     /// <summary>y = x (W + tile(D))ᵀ.</summary>
     /// <param name="output">y (rows, out); written.</param>

@@ -50,8 +50,9 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
     private ScalarType StepDtype => IShardStep.AreFew(Rows) ? ScalarType.Float32 : ProductDtype;
 
     /// <summary>The only term, with the float32 weight that a kernel may add it to; null otherwise.</summary>
-    private (ShardTerm Term, Tensor Weight)? OnlyOnWeight => InputDtype == ScalarType.Float32 && !HasRoundedProducts && Rows >= ITiledWeightProduct.FewestRows
-        && Terms is [{ Dropout.IsNone: true, Layer.IsTiled: false } only] && only.Rows.Count == Rows && Weight is FloatWeight { Dtype: ScalarType.Float32 } weight ? (only, weight.Tensor) : null;
+    private (ShardTerm Term, Tensor Weight)? OnlyOnWeight => InputDtype == ScalarType.Float32 && !HasRoundedProducts
+        && Terms is [{ Dropout.IsNone: true, Layer.IsTiled: false } only] && only.Rows.Count == Rows && Weight is FloatWeight { Dtype: ScalarType.Float32 } weight
+        && KernelRegistry.For<ITiledWeightProduct>(only.Layer.ShardSize, weight.Tensor) is [var kernel, ..] && kernel.Pays(Rows, weight.InFeatures, weight.OutFeatures) ? (only, weight.Tensor) : null;
 
     protected override Tensor? TryProduct(Tensor input)
     {
