@@ -156,12 +156,19 @@ public sealed class DriverTests
         Assert.Equal(0, driver.Contexts);
     }
 
-    [SkippableFact]
-    public void AGraphBeingCapturedIsRefused()
+    /// <summary>Whether the driver says so of the stream, or refuses to look as another stream is captured that waits for it: nothing is launched.</summary>
+    [SkippableTheory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void AGraphBeingCapturedIsRefused(bool isOfTheStream)
     {
         using var scope = NewDisposeScope();
-        var kernels = new CudaShardKernels(FakeDriver.Reset(isCapturing: true).Runtime(), new());
-        Assert.Contains("graph", Assert.Throws<CudaException>(() => kernels.TryShardSum(KernelMatrix.Of(zeros(2, 32)), KernelMatrix.Of(zeros(2, 16)))).Message, StringComparison.Ordinal);
+        var driver = FakeDriver.Reset(isCapturing: isOfTheStream);
+        if (!isOfTheStream) driver.Fail("cuStreamIsCapturing", 906);
+        var kernels = new CudaShardKernels(driver.Runtime(), new());
+        var message = Assert.Throws<CudaException>(() => kernels.TryShardSum(KernelMatrix.Of(zeros(2, 32)), KernelMatrix.Of(zeros(2, 16)))).Message;
+        Assert.StartsWith("shard_sum was to run while a CUDA graph is captured", message, StringComparison.Ordinal);
+        Assert.Equal((0, 0), (driver.Launches, driver.Contexts));
     }
 
     /// <summary>Whatever is missing: nothing is written, libtorch computes, and one message says what it is.</summary>
@@ -195,18 +202,58 @@ public sealed class DriverTests
         Environment.SetEnvironmentVariable(variable.Variable, null);
     }
 
-    [SkippableFact]
+    /// <summary>FOSSIL_CUDA=off: libtorch's operations compute, no library is looked for, and nothing is said.</summary>
+    [Fact]
     public void OffMeansOff()
     {
-        var runtime = FakeDriver.Reset().Runtime();
+        const int ShardSize = 46;
+        List<double> Step() => Train(ShardSize, 70, 92, null, ScalarType.Float32, isRounded: false);
+        var expected = Step();
+        CudaRuntime runtime = new(() => throw new InvalidOperationException("the driver"), () => throw new InvalidOperationException("NVRTC"), new(Path.GetTempPath()), () => throw new InvalidOperationException("cuBLAS"));
         Environment.SetEnvironmentVariable("FOSSIL_CUDA", "off");
         try
         {
-            Assert.Empty(CollectedWarnings.During(() => Assert.Null(runtime.Device(0))));
+            CudaKernels.Register(runtime, DeviceType.CPU, ShardSize);
+            Assert.Empty(CollectedWarnings.During(() => Assert.Equal(expected, Step())));
+            Assert.False(new CudaUpload(runtime).TryWrite(KernelMatrix.Of(zeros(4)), _ => throw new InvalidOperationException("an upload")));
+            Assert.Equal(0, runtime.DeviceCount);
         }
         finally
         {
             Environment.SetEnvironmentVariable("FOSSIL_CUDA", null);
+        }
+    }
+
+    /// <summary>Operands that nobody else holds live until their launch, though all that can be is collected after their addresses were taken. Scratch is libtorch's.</summary>
+    [SkippableFact]
+    public void OperandsLiveUntilTheLaunch()
+    {
+        const int ShardSize = 50;
+        var driver = FakeDriver.Reset();
+        var nvrtc = Tools.RequireNvrtc();
+        List<WeakReference> operands = [];
+        bool[] wereAlive = [];
+        CudaRuntime runtime = new(() => new(driver.Library), Collect, new(Directory.CreateTempSubdirectory("fossil-cache-").FullName), () => new(driver.Library));
+        CudaKernels.Register(runtime, DeviceType.CPU, ShardSize);
+        var allocations = driver.Allocations;
+        // One row, so that several blocks leave their sums in scratch.
+        using (ShardOperations.ShardSum(Known(zeros(1, 1 << 16)), ShardSize)) Assert.Equal(1, driver.Launches);
+        Assert.Equal([true], wereAlive);
+        Assert.Equal(allocations, driver.Allocations);
+        Assert.Null(driver.Error);
+
+        Tensor Known(Tensor operand)
+        {
+            operands.Add(new(operand));
+            return operand;
+        }
+
+        Nvrtc Collect()
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            wereAlive = [.. operands.Select(operand => operand.IsAlive)];
+            return nvrtc;
         }
     }
 

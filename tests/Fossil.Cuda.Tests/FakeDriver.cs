@@ -41,6 +41,9 @@ internal sealed unsafe class FakeDriver
     /// <summary>Bytes that were copied to the device.</summary>
     public long BytesToDevice => ((delegate* unmanaged<long>)Export("fake_bytes_to_device"))();
 
+    /// <summary>Pieces of memory that the driver gave and nobody gave back.</summary>
+    public int Allocations => ((delegate* unmanaged<int>)Export("fake_allocations"))();
+
     public int Loads => ((delegate* unmanaged<int>)Export("fake_loads"))();
 
     /// <summary>What a real driver would have refused, or the emulation found; null for nothing.</summary>

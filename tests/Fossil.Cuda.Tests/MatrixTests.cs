@@ -22,7 +22,8 @@ public sealed class MatrixTests
             .Concat(CudaEncodedFormat.All.SelectMany(format => CudaElement.All.Select(element => (Name: $"{format.Name}, {element.CudaType}", Text: CudaEncodedSource.Of(format, element, CudaElement.All[0]))))).Append((Name: "optimizer", Text: CudaOptimizerLaunches.Source)).ToArray();
         var results = new ConcurrentBag<(Architecture Architecture, CompiledKernel Kernel)>();
         var misfits = new ConcurrentBag<string>();
-        Parallel.ForEach(sources, source =>
+        // The compiler does not wait for anything: more threads than processors (taskset says how many) only take memory.
+        Parallel.ForEach(sources, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, source =>
         {
             foreach (var architecture in Architecture.All)
             {
@@ -36,7 +37,7 @@ public sealed class MatrixTests
             }
         });
         Assert.Empty(misfits);
-        Write([.. results], sources.Length, sizes);
+        Write([.. results], sources.Length, [.. sizes.Order()]);
     }
 
     /// <summary>The compiler's log, kept beside NVRTC under the hash of what it depends on: a run that was broken off goes on where it was, and after a change only other sources are compiled.</summary>

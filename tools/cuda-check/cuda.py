@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """The emitted CUDA kernels, launched from Python, beside the eager formulas that PEFT and transformers compute: parity and time.
 
-    cuda.py KERNELS --output peft.json [--launches 200] [--only forward]
+    cuda.py KERNELS --output peft.json [--launches 200] [--only forward] [--device cpu]
 
 KERNELS is what `Fossil.CudaCheck dump` wrote: PTX, and the launches of each case as data. The driver is called by ctypes, so that neither .NET nor a compiler is needed. Where there is no PyTorch the
-launches run on memory of their own and are compared with the same formulas over lists; then nothing is timed against eager operations.
+launches run on memory of their own and are compared with the same formulas over lists. With --device cpu PyTorch's tensors are the processor's, for a driver that has no device. Neither is timed.
 """
 import argparse
 import ctypes
@@ -180,15 +180,15 @@ FORMULAS = {
 }
 
 
-def operands(case, generator):
+def operands(case, generator, device):
     """Tensors on the device for a case; scales of norms are those of its x."""
     made = {}
     for one in case["operands"]:
         shape, kind = (one["rows"], one["columns"]), one["type"]
         if kind == "int64":
-            made[one["name"]] = torch.randint(-1, case["operands"][0]["columns"], shape, device="cuda", generator=generator)
+            made[one["name"]] = torch.randint(-1, case["operands"][0]["columns"], shape, device=device, generator=generator)
         else:
-            made[one["name"]] = torch.randn(shape, device="cuda", generator=generator).mul_(0.5).to(getattr(torch, kind))
+            made[one["name"]] = torch.randn(shape, device=device, generator=generator).mul_(0.5).to(getattr(torch, kind))
     if "scales" in made:
         made["scales"] = torch.rsqrt(made["x"].float().pow(2).mean(-1) + 1e-5).view(1, -1).contiguous()
     for name in ("cos", "sin"):
@@ -214,18 +214,18 @@ def timed(run, launches):
     return first.elapsed_time(last) / launches * 1e3, host * 1e6
 
 
-def check_with_torch(driver, case, data, launches):
+def check_with_torch(driver, case, data, launches, device):
     formula = FORMULAS.get(data["name"])
     if formula is None:
         return None
-    generator = torch.Generator("cuda").manual_seed(1)
-    made = operands(data, generator)
+    made = operands(data, torch.Generator(device).manual_seed(1), device)
     # Computed from float32, so that only the kernel rounds.
     wide = {name: tensor if tensor.dtype == torch.int64 else tensor.float() for name, tensor in made.items()}
     expected = formula(wide if data["name"] not in ("rms_norm", "rotary", "rotary_backward", "silu_gate", "gelu_gate") else made, data)
     copies = [[tensor.clone() for tensor in made.values()]]
     case.launch([tensor.data_ptr() for tensor in copies[0]])
-    torch.cuda.synchronize()
+    if device == "cuda":
+        torch.cuda.synchronize()
     worst, where = 0.0, ""
     for name, value in expected.items():
         actual = copies[0][list(made).index(name)]
@@ -233,12 +233,15 @@ def check_with_torch(driver, case, data, launches):
         error = (actual.float() - value.float()).abs().max().item() / tolerance / max(1.0, value.abs().max().item())
         if not error <= worst:
             worst, where = error, name
+    result = {"name": data["name"], "size": data["size"], "passed": worst <= 1, "worst_operand": where, "worst_error_of_tolerance": round(worst, 4)}
+    if device != "cuda":
+        return result
     size = sum(tensor.numel() * tensor.element_size() for tensor in made.values())
     copies = [[tensor.clone() for tensor in made.values()] for _ in range(max(2, min(4096, (1 << 30) // max(1, size))))]
     addresses = [[tensor.data_ptr() for tensor in tensors] for tensors in copies]
     ours, host = timed(lambda index: case.launch(addresses[index % len(addresses)]), launches)
     eager, _ = timed(lambda index: formula(dict(zip(made, copies[index % len(copies)])), data), launches)
-    return {"name": data["name"], "size": data["size"], "passed": worst <= 1, "worst_operand": where, "worst_error_of_tolerance": round(worst, 4), "microseconds": round(ours, 3), "host_microseconds": round(host, 3), "eager_microseconds": round(eager, 3)}
+    return {**result, "microseconds": round(ours, 3), "host_microseconds": round(host, 3), "eager_microseconds": round(eager, 3)}
 
 
 def decode(data, kind):
@@ -278,24 +281,25 @@ def main():
     parser.add_argument("--output", required=True)
     parser.add_argument("--launches", type=int, default=200)
     parser.add_argument("--only", help="cases of this name alone")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     options = parser.parse_args()
 
-    with_torch = torch is not None and torch.cuda.is_available()
+    with_torch = torch is not None and (options.device == "cpu" or torch.cuda.is_available())
     if with_torch:
-        torch.zeros(1, device="cuda")
+        torch.zeros(1, device=options.device)
     driver, modules, results = Driver(), {}, []
     with open(os.path.join(options.kernels, "launches.json")) as file:
         cases = [case for case in json.load(file) if options.only in (None, case["name"])]
     for data in cases:
         case = Case(driver, options.kernels, data, modules)
-        result = check_with_torch(driver, case, data, options.launches) if with_torch else check_with_lists(driver, case, data)
+        result = check_with_torch(driver, case, data, options.launches, options.device) if with_torch else check_with_lists(driver, case, data)
         if result is None:
             continue
         results.append(result)
         print(("ok   " if result["passed"] else "FAIL ") + ", ".join(f"{name} {value}" for name, value in result.items() if name != "passed"), flush=True)
-        if with_torch:
+        if with_torch and options.device == "cuda":
             torch.cuda.empty_cache()
-    about = {"torch": torch.__version__ if torch else None, "device": torch.cuda.get_device_name() if with_torch else None}
+    about = {"torch": torch.__version__ if torch else None, "device": None if not with_torch else torch.cuda.get_device_name() if options.device == "cuda" else options.device}
     with open(options.output, "w") as file:
         json.dump({"about": about, "launches": options.launches, "cases": results}, file, indent=1)
     return 0 if results and all(result["passed"] for result in results) else 1

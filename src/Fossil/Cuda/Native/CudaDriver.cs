@@ -11,6 +11,9 @@ internal sealed unsafe class CudaDriver
     /// <summary>The legacy default stream: TorchSharp works on no other.</summary>
     private const nint DefaultStream = 0;
 
+    /// <summary><c>CUDA_ERROR_STREAM_CAPTURE_IMPLICIT</c>.</summary>
+    private const int CaptureOfAnother = 906;
+
     private readonly nint library;
     private readonly delegate* unmanaged<int, byte**, int> errorName;
     private readonly delegate* unmanaged<int, byte**, int> errorString;
@@ -153,9 +156,11 @@ internal sealed unsafe class CudaDriver
     /// <exception cref="CudaException">One is.</exception>
     public void RefuseCapture(string what)
     {
+        // The default stream itself cannot be captured: while another one is that waits for it, as libtorch's do not, the driver says so by an error.
         int capture;
-        Check(isCapturing(DefaultStream, &capture), "cuStreamIsCapturing", what);
-        if (capture != 0) throw new CudaException($"{what} was to run while a CUDA graph is captured, which would hold the addresses of tensors that are freed. Capture no graphs around adapted layers, or set FOSSIL_CUDA=off.");
+        var code = isCapturing(DefaultStream, &capture);
+        if (code != CaptureOfAnother) Check(code, "cuStreamIsCapturing", what);
+        if (code == CaptureOfAnother || capture != 0) throw new CudaException($"{what} was to run while a CUDA graph is captured, which would hold the addresses of tensors that are freed. Capture no graphs around adapted layers, or set FOSSIL_CUDA=off.");
     }
 
     /// <summary>Makes a context this thread's current one until what is returned is disposed.</summary>

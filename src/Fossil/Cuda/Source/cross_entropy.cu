@@ -38,6 +38,8 @@ __device__ void cross_entropy_of_row(GLOBAL(Element) logits, int target, GLOBAL(
     const float nothing = __uint_as_float(0xff800000u);
     const int first = threadIdx.x * Lanes, step = Threads * Lanes;
     Softmax own{Lowest, 0};
+    // Read before the barrier behind which it is overwritten.
+    const float target_logit = threadIdx.x == 0 ? to_float(logits[target]) : 0;
     for (int column = first; column < columns; column += VectorsKept * step)
     {
         float values[VectorsKept][Lanes], largest = own.largest;
@@ -59,24 +61,31 @@ __device__ void cross_entropy_of_row(GLOBAL(Element) logits, int target, GLOBAL(
         own.largest = largest;
     }
 
-    // Read before the barrier behind which it is overwritten.
-    const float target_logit = threadIdx.x == 0 ? to_float(logits[target]) : 0;
     own = joined_over_block(own);
     const float log_sum = logf(own.sum);
     if (threadIdx.x == 0) loss[0] = log_sum + own.largest - target_logit;
     if (!with_gradient) return;
 
-    for (int column = first; column < columns; column += step)
+    constexpr int AtOnce = VectorsKept / 2;
+#pragma unroll 1
+    for (int column = first; column < columns; column += AtOnce * step)
     {
-        float values[Lanes];
-        load_vector<Whole>(logits, column, columns, values);
+        Words words[AtOnce];
 #pragma unroll
-        for (int lane = 0; lane < Lanes; lane++)
+        for (int i = 0; i < AtOnce; i++) load_words<Whole>(logits, column + i * step, columns, words[i]);
+#pragma unroll
+        for (int i = 0; i < AtOnce; i++)
         {
-            // The target's one is taken off before it is rounded: near one nothing else would be left of the difference.
-            values[lane] = (expf(values[lane] - own.largest - log_sum) - (column + lane == target ? 1 : 0)) * scale;
+            float values[Lanes];
+            to_floats(words[i], values);
+#pragma unroll
+            for (int lane = 0; lane < Lanes; lane++)
+            {
+                // The target's one is taken off before it is rounded: near one nothing else would be left of the difference.
+                values[lane] = (expf(values[lane] - own.largest - log_sum) - (column + i * step + lane == target ? 1 : 0)) * scale;
+            }
+            store_vector<Whole>(logits, column + i * step, columns, values);
         }
-        store_vector<Whole>(logits, column, columns, values);
     }
 }
 

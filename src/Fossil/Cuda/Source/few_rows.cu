@@ -18,16 +18,28 @@ __device__ void load_columns(GLOBAL(const T) row, int width, int column, int end
     }
 }
 
-// row[column + i] += addends[i], rounded once; without `adds` what was there is not read.
-__device__ inline void add_columns(GLOBAL(Element) row, int column, int end, bool aligned, bool adds, const float (&addends)[ColumnsOfThread])
+// Four columns of what a product is added to, as words: nothing is computed with them, so nothing waits for them. Those behind the end are zero.
+using Columns = Neighbours<ColumnsOfThread, true, Element>;
+
+__device__ inline void fetch_result(GLOBAL(const Element) row, int column, int end, bool aligned, unsigned int (&words)[Columns::WordCount])
 {
     if (aligned && column + ColumnsOfThread <= end)
     {
-        float values[ColumnsOfThread] = {};
-        if (adds) Neighbours<ColumnsOfThread, true, Element>::load(row + column, values);
+        Columns::fetch(row + column, words);
+        return;
+    }
+    float values[ColumnsOfThread];
+    load_columns<false, Element>(row, end, column, end, values);
 #pragma unroll
-        for (int i = 0; i < ColumnsOfThread; i++) values[i] += addends[i];
-        Neighbours<ColumnsOfThread, true, Element>::store(row + column, values);
+    for (int word = 0; word < Columns::WordCount; word++) words[word] = pack(values + word * Columns::PerWord, Element());
+}
+
+// Four columns, rounded and written.
+__device__ inline void store_result(GLOBAL(Element) row, int column, int end, bool aligned, const float (&values)[ColumnsOfThread])
+{
+    if (aligned && column + ColumnsOfThread <= end)
+    {
+        Columns::store(row + column, values);
         return;
     }
 #pragma unroll
@@ -35,7 +47,7 @@ __device__ inline void add_columns(GLOBAL(Element) row, int column, int end, boo
     {
         if (column + i >= end) return;
         Element element;
-        round_to(element, adds ? to_float(row[column + i]) + addends[i] : addends[i]);
+        round_to(element, values[i]);
         row[column + i] = element;
     }
 }
@@ -47,7 +59,20 @@ __device__ bool are_aligned(GLOBAL(const T) matrix, long long stride, int width)
     return IS_ALIGNED(matrix, ColumnsOfThread * sizeof(T)) && stride % ColumnsOfThread == 0 && width % ColumnsOfThread == 0;
 }
 
-// sums += the product of the steps first, first + Warps, … of the inner sum: left[row * left_row + step * left_step] times four columns of the row `step` of right.
+// sums += the product of one step of the inner sum: left[row * left_row] times four columns of right.
+template <int Rows>
+__device__ void multiply_step(float (&sums)[Rows][ColumnsOfThread], POINTER(const float) left, int left_row, const float (&right)[ColumnsOfThread])
+{
+#pragma unroll
+    for (int row = 0; row < Rows; row++)
+    {
+        const float factor = left[row * left_row];
+#pragma unroll
+        for (int i = 0; i < ColumnsOfThread; i++) sums[row][i] += factor * right[i];
+    }
+}
+
+// The same for the steps first, first + Warps, … of the inner sum: left[row * left_row + step * left_step] times four columns of the row `step` of right.
 template <int Rows, bool Whole, typename T>
 __device__ void multiply(
     float (&sums)[Rows][ColumnsOfThread], POINTER(const float) left, int left_row, int left_step, GLOBAL(const T) right, long long right_stride, int width, int column, int end, int first, int steps)
@@ -58,13 +83,7 @@ __device__ void multiply(
     {
         float values[ColumnsOfThread];
         load_columns<Whole, T>(right + step * right_stride, width, column, end, values);
-#pragma unroll
-        for (int row = 0; row < Rows; row++)
-        {
-            const float factor = left[row * left_row + step * left_step];
-#pragma unroll
-            for (int i = 0; i < ColumnsOfThread; i++) sums[row][i] += factor * values[i];
-        }
+        multiply_step<Rows>(sums, left + step * left_step, left_row, values);
     }
 }
 
@@ -102,15 +121,28 @@ __device__ void forward_rows(
     GLOBAL(const Element) x, long long x_stride, GLOBAL(const float) shard, long long shard_stride, int width, GLOBAL(Element) y, long long y_stride, GLOBAL(float) sum, long long sum_stride,
     long long rows, int columns, int outputs, int adds)
 {
-    constexpr int threads = Threads / Rows;
+    constexpr int threads = Threads / Rows, ahead = (ShardSize + Warps - 1) / Warps < 4 ? (ShardSize + Warps - 1) / Warps : 4;
     SHARED(float, scratch, larger(Rows * Lanes * lane_stride(threads), Warps * Rows * ColumnsOfTile));
     SHARED(float, sums, Rows * ShardSize);
     const int group = threadIdx.x / threads, thread = threadIdx.x % threads, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    const long long first_row = (long long)blockIdx.x * Rows, row = first_row + group;
-    const bool has_row = row < rows;
+    const int column = blockIdx.y * ColumnsOfTile + lane * ColumnsOfThread;
+    const long long first_row = (long long)blockIdx.x * Rows, row = first_row + group, row_of_y = first_row + warp;
+    const bool has_row = row < rows, has_row_of_y = warp < Rows && row_of_y < rows, y_aligned = are_aligned<Element>(y, y_stride, ColumnsOfThread);
+    const bool is_whole = column + ColumnsOfThread <= outputs && are_aligned<float>(shard, shard_stride, width);
+
+    // What does not depend on the sums is asked for before them: four columns of y, a row of it for each warp, and this warp's first rows of D.
+    unsigned int words[Columns::WordCount] = {};
+    float factors[ahead][ColumnsOfThread] = {};
+    if (adds && has_row_of_y) fetch_result(y + row_of_y * y_stride, column, outputs, y_aligned, words);
+#pragma unroll
+    for (int i = 0; i < ahead; i++)
+    {
+        if (is_whole && warp + i * Warps < ShardSize) load_columns<true, float>(shard + (warp + i * Warps) * shard_stride, width, column, outputs, factors[i]);
+    }
+
     GLOBAL(const Element) from = x + row * x_stride;
     POINTER(float) own = scratch + group * Lanes * lane_stride(threads);
-    sum_vectors(from, 0, has_row ? columns / Lanes : 0, own, threads, thread);
+    sum_vectors<VectorsOfFewRows>(from, 0, has_row ? columns / Lanes : 0, own, threads, thread);
     for (int j = thread; j < ShardSize; j += threads)
     {
         const float total = has_row ? sum_of_shard(from, columns, true, own, threads, j) : 0;
@@ -119,22 +151,25 @@ __device__ void forward_rows(
     }
     __syncthreads();
 
-    const int first_column = blockIdx.y * ColumnsOfTile;
-    const int column = first_column + lane * ColumnsOfThread;
-    const bool y_aligned = are_aligned<Element>(y, y_stride, ColumnsOfThread);
     float totals[Rows][ColumnsOfThread] = {};
-    if (column + ColumnsOfThread <= outputs && are_aligned<float>(shard, shard_stride, width))
-        multiply<Rows, true, float>(totals, sums, ShardSize, 1, shard, shard_stride, width, column, outputs, warp, ShardSize);
-    else
-        multiply<Rows, false, float>(totals, sums, ShardSize, 1, shard, shard_stride, width, column, outputs, warp, ShardSize);
-    give_sums<Rows>(totals, scratch);
-    for (int item = threadIdx.x; item < Rows * 32; item += Threads)
+    if (is_whole)
     {
-        if (first_row + item / 32 >= rows) return;
-        float addends[ColumnsOfThread];
-        take_sums<Rows>(scratch, item / 32, item % 32, addends);
-        add_columns(y + (first_row + item / 32) * y_stride, first_column + item % 32 * ColumnsOfThread, outputs, y_aligned, adds, addends);
+#pragma unroll
+        for (int i = 0; i < ahead; i++)
+        {
+            if (warp + i * Warps < ShardSize) multiply_step<Rows>(totals, sums + (warp + i * Warps), ShardSize, factors[i]);
+        }
+        multiply<Rows, true, float>(totals, sums, ShardSize, 1, shard, shard_stride, width, column, outputs, warp + ahead * Warps, ShardSize);
     }
+    else multiply<Rows, false, float>(totals, sums, ShardSize, 1, shard, shard_stride, width, column, outputs, warp, ShardSize);
+    give_sums<Rows>(totals, scratch);
+    if (!has_row_of_y) return;
+    float values[ColumnsOfThread], addends[ColumnsOfThread];
+    Columns::to_floats(words, values);
+    take_sums<Rows>(scratch, warp, lane, addends);
+#pragma unroll
+    for (int i = 0; i < ColumnsOfThread; i++) values[i] += addends[i];
+    store_result(y + row_of_y * y_stride, column, outputs, y_aligned, values);
 }
 
 extern "C" __global__ void __launch_bounds__(Threads, 2) forward_few_rows(
@@ -187,27 +222,50 @@ __device__ void multiply_transposed(
     }
 }
 
-// The sums of `parts` blocks in scratch (parts, rows, ShardSize) are added up for RowTile rows, rounded to the element type, as a tensor of that type would be, and added to dx.
+// The sums of `parts` blocks in scratch (parts, rows, ShardSize) are added up for up to RowTile rows, rounded to the element type, as a tensor of that type would be, and added to dx. The threads
+// share out the parts, and then the rows, whatever there is of them: each has few loads to wait for.
 __device__ inline void add_tiled_parts(
-    GLOBAL(const float) scratch, unsigned int parts, GLOBAL(Element) dx, long long dx_stride, long long first_row, long long rows, int columns, bool adds, POINTER(float) gradients)
+    GLOBAL(const float) scratch, int parts, GLOBAL(Element) dx, long long dx_stride, long long first_row, long long rows, int columns, bool adds, POINTER(float) gradients)
 {
-    for (int item = threadIdx.x; item < RowTile * ShardSize; item += Threads)
+    constexpr int LoadsOfParts = 8;
+    const int tile_rows = least(rows - first_row, RowTile), items = tile_rows * ShardSize, groups = larger(Threads / items, 1);
+    for (int item = threadIdx.x; item < items * groups; item += Threads)
     {
         float total = 0;
-        if (first_row + item / ShardSize < rows)
+        for (int part = item / items; part < parts; part += LoadsOfParts * groups)
         {
-            for (unsigned int part = 0; part < parts; part++) total += LOAD_OF_OTHER_BLOCK(float, scratch + ((part * rows + first_row) * ShardSize + item));
+            float sums[LoadsOfParts];
+#pragma unroll
+            for (int i = 0; i < LoadsOfParts; i++)
+            {
+                const int other = part + i * groups;
+                sums[i] = other < parts ? LOAD_OF_OTHER_BLOCK(float, scratch + ((other * rows + first_row) * ShardSize + item % items)) : 0;
+            }
+#pragma unroll
+            for (int i = 0; i < LoadsOfParts; i++) total += sums[i];
         }
         gradients[item] = total;
     }
     __syncthreads();
-    constexpr int threads = Threads / RowTile;
-    const int group = threadIdx.x / threads, thread = threadIdx.x % threads;
-    const long long row = first_row + group;
-    if (row < rows)
+    if (groups > 1)
     {
-        add_tiled_vectors(dx + row * dx_stride, 0, columns / Lanes, gradients + group * ShardSize, threads, thread, true, adds);
-        add_tiled_tail(dx + row * dx_stride, columns, gradients + group * ShardSize, threads, thread, true, adds);
+        for (int item = threadIdx.x; item < items; item += Threads)
+        {
+            float total = 0;
+            for (int group = 0; group < groups; group++) total += gradients[group * items + item];
+            gradients[item] = total;
+        }
+        __syncthreads();
+    }
+
+    int threads = Threads;
+    while (threads * tile_rows > Threads) threads /= 2;
+    const int group = threadIdx.x / threads, thread = threadIdx.x % threads;
+    if (group < tile_rows)
+    {
+        GLOBAL(Element) to = dx + (first_row + group) * dx_stride;
+        add_tiled_vectors<VectorsOfFewRows>(to, 0, columns / Lanes, gradients + group * ShardSize, threads, thread, true, adds);
+        add_tiled_tail(to, columns, gradients + group * ShardSize, threads, thread, true, adds);
     }
     __syncthreads();
 }
@@ -221,13 +279,15 @@ __device__ inline void input_gradient(
     const long long first_row = (long long)tile * RowTile;
     const bool is_whole = column + ColumnsOfThread <= outputs, is_dy_whole = is_whole && are_aligned<Element>(dy, dy_stride, ColumnsOfThread);
     float left[RowTile][ColumnsOfThread];
+    unsigned int words[RowTile][Columns::WordCount];
 #pragma unroll
     for (int row = 0; row < RowTile; row++)
     {
         GLOBAL(const Element) from = dy + (first_row + row < rows ? first_row + row : rows - 1) * dy_stride;
-        if (is_dy_whole) load_columns<true, Element>(from, outputs, column, outputs, left[row]);
-        else load_columns<false, Element>(from, outputs, column, outputs, left[row]);
+        fetch_result(from, column, outputs, is_dy_whole, words[row]);
     }
+#pragma unroll
+    for (int row = 0; row < RowTile; row++) Columns::to_floats(words[row], left[row]);
 
     POINTER(float) to = scratch + (part * rows + first_row) * ShardSize;
     const int tile_rows = least(rows - first_row, RowTile);

@@ -3,16 +3,22 @@
 template <bool Whole>
 __device__ void norm_of_row(GLOBAL(const Element) x, GLOBAL(const Element) weight, GLOBAL(Element) y, POINTER(float) scale, int columns, float eps)
 {
-    constexpr int Kept = Whole ? VectorsKept : 1;
+    // The weight does not depend on the sum: that of a row of usual length is asked for before it.
+    constexpr int Kept = Whole ? VectorsKept : 1, Ahead = Whole ? VectorsKept / 2 : 1;
     const int first = threadIdx.x * Lanes, step = blockDim.x * Lanes, rest = first + Kept * step;
-    float kept[Kept][Lanes], squares = 0;
+    Words kept[Kept], ahead[Ahead];
+    float squares = 0;
 #pragma unroll
-    for (int i = 0; i < Kept; i++) load_vector<Whole>(x, first + i * step, columns, kept[i]);
+    for (int i = 0; i < Kept; i++) load_words<Whole>(x, first + i * step, columns, kept[i]);
+#pragma unroll
+    for (int i = 0; i < Ahead; i++) load_words<Whole>(weight, first + i * step, columns, ahead[i]);
 #pragma unroll
     for (int i = 0; i < Kept; i++)
     {
+        float values[Lanes];
+        to_floats(kept[i], values);
 #pragma unroll
-        for (int lane = 0; lane < Lanes; lane++) squares += kept[i][lane] * kept[i][lane];
+        for (int lane = 0; lane < Lanes; lane++) squares += values[lane] * values[lane];
     }
 #pragma unroll 1
     for (int column = rest; column < columns; column += step)
@@ -28,11 +34,13 @@ __device__ void norm_of_row(GLOBAL(const Element) x, GLOBAL(const Element) weigh
 #pragma unroll
     for (int i = 0; i < Kept; i++)
     {
-        float factors[Lanes];
-        load_vector<Whole>(weight, first + i * step, columns, factors);
+        float values[Lanes], factors[Lanes];
+        to_floats(kept[i], values);
+        if (i < Ahead) to_floats(ahead[i], factors);
+        else load_vector<Whole>(weight, first + i * step, columns, factors);
 #pragma unroll
-        for (int lane = 0; lane < Lanes; lane++) kept[i][lane] = rounded<Element>(kept[i][lane] * s) * factors[lane];
-        store_vector<Whole>(y, first + i * step, columns, kept[i]);
+        for (int lane = 0; lane < Lanes; lane++) values[lane] = rounded<Element>(values[lane] * s) * factors[lane];
+        store_vector<Whole>(y, first + i * step, columns, values);
     }
 #pragma unroll 1
     for (int column = rest; column < columns; column += step)

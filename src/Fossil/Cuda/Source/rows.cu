@@ -33,7 +33,30 @@ __device__ void load_vector(POINTER(const Element) row, int column, int columns,
     }
 }
 
-// The same, rounded and written; nothing behind the row's end.
+// The same as words, which take no more registers than the row has bytes.
+using Vector = Neighbours<Lanes, true, Element>;
+using Words = unsigned int[Vector::WordCount];
+
+template <bool Whole>
+__device__ void load_words(POINTER(const Element) row, int column, int columns, Words &words)
+{
+    if constexpr (Whole)
+    {
+        if (column < columns)
+        {
+            Vector::fetch(row + column, words);
+            return;
+        }
+    }
+    float values[Lanes] = {};
+    if constexpr (!Whole) load_vector<false>(row, column, columns, values);
+#pragma unroll
+    for (int word = 0; word < Vector::WordCount; word++) words[word] = pack(values + word * Vector::PerWord, Element());
+}
+
+__device__ inline void to_floats(const Words &words, float (&values)[Lanes]) { Vector::to_floats(words, values); }
+
+// A vector, rounded and written; nothing behind the row's end.
 template <bool Whole>
 __device__ void store_vector(POINTER(Element) row, int column, int columns, const float (&values)[Lanes])
 {

@@ -4,22 +4,64 @@
 __host__ __device__ constexpr int side_by_side(int threads) { return threads < Period ? Period : threads / Period * Period; }
 // From the sums of a lane to those of the next one in shared memory: with the padding neighbours of a period fall on 32 banks.
 __host__ __device__ constexpr int lane_stride(int threads) { return side_by_side(threads) + (side_by_side(threads) % 32 == 0 ? 32 / Lanes : 0); }
-// How many loads a thread has under way.
-constexpr int VectorsAtOnce = 4;
+// How many loads a thread has under way: more where rows, and so threads, are few.
+constexpr int VectorsAtOnce = 4, VectorsOfFewRows = 8;
 
 __host__ __device__ constexpr int larger(int left, int right) { return left > right ? left : right; }
 __device__ inline int least(long long left, int right) { return left < right ? (int)left : right; }
 
-// sums += the vectors first, first + step, … of a row.
-template <bool Aligned>
-__device__ void add_up(GLOBAL(const Element) row, int first, int end, int step, float (&sums)[Lanes])
+using Vector = Neighbours<Lanes, true, Element>;
+
+// The Count aligned vectors from `vector` on, `step` apart, all asked for at once; unless they are known to be All there, those behind the end count as zero.
+template <int Count, bool All>
+__device__ void fetch_vectors(GLOBAL(const Element) row, int vector, int end, int step, unsigned int (&words)[Count][Vector::WordCount])
 {
-    constexpr int at_once = Aligned ? VectorsAtOnce : 1;
-#pragma unroll at_once
-    for (int vector = first; vector < end; vector += step)
+#pragma unroll
+    for (int i = 0; i < Count; i++)
+    {
+        if (All || vector + i * step < end)
+        {
+            Vector::fetch(row + (long long)(vector + i * step) * Lanes, words[i]);
+            continue;
+        }
+#pragma unroll
+        for (int word = 0; word < Vector::WordCount; word++) words[i][word] = 0;
+    }
+}
+
+// sums += as many vectors.
+template <int Count, bool All>
+__device__ void add_up_vectors(GLOBAL(const Element) row, int vector, int end, int step, float (&sums)[Lanes])
+{
+    unsigned int words[Count][Vector::WordCount];
+    fetch_vectors<Count, All>(row, vector, end, step, words);
+#pragma unroll
+    for (int i = 0; i < Count; i++)
     {
         float values[Lanes];
-        Neighbours<Lanes, Aligned, Element>::load(row + (long long)vector * Lanes, values);
+        Vector::to_floats(words[i], values);
+#pragma unroll
+        for (int lane = 0; lane < Lanes; lane++) sums[lane] += values[lane];
+    }
+}
+
+// sums += the vectors first, first + step, … of a row, Count of them at once where they are aligned.
+template <int Count>
+__device__ void add_up(GLOBAL(const Element) row, int first, int end, int step, bool aligned, float (&sums)[Lanes])
+{
+    int vector = first;
+    if (aligned)
+    {
+#pragma unroll 1
+        for (; vector < end - (Count - 1) * step; vector += Count * step) add_up_vectors<Count, true>(row, vector, end, step, sums);
+        if (vector < end) add_up_vectors<Count, false>(row, vector, end, step, sums);
+        return;
+    }
+#pragma unroll 1
+    for (; vector < end; vector += step)
+    {
+        float values[Lanes];
+        Neighbours<Lanes, false, Element>::load(row + (long long)vector * Lanes, values);
 #pragma unroll
         for (int lane = 0; lane < Lanes; lane++) sums[lane] += values[lane];
     }
@@ -27,15 +69,15 @@ __device__ void add_up(GLOBAL(const Element) row, int first, int end, int step, 
 
 // The sums of the vectors first … end of a row by a group of threads; first is a multiple of Period. Every thread of the block comes here, those without a row with end = first. Behind it partial
 // has the sums of one period, that of a vector's lane at partial[lane * lane_stride(threads) + vector].
-__device__ inline void sum_vectors(GLOBAL(const Element) row, int first, int end, POINTER(float) partial, int threads, int thread)
+template <int Count>
+__device__ void sum_vectors(GLOBAL(const Element) row, int first, int end, POINTER(float) partial, int threads, int thread)
 {
     const int slots = side_by_side(threads), stride = lane_stride(threads);
     const bool aligned = IS_ALIGNED(row, 16);
     for (int slot = thread; slot < slots; slot += threads)
     {
         float sums[Lanes] = {};
-        if (aligned) add_up<true>(row, first + slot, end, slots, sums);
-        else add_up<false>(row, first + slot, end, slots, sums);
+        add_up<Count>(row, first + slot, end, slots, aligned, sums);
 #pragma unroll
         for (int lane = 0; lane < Lanes; lane++) partial[lane * stride + slot] = sums[lane];
     }
@@ -75,38 +117,36 @@ __device__ inline float sum_of_shard(GLOBAL(const Element) row, int columns, boo
 // What is added to the columns of a shard; where `rounds`, it is rounded to the element type, as a tensor of that type would be.
 __device__ inline float addend_of(POINTER(const float) gradient, int shard, bool rounds) { return rounds ? rounded<Element>(gradient[shard]) : gradient[shard]; }
 
-// The same for the columns of a vector: four at a time where that is one access.
+// The same for the columns of a vector: four at a time where that is one access, all asked for before the first is rounded.
 __device__ inline void load_addends(POINTER(const float) gradient, int vector, bool rounds, float (&addends)[Lanes])
 {
-    const bool aligned = ShardSize % 4 == 0 && IS_ALIGNED(gradient, 16);
-#pragma unroll
-    for (int lane = 0; lane < Lanes; lane += 4)
+    if (ShardSize % 4 == 0 && IS_ALIGNED(gradient, 16))
     {
-        float four[4];
-        if (aligned) Neighbours<4, true, float>::load(gradient + (vector * Lanes + lane) % ShardSize, four);
+        float four[Lanes / 4][4];
 #pragma unroll
-        for (int i = 0; i < 4; i++)
-        {
-            const float addend = aligned ? four[i] : gradient[(vector * Lanes + lane + i) % ShardSize];
-            addends[lane + i] = rounds ? rounded<Element>(addend) : addend;
-        }
+        for (int i = 0; i < Lanes / 4; i++) Neighbours<4, true, float>::load(gradient + (vector * Lanes + i * 4) % ShardSize, four[i]);
+#pragma unroll
+        for (int lane = 0; lane < Lanes; lane++) addends[lane] = four[lane / 4][lane % 4];
     }
+    else
+    {
+#pragma unroll
+        for (int lane = 0; lane < Lanes; lane++) addends[lane] = gradient[(vector * Lanes + lane) % ShardSize];
+    }
+#pragma unroll
+    for (int lane = 0; lane < Lanes; lane++) addends[lane] = rounds ? rounded<Element>(addends[lane]) : addends[lane];
 }
 
-// The Count aligned vectors from `vector` on, `step` apart: all are asked for before the first is stored.
-template <int Count>
-__device__ void add_to_vectors(GLOBAL(Element) row, int vector, int step, bool adds, const float (&addends)[Lanes])
+// row += addends for Count aligned vectors: all are asked for before the first is stored.
+template <int Count, bool All>
+__device__ void add_to_vectors(GLOBAL(Element) row, int vector, int end, int step, bool adds, const float (&addends)[Lanes])
 {
-    using Vector = Neighbours<Lanes, true, Element>;
     unsigned int words[Count][Vector::WordCount] = {};
-    if (adds)
-    {
-#pragma unroll
-        for (int i = 0; i < Count; i++) Vector::fetch(row + (long long)(vector + i * step) * Lanes, words[i]);
-    }
+    if (adds) fetch_vectors<Count, All>(row, vector, end, step, words);
 #pragma unroll
     for (int i = 0; i < Count; i++)
     {
+        if (!All && vector + i * step >= end) return;
         float values[Lanes];
         Vector::to_floats(words[i], values);
 #pragma unroll
@@ -116,7 +156,8 @@ __device__ void add_to_vectors(GLOBAL(Element) row, int vector, int step, bool a
 }
 
 // row[c] += gradient[c mod ShardSize] for the vectors first … end of a row, each element rounded once; first is a multiple of Period. Without `adds` what was there is not read.
-__device__ inline void add_tiled_vectors(GLOBAL(Element) row, int first, int end, POINTER(const float) gradient, int threads, int thread, bool rounds, bool adds)
+template <int Count>
+__device__ void add_tiled_vectors(GLOBAL(Element) row, int first, int end, POINTER(const float) gradient, int threads, int thread, bool rounds, bool adds)
 {
     const int slots = side_by_side(threads);
     const bool aligned = IS_ALIGNED(row, 16);
@@ -125,8 +166,14 @@ __device__ inline void add_tiled_vectors(GLOBAL(Element) row, int first, int end
         float addends[Lanes];
         load_addends(gradient, slot, rounds, addends);
         int vector = first + slot;
-        for (; aligned && vector < end - (VectorsAtOnce - 1) * slots; vector += VectorsAtOnce * slots) add_to_vectors<VectorsAtOnce>(row, vector, slots, adds, addends);
-        for (; aligned && vector < end; vector += slots) add_to_vectors<1>(row, vector, slots, adds, addends);
+        if (aligned)
+        {
+#pragma unroll 1
+            for (; vector < end - (Count - 1) * slots; vector += Count * slots) add_to_vectors<Count, true>(row, vector, end, slots, adds, addends);
+            if (vector < end) add_to_vectors<Count, false>(row, vector, end, slots, adds, addends);
+            continue;
+        }
+#pragma unroll 1
         for (; vector < end; vector += slots)
         {
             float values[Lanes] = {};
@@ -164,7 +211,7 @@ __device__ void sum_rows(
     GLOBAL(const Element) from = x + row * x_stride;
     POINTER(float) own = partial + threadIdx.y * Lanes * lane_stride(threads);
 
-    sum_vectors(from, first, end, own, threads, thread);
+    sum_vectors<VectorsAtOnce>(from, first, end, own, threads, thread);
     if (has_row)
     {
         for (int shard = thread; shard < ShardSize; shard += threads)
@@ -213,6 +260,6 @@ extern "C" __global__ void __launch_bounds__(Threads, 3) add_tiled(
     const long long row = (long long)blockIdx.x * blockDim.y + threadIdx.y;
     if (row >= rows) return;
     const int vectors = columns / Lanes, first = least((long long)blockIdx.y * vectors_of_block, vectors), end = least((long long)first + vectors_of_block, vectors);
-    add_tiled_vectors(x + row * x_stride, first, end, gradient + row * gradient_stride, blockDim.x, threadIdx.x, rounds, adds);
+    add_tiled_vectors<VectorsAtOnce>(x + row * x_stride, first, end, gradient + row * gradient_stride, blockDim.x, threadIdx.x, rounds, adds);
     if (blockIdx.y == gridDim.y - 1) add_tiled_tail(x + row * x_stride, columns, gradient + row * gradient_stride, blockDim.x, threadIdx.x, rounds, adds);
 }

@@ -50,21 +50,16 @@ __device__ void load_eight(GLOBAL(const T) row, int width, int column, int end, 
     for (int i = 0; i < Eight; i++) values[i] = column + i < end ? to_float(row[(column + i) % width]) : 0;
 }
 
-// The same as four pairs of the element type.
-template <typename T>
-__device__ void load_pairs(GLOBAL(const T) row, int width, int column, int end, bool aligned, unsigned int (&pairs)[Eight / 2])
+// The same of a matrix of the element type, as four pairs.
+__device__ inline void load_pairs(GLOBAL(const Element) row, int width, int column, int end, bool aligned, unsigned int (&pairs)[Eight / 2])
 {
-    if constexpr (sizeof(T) == 2)
+    if (aligned && column + Eight <= end)
     {
-        if (aligned && column + Eight <= end)
-        {
-            const uint4 all = CONST_WORDS_AT(uint4, row + (column < width ? column : column % width));
-            pairs[0] = all.x; pairs[1] = all.y; pairs[2] = all.z; pairs[3] = all.w;
-            return;
-        }
+        Neighbours<Eight, true, Element>::fetch(row + (column < width ? column : column % width), pairs);
+        return;
     }
     float values[Eight];
-    load_eight(row, width, column, end, aligned, values);
+    load_eight(row, width, column, end, false, values);
 #pragma unroll
     for (int i = 0; i < Eight / 2; i++) pairs[i] = pack_pair<Element>(values[2 * i], values[2 * i + 1]);
 }
@@ -76,27 +71,32 @@ __device__ bool are_eights_aligned(GLOBAL(const T) matrix, long long stride, int
 constexpr int ColumnsOfWarp = TensorColumns / Warps, TilesOfWarp = ColumnsOfWarp / 16, ScratchOfSums = RowTile * Lanes * lane_stride(Threads / RowTile);
 constexpr int SumStride = PaddedShards + (ScratchOfSums * 4 + TensorRows * (PaddedShards + 8) * 2 <= 48 * 1024 ? 8 : 2);
 
-// The fragments of 64 columns of D for 16 shards of the inner sum: tile t has the columns 8 group + 2 t and the one behind it.
+// What a thread has of 64 columns of D for 16 shards of the inner sum, as it comes: nothing waits for it before it is packed.
 __device__ inline void load_shards(
-    GLOBAL(const float) shard, long long shard_stride, int width, int column, int end, bool aligned, int step, unsigned int (&tiles)[TilesOfWarp][4])
+    GLOBAL(const float) shard, long long shard_stride, int width, int column, int end, bool aligned, int step, float (&values)[4][Eight])
 {
-    const int quad = threadIdx.x % 4;
 #pragma unroll
-    for (int half = 0; half < 2; half++)
+    for (int i = 0; i < 4; i++)
     {
-        float values[2][Eight] = {};
-#pragma unroll
-        for (int i = 0; i < 2; i++)
+        const int j = step * 16 + i / 2 * 8 + threadIdx.x % 4 * 2 + i % 2;
+        if (j < ShardSize)
         {
-            const int j = step * 16 + half * 8 + quad * 2 + i;
-            if (j < ShardSize) load_eight<float>(shard + j * shard_stride, width, column, end, aligned, values[i]);
+            load_eight<float>(shard + j * shard_stride, width, column, end, aligned, values[i]);
+            continue;
         }
 #pragma unroll
-        for (int tile = 0; tile < TilesOfWarp; tile++)
-        {
+        for (int c = 0; c < Eight; c++) values[i][c] = 0;
+    }
+}
+
+// The fragments of these: tile t has the columns 8 group + 2 t and the one behind it.
+__device__ inline void pack_shards(const float (&values)[4][Eight], unsigned int (&tiles)[TilesOfWarp][4])
+{
 #pragma unroll
-            for (int i = 0; i < 2; i++) tiles[tile][half * 2 + i] = pack_pair<Element>(values[0][2 * tile + i], values[1][2 * tile + i]);
-        }
+    for (int tile = 0; tile < TilesOfWarp; tile++)
+    {
+#pragma unroll
+        for (int i = 0; i < 4; i++) tiles[tile][i] = pack_pair<Element>(values[i / 2 * 2][2 * tile + i % 2], values[i / 2 * 2 + 1][2 * tile + i % 2]);
     }
 }
 
@@ -114,14 +114,14 @@ extern "C" __global__ void __launch_bounds__(Threads, 2) forward_few_rounded(
     const bool shard_aligned = are_eights_aligned<float>(shard, shard_stride, width), y_aligned = are_eights_aligned<Element>(y, y_stride, Eight);
 
     // What does not depend on the sums is asked for before them.
-    unsigned int tiles[TilesOfWarp][4];
-    load_shards(shard, shard_stride, width, column, outputs, shard_aligned, 0, tiles);
-    float values[2][Eight] = {};
+    float factors_ahead[4][Eight];
+    load_shards(shard, shard_stride, width, column, outputs, shard_aligned, 0, factors_ahead);
+    unsigned int pairs[2][Eight / 2] = {};
 #pragma unroll
     for (int i = 0; i < 2; i++)
     {
         const long long row = first_row + quad * 2 + i;
-        if (adds && row < rows) load_eight<Element>(y + row * y_stride, outputs, column, outputs, y_aligned, values[i]);
+        if (adds && row < rows) load_pairs(y + row * y_stride, outputs, column, outputs, y_aligned, pairs[i]);
     }
 
     constexpr int threads = Threads / RowTile;
@@ -134,7 +134,7 @@ extern "C" __global__ void __launch_bounds__(Threads, 2) forward_few_rounded(
         const long long row = first_row + tile_row;
         const bool has_row = row < rows;
         GLOBAL(const Element) from = x + row * x_stride;
-        sum_vectors(from, 0, has_row ? columns / Lanes : 0, own, threads, thread);
+        sum_vectors<VectorsOfFewRows>(from, 0, has_row ? columns / Lanes : 0, own, threads, thread);
         for (int j = thread; j < PaddedShards; j += threads)
         {
             const float total = has_row && j < ShardSize ? sum_of_shard(from, columns, true, own, threads, j) : 0;
@@ -150,17 +150,13 @@ extern "C" __global__ void __launch_bounds__(Threads, 2) forward_few_rounded(
 #pragma unroll 1
     for (int step = 0; step < ShardTiles; step++)
     {
-        unsigned int next[TilesOfWarp][4] = {}, b[2];
-        if (step + 1 < ShardTiles) load_shards(shard, shard_stride, width, column, outputs, shard_aligned, step + 1, next);
+        unsigned int tiles[TilesOfWarp][4], b[2];
+        pack_shards(factors_ahead, tiles);
+        if (step + 1 < ShardTiles) load_shards(shard, shard_stride, width, column, outputs, shard_aligned, step + 1, factors_ahead);
 #pragma unroll
         for (int half = 0; half < 2; half++) b[half] = CONST_WORDS_AT(unsigned int, factors + (group * SumStride + step * 16 + half * 8 + quad * 2));
 #pragma unroll
-        for (int tile = 0; tile < TilesOfWarp; tile++)
-        {
-            multiply_tile(totals[tile], tiles[tile], b, Element());
-#pragma unroll
-            for (int i = 0; i < 4; i++) tiles[tile][i] = next[tile][i];
-        }
+        for (int tile = 0; tile < TilesOfWarp; tile++) multiply_tile(totals[tile], tiles[tile], b, Element());
     }
 
 #pragma unroll
@@ -168,19 +164,21 @@ extern "C" __global__ void __launch_bounds__(Threads, 2) forward_few_rounded(
     {
         const long long row = first_row + quad * 2 + i;
         if (row >= rows) continue;
+        float values[Eight];
+        Neighbours<Eight, true, Element>::to_floats(pairs[i], values);
 #pragma unroll
-        for (int c = 0; c < Eight; c++) values[i][c] += totals[c / 2][c % 2 * 2 + i];
+        for (int c = 0; c < Eight; c++) values[c] += totals[c / 2][c % 2 * 2 + i];
         GLOBAL(Element) to = y + row * y_stride + column;
         if (y_aligned && column + Eight <= outputs)
         {
-            Neighbours<Eight, true, Element>::store(to, values[i]);
+            Neighbours<Eight, true, Element>::store(to, values);
             continue;
         }
 #pragma unroll
         for (int c = 0; c < Eight; c++)
         {
             Element element;
-            round_to(element, values[i][c]);
+            round_to(element, values[c]);
             if (column + c < outputs) to[c] = element;
         }
     }
@@ -189,6 +187,8 @@ extern "C" __global__ void __launch_bounds__(Threads, 2) forward_few_rounded(
 // Backward: dS of eight rows from 256 columns of dy, and dD of 16 shards and 64 columns.
 __host__ __device__ constexpr int power_of_two_up_to(int most) { return most >= 8 ? 8 : most >= 4 ? 4 : most >= 2 ? 2 : 1; }
 constexpr int WarpsDown = power_of_two_up_to(ShardTiles), WarpsAcross = Warps / WarpsDown, ChunksOfWarp = TensorPart / 32 / WarpsAcross;
+// Both halves of a fragment of D are asked for before the first is packed, where a warp has no other chunk whose registers it would need.
+constexpr int HalvesAtOnce = ChunksOfWarp == 1 ? 2 : 1;
 constexpr int PartStride = PaddedShards + 4, FloatsOfInputGradient = larger(WarpsAcross * TensorRows * PartStride, RowTile * ShardSize);
 constexpr int RowStride = MostRows + 8, GradientStride = TensorGradient + 4, FloatsOfShardGradient = Warps * TensorShards * GradientStride;
 
@@ -206,7 +206,7 @@ __device__ inline void rounded_input_gradient(
 #pragma unroll
     for (int chunk = 0; chunk < ChunksOfWarp; chunk++)
     {
-        if (row < rows) load_pairs<Element>(dy + row * dy_stride, outputs, first_column + chunk * 32, outputs, dy_aligned, right[chunk]);
+        if (row < rows) load_pairs(dy + row * dy_stride, outputs, first_column + chunk * 32, outputs, dy_aligned, right[chunk]);
     }
 
 #pragma unroll 1
@@ -216,12 +216,19 @@ __device__ inline void rounded_input_gradient(
 #pragma unroll
         for (int chunk = 0; chunk < ChunksOfWarp; chunk++)
         {
-            unsigned int left[2][4] = {};
+            unsigned int left[2][4];
 #pragma unroll
-            for (int half = 0; half < 2; half++)
+            for (int half = 0; half < 2; half += HalvesAtOnce)
             {
-                const int j = shards * 16 + half * 8 + group;
-                if (j < ShardSize) load_pairs<float>(shard + j * shard_stride, width, first_column + chunk * 32, outputs, shard_aligned, left[half]);
+                float values[HalvesAtOnce][Eight] = {};
+#pragma unroll
+                for (int i = 0; i < HalvesAtOnce; i++)
+                {
+                    const int j = shards * 16 + (half + i) * 8 + group;
+                    if (j < ShardSize) load_eight<float>(shard + j * shard_stride, width, first_column + chunk * 32, outputs, shard_aligned, values[i]);
+                }
+#pragma unroll
+                for (int i = 0; i < HalvesAtOnce * 4; i++) left[half + i / 4][i % 4] = pack_pair<Element>(values[i / 4][i % 4 * 2], values[i / 4][i % 4 * 2 + 1]);
             }
 #pragma unroll
             for (int half = 0; half < 2; half++)
@@ -247,7 +254,7 @@ __device__ inline void rounded_input_gradient(
 
     if (!is_last_block(counters + tile, parts)) return;
 #pragma unroll 1
-    for (int first = 0; first < TensorRows; first += RowTile) add_tiled_parts(scratch, parts, dx, dx_stride, first_row + first, rows, columns, adds, shared);
+    for (int first = 0; first < TensorRows && first_row + first < rows; first += RowTile) add_tiled_parts(scratch, parts, dx, dx_stride, first_row + first, rows, columns, adds, shared);
 }
 
 // dD = Sᵀ dy, 16 shards and 64 columns of it; where D stands for its tiling, the sum over the tiles. The warps share out the rows, 16 at a time, and the tiles.
@@ -280,7 +287,7 @@ __device__ inline void rounded_shard_gradient(
         for (int i = 0; i < 4; i++)
         {
             const int row = step * 16 + i / 2 * 8 + quad * 2 + i % 2;
-            if (row < rows) load_pairs<Element>(from + row * dy_stride, width, column, width, dy_aligned, pairs[i]);
+            if (row < rows) load_pairs(from + row * dy_stride, width, column, width, dy_aligned, pairs[i]);
             a[i] = CONST_WORDS_AT(unsigned int, factors + ((group + i % 2 * 8) * RowStride + step * 16 + i / 2 * 8 + quad * 2));
         }
         // Tile t has the columns 8 n + t; its pairs are of two rows.

@@ -17,7 +17,9 @@ struct Nibbles : Blocks<32, BlockBytes>
     __device__ int at(int i) const { return bytes.bits_at(i, shift, 4); }
 };
 
-struct Q4_0 : Nibbles<18, 2, 2>
+// A scale, and codes that stand for a whole number each.
+template <int (*NumberOf)(int)>
+struct ScaledNibbles : Nibbles<18, 2, 2>
 {
     __device__ static void decode(const Encoded &weight, long long row, int column, float (&values)[Eight])
     {
@@ -25,9 +27,14 @@ struct Q4_0 : Nibbles<18, 2, 2>
         const Nibbles codes(block, column % 32);
         const float scale = half_at(block);
 #pragma unroll
-        for (int i = 0; i < Eight; i++) values[i] = __fmul_rn((float)(codes.at(i) - 8), scale);
+        for (int i = 0; i < Eight; i++) values[i] = __fmul_rn((float)NumberOf(codes.at(i)), scale);
     }
 };
+
+__device__ inline int less_eight(int code) { return code - 8; }
+
+typedef ScaledNibbles<less_eight> Q4_0;
+typedef ScaledNibbles<non_linear> IQ4_NL;
 
 struct Q4_1 : Nibbles<20, 4, 4>
 {
@@ -77,18 +84,6 @@ struct Q8_0 : Blocks<32, 34>
         const float scale = half_at(block);
 #pragma unroll
         for (int i = 0; i < Eight; i++) values[i] = __fmul_rn((float)codes.signed_at(i), scale);
-    }
-};
-
-struct IQ4_NL : Nibbles<18, 2, 2>
-{
-    __device__ static void decode(const Encoded &weight, long long row, int column, float (&values)[Eight])
-    {
-        POINTER(const unsigned char) block = block_of(weight, row, column);
-        const Nibbles codes(block, column % 32);
-        const float scale = half_at(block);
-#pragma unroll
-        for (int i = 0; i < Eight; i++) values[i] = __fmul_rn((float)non_linear(codes.at(i)), scale);
     }
 };
 
