@@ -80,6 +80,26 @@ public sealed class CheckProgramTests
         Assert.All(entries, entry => Assert.Equal(contents[entry], File.ReadAllBytes(entry)));
     }
 
+    /// <summary>Steps of a decoder by TorchSharp on a libtorch that lies elsewhere; where it lies nowhere, the file says that they are skipped, and why.</summary>
+    [SkippableFact]
+    public void StepsRunOnTheLibtorchThatIsNamedOrAreSkipped()
+    {
+        var folder = Directory.CreateTempSubdirectory("fossil-check-").FullName;
+        JsonElement Step(string libtorch)
+        {
+            var report = Path.Combine(folder, "step.json");
+            var (code, text) = Finish(Start(folder, "dotnet", [Program, "step", "--output", report, "--libtorch", libtorch, "--quick", "--device", "CPU"]));
+            Assert.True(code == 0, text);
+            return JsonDocument.Parse(File.ReadAllText(report)).RootElement;
+        }
+
+        var step = Step(AppContext.BaseDirectory);
+        Assert.True(step.GetProperty("passed").GetBoolean() && step.GetProperty("milliseconds_a_step").GetDouble() > 0, step.ToString());
+        var losses = step.GetProperty("losses").EnumerateArray().Select(loss => loss.GetDouble()).ToList();
+        Assert.True(losses.Count == 3 && losses[2] < losses[0], step.ToString());
+        Assert.Contains("/nowhere/libtorch_cpu.so", Step("/nowhere").GetProperty("skipped").GetString(), StringComparison.Ordinal);
+    }
+
     /// <summary>What the process lacks is said, and by name.</summary>
     [SkippableFact]
     public void WithoutADriverTheProgramSaysSo()

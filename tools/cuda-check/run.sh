@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the CUDA kernels on a GPU: what they compute, their times, and both beside PEFT's eager formula. Two steps, as the machine with the GPU may have no .NET:
 #   tools/cuda-check/run.sh build     here: the program (self-contained, under 40 MB), the kernels' sources and launches, into artifacts/cuda-check
-#   tools/cuda-check/run.sh           there: runs what was built; results in $OUT (by default artifacts/cuda-check/results): check.json, peft.json, log. About five minutes on an H200.
+#   tools/cuda-check/run.sh           there: runs what was built; results in $OUT (by default artifacts/cuda-check/results): results.json, and the logs. About five minutes on an H200.
 # FOSSIL_CUDA_DRIVER, FOSSIL_NVRTC and FOSSIL_CUBLAS name libraries that are not where they are looked for; NVRTC and cuBLAS of an installed PyTorch are found.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -28,7 +28,24 @@ packaged() { python3 -c "import glob, sys, sysconfig; found = sorted(glob.glob(s
 [ -n "${FOSSIL_CUBLAS:-}" ] || export FOSSIL_CUBLAS=$(packaged 'libcublas.so.1[0-9]')
 export FOSSIL_CUDA_CACHE=$out/cache
 status=0
+rm -f "$out"/*.json
 timeout "${CHECK_SECONDS:-300}" "$built/Fossil.CudaCheck" run --output "$out/check.json" ${CHECK_OPTIONS:-} 2>&1 | tee "$out/check.log" || status=1
 timeout "${PEFT_SECONDS:-200}" python3 "$built/cuda.py" "$built/kernels" --output "$out/peft.json" ${PEFT_OPTIONS:-} 2>&1 | tee "$out/peft.log" || status=1
+# Steps of a decoder, if TorchSharp's native library runs on the libtorch of the PyTorch that is installed; a library of another version may also end the process.
+libtorch=$(python3 -c "import os, torch; print(os.path.join(os.path.dirname(torch.__file__), 'lib'))" 2>/dev/null)
+skip() { echo "skipped: a step: $1" | tee -a "$out/step.log"; printf '{"skipped": "%s"}\n' "$1" > "$out/step.json"; }
+if [ -z "$libtorch" ]; then
+  skip "there is no PyTorch, whose libtorch it would run on"
+else
+  timeout "${STEP_SECONDS:-120}" "$built/Fossil.CudaCheck" step --libtorch "$libtorch" --output "$out/step.json" ${STEP_OPTIONS:-} 2>&1 | tee "$out/step.log"
+  ended=${PIPESTATUS[0]}
+  if [ ! -s "$out/step.json" ]; then skip "TorchSharp's native library ended with $ended on the libtorch in $libtorch"; elif [ "$ended" -ne 0 ]; then status=1; fi
+fi
 rm -rf "$out/cache"
+python3 - "$out" <<'MERGE'
+import json, os, sys
+parts = {name: os.path.join(sys.argv[1], name + ".json") for name in ("check", "peft", "step")}
+results = {name: json.load(open(path)) for name, path in parts.items() if os.path.exists(path)}
+json.dump(results, open(os.path.join(sys.argv[1], "results.json"), "w"), indent=1)
+MERGE
 exit $status

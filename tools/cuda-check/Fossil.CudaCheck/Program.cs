@@ -1,4 +1,5 @@
-// Checks the CUDA kernels on a device, with no library beside the driver's, NVRTC and, for products, cuBLAS: what they compute, against the host, and their times. docs/cuda.md says how it is built and run.
+// Checks the CUDA kernels on a device, with no library beside the driver's, NVRTC and, for products, cuBLAS: what they compute, against the host, and their times; and training steps, where there is a
+// libtorch too. docs/cuda.md says how it is built and run.
 using System.Globalization;
 using Fossil.Cuda;
 using Fossil.Cuda.Native;
@@ -8,6 +9,7 @@ const string Usage = """
     Fossil.CudaCheck run --output FILE.json [--quick] [--shard-sizes 16,64] [--types BFloat16,Float32] [--formats Q8_0,Q4_K]
     Fossil.CudaCheck dump --output FOLDER [--architecture 90] (the same options)
     Fossil.CudaCheck prepare (the same options): compiles into the cache, as a program's first launches do
+    Fossil.CudaCheck step --output FILE.json --libtorch FOLDER [--quick] [--device CPU]: training steps, where TorchSharp runs on the libtorch of that folder
     """;
 
 var verb = args.FirstOrDefault();
@@ -28,6 +30,8 @@ try
     switch (verb)
     {
         case "run" when options.TryGetValue("--output", out var output): return Run(output);
+        case "step" when options.TryGetValue("--output", out var file) && options.TryGetValue("--libtorch", out var libtorch):
+            return ModelStep.Run(file, libtorch, isQuick, Enum.Parse<TorchSharp.DeviceType>(options.GetValueOrDefault("--device", "CUDA"))) ? 0 : 1;
         case "dump" when options.TryGetValue("--output", out var folder):
             Dump.Write(folder, [.. Cases(hasProducts: false)], new(CudaLibrary.Nvrtc.Load()), int.Parse(options.GetValueOrDefault("--architecture", "90"), CultureInfo.InvariantCulture), multiprocessors: 132);
             return 0;

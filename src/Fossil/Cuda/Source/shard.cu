@@ -12,36 +12,16 @@ __device__ inline int least(long long left, int right) { return left < right ? (
 
 using Vector = Neighbours<Lanes, true, Element>;
 
-// The Count aligned vectors from `vector` on, `step` apart, all asked for at once; unless they are known to be All there, those behind the end count as zero.
-template <int Count, bool All>
+// The Count aligned vectors from `vector` on, `step` apart, all asked for at once; those behind the end count as zero.
+template <int Count>
 __device__ void fetch_vectors(GLOBAL(const Element) row, int vector, int end, int step, unsigned int (&words)[Count][Vector::WordCount])
 {
 #pragma unroll
     for (int i = 0; i < Count; i++)
     {
-        if (All || vector + i * step < end)
-        {
-            Vector::fetch(row + (long long)(vector + i * step) * Lanes, words[i]);
-            continue;
-        }
 #pragma unroll
         for (int word = 0; word < Vector::WordCount; word++) words[i][word] = 0;
-    }
-}
-
-// sums += as many vectors.
-template <int Count, bool All>
-__device__ void add_up_vectors(GLOBAL(const Element) row, int vector, int end, int step, float (&sums)[Lanes])
-{
-    unsigned int words[Count][Vector::WordCount];
-    fetch_vectors<Count, All>(row, vector, end, step, words);
-#pragma unroll
-    for (int i = 0; i < Count; i++)
-    {
-        float values[Lanes];
-        Vector::to_floats(words[i], values);
-#pragma unroll
-        for (int lane = 0; lane < Lanes; lane++) sums[lane] += values[lane];
+        if (vector + i * step < end) Vector::fetch(row + (long long)(vector + i * step) * Lanes, words[i]);
     }
 }
 
@@ -50,12 +30,19 @@ template <int Count>
 __device__ void add_up(GLOBAL(const Element) row, int first, int end, int step, bool aligned, float (&sums)[Lanes])
 {
     int vector = first;
-    if (aligned)
-    {
 #pragma unroll 1
-        for (; vector < end - (Count - 1) * step; vector += Count * step) add_up_vectors<Count, true>(row, vector, end, step, sums);
-        if (vector < end) add_up_vectors<Count, false>(row, vector, end, step, sums);
-        return;
+    for (; aligned && vector < end; vector += Count * step)
+    {
+        unsigned int words[Count][Vector::WordCount];
+        fetch_vectors<Count>(row, vector, end, step, words);
+#pragma unroll
+        for (int i = 0; i < Count; i++)
+        {
+            float values[Lanes];
+            Vector::to_floats(words[i], values);
+#pragma unroll
+            for (int lane = 0; lane < Lanes; lane++) sums[lane] += values[lane];
+        }
     }
 #pragma unroll 1
     for (; vector < end; vector += step)
@@ -138,15 +125,15 @@ __device__ inline void load_addends(POINTER(const float) gradient, int vector, b
 }
 
 // row += addends for Count aligned vectors: all are asked for before the first is stored.
-template <int Count, bool All>
-__device__ void add_to_vectors(GLOBAL(Element) row, int vector, int end, int step, bool adds, const float (&addends)[Lanes])
+template <int Count>
+__device__ inline void add_to_vectors(GLOBAL(Element) row, int vector, int end, int step, bool adds, const float (&addends)[Lanes])
 {
-    unsigned int words[Count][Vector::WordCount] = {};
-    if (adds) fetch_vectors<Count, All>(row, vector, end, step, words);
+    unsigned int words[Count][Vector::WordCount];
+    fetch_vectors<Count>(row, vector, adds ? end : vector, step, words);
 #pragma unroll
     for (int i = 0; i < Count; i++)
     {
-        if (!All && vector + i * step >= end) return;
+        if (vector + i * step >= end) return;
         float values[Lanes];
         Vector::to_floats(words[i], values);
 #pragma unroll
@@ -166,13 +153,8 @@ __device__ void add_tiled_vectors(GLOBAL(Element) row, int first, int end, POINT
         float addends[Lanes];
         load_addends(gradient, slot, rounds, addends);
         int vector = first + slot;
-        if (aligned)
-        {
 #pragma unroll 1
-            for (; vector < end - (Count - 1) * slots; vector += Count * slots) add_to_vectors<Count, true>(row, vector, end, slots, adds, addends);
-            if (vector < end) add_to_vectors<Count, false>(row, vector, end, slots, adds, addends);
-            continue;
-        }
+        for (; aligned && vector < end; vector += Count * slots) add_to_vectors<Count>(row, vector, end, slots, adds, addends);
 #pragma unroll 1
         for (; vector < end; vector += slots)
         {
@@ -254,7 +236,7 @@ extern "C" __global__ void __launch_bounds__(Threads, 4) shard_sum_rounded(
 }
 
 // x[n, c] += gradient[n, c mod ShardSize], rounded once; without `adds` what was there is not read. Rows and threads as above; gridDim.y blocks share a row, vectors_of_block vectors each.
-extern "C" __global__ void __launch_bounds__(Threads, 3) add_tiled(
+extern "C" __global__ void __launch_bounds__(Threads, 4) add_tiled(
     GLOBAL(const float) gradient, long long gradient_stride, GLOBAL(Element) x, long long x_stride, long long rows, int columns, int rounds, int adds, int vectors_of_block)
 {
     const long long row = (long long)blockIdx.x * blockDim.y + threadIdx.y;
