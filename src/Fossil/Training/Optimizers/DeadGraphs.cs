@@ -11,7 +11,15 @@ internal sealed class DeadGraphs
     // Of the time between two collections, one may take a fiftieth at the most: small models step more often than it is worth.
     private const int TimesAsLong = 50;
 
+    private static int hasCollectedLoading;
+
     private long earliest;
+
+    /// <summary>Gives back what reading models and tokenizers left, which no collection would soon be made for either: once in a process, before the first training.</summary>
+    public static void CollectLoading()
+    {
+        if (Interlocked.Exchange(ref hasCollectedLoading, 1) == 0) GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+    }
 
     /// <summary>Collects, unless that would take a notable share of the time.</summary>
     public void Collect()

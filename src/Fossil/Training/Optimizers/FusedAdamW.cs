@@ -68,6 +68,7 @@ public sealed partial class FusedAdamW : OptimizerHelper, IOptimizer
         CheckBeta(beta1, nameof(beta1));
         CheckBeta(beta2, nameof(beta2));
         LargeAllocations.KeepApart();
+        DeadGraphs.CollectLoading();
         _parameter_groups = [];
         var filled = Filled(groups);
         Parameter[] all = [.. filled.SelectMany(group => group.Parameters).Select(named => named.Parameter)];
