@@ -27,4 +27,44 @@ internal readonly record struct HeadOrder(long HeadRows)
         var (half, pair) = Math.DivRem(inHead, HeadRows / 2);
         return (head * HeadRows) + (2 * pair) + half;
     }
+
+    /// <summary>
+    /// Rows in the order in which the file has them, which is how a processor reads ahead: one row behind the other, and not every second one. Of a head that is there in part alone each of the file's rows
+    /// is looked at.
+    /// </summary>
+    /// <param name="first">The first row, in Hugging Face's order.</param>
+    /// <param name="end">The row behind the last one.</param>
+    public Rows AsInFile(long first, long end) => new(this, first, end);
+
+    /// <summary>The row in Hugging Face's order of a row of the file.</summary>
+    private long FromFile(long row)
+    {
+        if (HeadRows == 0) return row;
+        var (head, inHead) = Math.DivRem(row, HeadRows);
+        return (head * HeadRows) + (inHead % 2 * (HeadRows / 2)) + (inHead / 2);
+    }
+
+    /// <summary>Enumerates rows with their places in the file.</summary>
+    public struct Rows(HeadOrder order, long first, long end)
+    {
+        private readonly long last = order.HeadRows == 0 ? end : (end + order.HeadRows - 1) / order.HeadRows * order.HeadRows;
+
+        /// <summary>The row's place in the file.</summary>
+        public long InFile { get; private set; } = (order.HeadRows == 0 ? first : first / order.HeadRows * order.HeadRows) - 1;
+
+        /// <summary>The row in Hugging Face's order.</summary>
+        public long Row { get; private set; }
+
+        /// <summary>Goes to the next row; false behind the last one.</summary>
+        public bool Next()
+        {
+            while (++InFile < last)
+            {
+                Row = order.FromFile(InFile);
+                if (Row >= first && Row < end) return true;
+            }
+
+            return false;
+        }
+    }
 }

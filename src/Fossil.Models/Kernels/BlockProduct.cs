@@ -65,12 +65,13 @@ internal static unsafe class BlockProduct
         public void Run(long first, long end)
         {
             var sums = stackalloc float[MostRows];
-            var (block, width, vectors, row, last) = (weight.Block, weight.InFeatures, (int)output.Rows, first * pieceRows, Last(end));
-            for (; row < last; row++)
+            var (block, width, vectors) = (weight.Block, weight.InFeatures, (int)output.Rows);
+            for (var rows = weight.Order.AsInFile(first * pieceRows, Last(end)); rows.Next();)
             {
-                if (codes is null) block.Multiply(Row(row), width, inputs->Values, sums, vectors);
-                else for (var vector = 0; vector < vectors; vector++) sums[vector] = codes.Run(Row(row), width, inputs[vector]);
-                Put(row, sums);
+                var row = source + (rows.InFile * rowBytes);
+                if (codes is null) block.Multiply(row, width, inputs->Values, sums, vectors);
+                else for (var vector = 0; vector < vectors; vector++) sums[vector] = codes.Run(row, width, inputs[vector]);
+                Put(rows.Row, sums);
             }
         }
 
@@ -80,8 +81,6 @@ internal static unsafe class BlockProduct
         }
 
         private long Last(long end) => Math.Min(end * pieceRows, weight.OutFeatures);
-
-        private byte* Row(long row) => source + (weight.Order.InFile(row) * rowBytes);
 
         private void Put(long column, float* sums)
         {

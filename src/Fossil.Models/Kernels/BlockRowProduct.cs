@@ -29,12 +29,12 @@ internal sealed unsafe class BlockRowProduct : RowProduct
     public override void Run(in RowInput input, long first, long end, float* output)
     {
         var block = weight.Block;
-        for (var row = first; row < end; row++, output++)
+        for (var rows = weight.Order.AsInFile(first, end); rows.Next();)
         {
-            if (block.Codes is { } codes) *output = codes.Run(Row(row), InFeatures, input);
-            else block.Multiply(Row(row), InFeatures, input.Values, output, 1);
+            byte* source = address + (rows.InFile * rowBytes);
+            float* sum = output + (rows.Row - first);
+            if (block.Codes is { } codes) *sum = codes.Run(source, InFeatures, input);
+            else block.Multiply(source, InFeatures, input.Values, sum, 1);
         }
     }
-
-    private byte* Row(long row) => address + (weight.Order.InFile(row) * rowBytes);
 }

@@ -16,9 +16,10 @@ internal abstract unsafe class SuperCodeProduct<T> : CodeProduct where T : unman
     /// <summary>Where vectors have 512 bits.</summary>
     private protected abstract float Wide(T* source, long blocks, in RowInput input);
 
+    /// <summary>A group at a time, on any processor.</summary>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float Narrow(T* source, long blocks, in RowInput input)
+    internal static float Narrow(T* source, long blocks, in RowInput input)
     {
         var halves = stackalloc float[Halves];
         sbyte* codes = input.Codes;

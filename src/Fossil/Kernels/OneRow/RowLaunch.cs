@@ -10,7 +10,7 @@ internal static unsafe class RowLaunch
     private const int RowsOfLine = 16;
 
     // Elements of a long piece: several of them for a thread whose core others use too.
-    private const long ElementsOfPiece = 1 << 19;
+    private const long ElementsOfPiece = 1 << 21;
 
     /// <summary>Floats of memory that <see cref="Run"/> takes beside the outputs.</summary>
     public static long ScratchFloats(ReadOnlySpan<LayerRow> layers)
@@ -21,7 +21,7 @@ internal static unsafe class RowLaunch
     }
 
     /// <summary>
-    /// Rows of W that a thread takes at once: its whole share of a short product, one behind the other. A processor reads ahead of where it is; where threads take short pieces in turns, each of them reads ahead what
+    /// Rows of W that a thread takes at once: its whole share of a product that is not long, one behind the other. A processor reads ahead of where it is; where threads take short pieces in turns, each of them reads ahead what
     /// another one needs, and both together read no faster than one alone.
     /// </summary>
     /// <param name="total">Rows of W.</param>
@@ -29,7 +29,10 @@ internal static unsafe class RowLaunch
     public static long RowsOfPiece(long total, long width)
     {
         var threads = Math.Min(get_num_threads(), Environment.ProcessorCount);
-        var rows = Math.Min((total + threads - 1) / threads, Math.Max(1, ElementsOfPiece / width));
+        var share = (total + threads - 1) / threads;
+        // As many pieces for each thread.
+        var pieces = Math.Max(1, share * width / ElementsOfPiece);
+        var rows = (share + pieces - 1) / pieces;
         return (rows + RowsOfLine - 1) / RowsOfLine * RowsOfLine;
     }
 
