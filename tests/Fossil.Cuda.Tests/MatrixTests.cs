@@ -14,7 +14,7 @@ public sealed class MatrixTests
     public void EverySourceForEveryArchitecture()
     {
         var named = Environment.GetEnvironmentVariable("FOSSIL_CUDA_MATRIX");
-        Skip.If(string.IsNullOrEmpty(named), "tools/cuda-check/matrix.sh runs it: it takes some 40 minutes.");
+        Skip.If(string.IsNullOrEmpty(named), "tools/cuda-check/matrix.sh runs it: it takes more than an hour.");
         var nvrtc = Tools.RequireNvrtc();
         var sizes = named!.Split(',').Select(size => int.Parse(size, CultureInfo.InvariantCulture)).ToArray();
         var sources = sizes.SelectMany(size => CudaElement.All.Select(element => new KernelSource(size, element))).Select(source => (Name: source.ToString(), source.Text))
