@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Fossil.Models.Tests.Hub;
 
 namespace Fossil.Package.Tests;
 
@@ -16,19 +17,23 @@ public partial class FineTuneStoryTests(LocalFeed feed) : IClassFixture<LocalFee
         Assert.True(code == 0, output);
         Assert.DoesNotContain("warning", output);
 
-        await Tell(project, SmallModel(project), steps: 4);
+        await Tell(project, [], SmallModel(project), steps: 4);
         var models = Environment.GetEnvironmentVariable("FOSSIL_MODELS") is { Length: > 0 } named ? named : Path.Combine(LocalFeed.RepositoryRoot, "..", "shared", "models");
         var real = Path.Combine(models, "SmolLM2-135M-Instruct", "SmolLM2-135M-Instruct.Q4_1.gguf");
         Skip.IfNot(File.Exists(real), "SmolLM2 is not at hand (FOSSIL_MODELS); the small model has been fine-tuned.");
-        await Tell(project, real, steps: 2);
+        // As the README has it: a file of the hub by its name.
+        using var hub = new FakeHub();
+        hub.Files["real.gguf"] = await File.ReadAllBytesAsync(real);
+        await Tell(project, new() { ["HF_ENDPOINT"] = hub.Address.ToString(), ["HF_HOME"] = Path.Combine(project, "hub") }, $"{FakeHub.Model}:real.gguf", steps: 2);
+        Assert.True(hub.CountOf("cdn GET") > 0);
     }
 
-    private static async Task Tell(string project, string model, int steps)
+    private static async Task Tell(string project, Dictionary<string, string> environment, string model, int steps)
     {
         var text = Path.Combine(project, "text.txt");
         File.WriteAllText(text, File.ReadAllText(Path.Combine(Samples, "data", "paradise_lost.txt"))[..20_000]);
         // Without input, the chat ends at its first line.
-        var (code, output) = await Dotnet.Run(project, "run", "--no-build", "--", model, text, $"{steps}");
+        var (code, output) = await Dotnet.Run(project, environment, "run", "--no-build", "--", model, text, $"{steps}");
         Assert.True(code == 0, output);
         Assert.Contains("trainable params", output);
         Assert.Contains($"step {steps}/{steps}", output);
