@@ -206,8 +206,8 @@ public sealed class DriverTests
     [Fact]
     public void OffMeansOff()
     {
-        const int ShardSize = 46;
-        List<double> Step() => Train(ShardSize, 70, 92, null, ScalarType.Float32, isRounded: false);
+        const int ShardSize = 56;
+        List<double> Step() => Train(ShardSize, 70, 112, null, ScalarType.Float32, isRounded: false);
         var expected = Step();
         CudaRuntime runtime = new(() => throw new InvalidOperationException("the driver"), () => throw new InvalidOperationException("NVRTC"), new(Path.GetTempPath()), () => throw new InvalidOperationException("cuBLAS"));
         Environment.SetEnvironmentVariable("FOSSIL_CUDA", "off");

@@ -54,11 +54,11 @@ public sealed unsafe class CodeProductTests
     [Fact]
     public void Every_scale_of_sixteen_bits_is_its_number()
     {
+        var eight = stackalloc Half[8];
         for (var bits = 0; bits <= ushort.MaxValue; bits++)
         {
             var half = BitConverter.UInt16BitsToHalf((ushort)bits);
             Assert.Equal((float)half, BlockVectors.Scale(half));
-            var eight = stackalloc Half[8];
             new Span<Half>(eight, 8).Fill(half);
             var pairs = BlockCodes.SinglesOfPairs((byte*)eight, 0);
             Assert.Equal(Vector256.Create((float)half), BlockCodes.Singles((byte*)eight, sizeof(Half)), Same);
