@@ -39,7 +39,7 @@ internal sealed unsafe class CodeProduct<T> : CodeProduct where T : unmanaged, I
         var blocks = count / Block;
         for (; blocks >= AtOnce; blocks -= AtOnce, source += AtOnce, codes += AtOnce * Block, scales += AtOnce, inputSums += AtOnce)
         {
-            var (factors, minimums) = T.Factors(source);
+            var (factors, minimums) = T.Factors(source, ICodeBlock<T>.Last);
             rest = Vector256.FusedMultiplyAdd(minimums, Vector256.Load(inputSums), rest);
             factors *= Vector256.Load(scales);
             a = Add(source, codes, factors[0], a);
@@ -54,12 +54,10 @@ internal sealed unsafe class CodeProduct<T> : CodeProduct where T : unmanaged, I
 
         if (blocks > 0)
         {
-            var filled = stackalloc T[AtOnce];
-            ICodeBlock<T>.FillUp(source, blocks, filled);
-            var (factors, minimums) = T.Factors(filled);
+            var (factors, minimums) = T.Factors(source, (int)blocks - 1);
             rest = Vector256.FusedMultiplyAdd(minimums, Vector256.Load(inputSums), rest);
             factors *= Vector256.Load(scales);
-            for (var i = 0; i < blocks; i++) a = Add(filled + i, codes + (i * Block), factors[i], a);
+            for (var i = 0; i < blocks; i++) a = Add(source + i, codes + (i * Block), factors[i], a);
         }
 
         return Sum(a + b + (c + d)) + Sum(rest);

@@ -21,35 +21,32 @@ internal sealed unsafe class NibbleProduct<T> : CodeProduct where T : unmanaged,
         float* scales = input.Scales, inputSums = input.BlockSums;
         Vector512<float> even = default, odd = default;
         Vector256<float> rest = default;
-        for (; blocks >= AtOnce; blocks -= AtOnce, source += AtOnce, codes += AtOnce * RowInput.Block, scales += AtOnce, inputSums += AtOnce) Add(source, codes, scales, inputSums, ref even, ref odd, ref rest);
-        if (blocks > 0)
-        {
-            var filled = stackalloc T[AtOnce];
-            ICodeBlock<T>.FillUp(source, blocks, filled);
-            Add(filled, codes, scales, inputSums, ref even, ref odd, ref rest);
-        }
-
+        for (; blocks >= AtOnce; blocks -= AtOnce, source += AtOnce, codes += AtOnce * RowInput.Block, scales += AtOnce, inputSums += AtOnce) Add(source, ICodeBlock<T>.Last, codes, scales, inputSums, ref even, ref odd, ref rest);
+        if (blocks > 0) Add(source, (int)blocks - 1, codes, scales, inputSums, ref even, ref odd, ref rest);
         var total = even + odd;
         return Sum(total.GetLower() + total.GetUpper()) + Sum(rest);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(T* eight, sbyte* codes, float* scales, float* inputSums, ref Vector512<float> even, ref Vector512<float> odd, ref Vector256<float> rest)
+    private static void Add(T* blocks, int last, sbyte* codes, float* scales, float* inputSums, ref Vector512<float> even, ref Vector512<float> odd, ref Vector256<float> rest)
     {
-        var (factors, minimums) = T.Factors(eight);
+        const int Half = ICodeBlock<T>.AtOnce / 2;
+        var (factors, minimums) = T.Factors(blocks, last);
         rest = Vector256.FusedMultiplyAdd(minimums, Vector256.Load(inputSums), rest);
         var each = (factors * Vector256.Load(scales)).ToVector512Unsafe();
         var fours = BlockCodes.Fours.AsInt32();
-        even = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(Dots(eight, codes)), Avx512F.PermuteVar16x32(each, fours), even);
-        odd = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(Dots(eight + 4, codes + (4 * RowInput.Block))), Avx512F.PermuteVar16x32(each, fours + Vector512.Create(4)), odd);
+        even = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(Dots(blocks, last, codes)), Avx512F.PermuteVar16x32(each, fours), even);
+        if (last >= Half) odd = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(Dots(blocks + Half, last - Half, codes + (Half * RowInput.Block))), Avx512F.PermuteVar16x32(each, fours + Vector512.Create(Half)), odd);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<int> Dots(T* four, sbyte* codes)
+    private static Vector512<int> Dots(T* blocks, int last, sbyte* codes)
     {
-        var bytes = BlockCodes.Join(BlockCodes.Join(Vector128.Load(T.Nibbles(four)), Vector128.Load(T.Nibbles(four + 1))), BlockCodes.Join(Vector128.Load(T.Nibbles(four + 2)), Vector128.Load(T.Nibbles(four + 3))));
-        var first = T.Codes(BlockCodes.Nibbles(bytes, 0), four, isSecond: false);
-        var second = T.Codes(BlockCodes.Nibbles(bytes, 4), four, isSecond: true);
+        var bytes = BlockCodes.Join(
+            BlockCodes.Join(Vector128.Load(T.Nibbles(blocks)), Vector128.Load(T.Nibbles(blocks + Math.Min(1, last)))),
+            BlockCodes.Join(Vector128.Load(T.Nibbles(blocks + Math.Min(2, last))), Vector128.Load(T.Nibbles(blocks + Math.Min(3, last)))));
+        var first = T.Codes(BlockCodes.Nibbles(bytes, 0), blocks, last, isSecond: false);
+        var second = T.Codes(BlockCodes.Nibbles(bytes, 4), blocks, last, isSecond: true);
         return CodeDot.Of(first, Vector512.Load(codes), second, Vector512.Load(codes + Vector512<sbyte>.Count), T.LargestCode);
     }
 }

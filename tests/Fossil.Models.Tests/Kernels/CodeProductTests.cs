@@ -60,8 +60,8 @@ public sealed unsafe class CodeProductTests
             var half = BitConverter.UInt16BitsToHalf((ushort)bits);
             Assert.Equal((float)half, BlockVectors.Scale(half));
             new Span<Half>(eight, 8).Fill(half);
-            var pairs = BlockCodes.SinglesOfPairs((byte*)eight, 0);
-            Assert.Equal(Vector256.Create((float)half), BlockCodes.Singles((byte*)eight, sizeof(Half)), Same);
+            var pairs = BlockCodes.SinglesOfPairs((byte*)eight, 0, 7);
+            Assert.Equal(Vector256.Create((float)half), BlockCodes.Singles((byte*)eight, sizeof(Half), 7), Same);
             Assert.Equal(Vector256.Create((float)half), pairs.First, Same);
             Assert.Equal(Vector256.Create((float)half), pairs.Second, Same);
         }

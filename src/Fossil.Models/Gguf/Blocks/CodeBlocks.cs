@@ -12,6 +12,9 @@ internal unsafe interface ICodeBlock<TSelf> : IGgufBlock<TSelf>
     /// <summary>Blocks whose factors are read at once.</summary>
     const int AtOnce = 8;
 
+    /// <summary>The number of the last of them.</summary>
+    const int Last = AtOnce - 1;
+
     /// <summary>The largest code.</summary>
     static abstract byte LargestCode { get; }
 
@@ -22,14 +25,9 @@ internal unsafe interface ICodeBlock<TSelf> : IGgufBlock<TSelf>
     static abstract Vector256<byte> Codes(TSelf* block);
 
     /// <summary>Scales and minimums of <see cref="AtOnce"/> blocks in a row.</summary>
-    static abstract (Vector256<float> Scales, Vector256<float> Minimums) Factors(TSelf* eight);
-
-    /// <summary>The last blocks of a row, fewer than <see cref="AtOnce"/>, among as many that are nothing.</summary>
-    static void FillUp(TSelf* blocks, long count, TSelf* filled)
-    {
-        new Span<TSelf>(filled, AtOnce).Clear();
-        new Span<TSelf>(blocks, (int)count).CopyTo(new(filled, AtOnce));
-    }
+    /// <param name="blocks">The first.</param>
+    /// <param name="last">The number of the last one, at most <see cref="Last"/>, which stands for those behind it too: what they are multiplied by is nothing.</param>
+    static abstract (Vector256<float> Scales, Vector256<float> Minimums) Factors(TSelf* blocks, int last);
 }
 
 /// <summary>A block whose codes lie as those of its first half in the low halves of sixteen bytes, and those of its second half in the high ones: those of several blocks are taken apart at once.</summary>
@@ -42,9 +40,10 @@ internal unsafe interface INibbleBlock<TSelf> : ICodeBlock<TSelf>
 
     /// <summary>The codes of four blocks' halves, none negative.</summary>
     /// <param name="nibbles">Their nibbles, one a byte.</param>
-    /// <param name="four">The blocks.</param>
+    /// <param name="blocks">The blocks.</param>
+    /// <param name="last">The number of the last one, which stands for those behind it too.</param>
     /// <param name="isSecond">Whether they are the second halves.</param>
-    static abstract Vector512<byte> Codes(Vector512<byte> nibbles, TSelf* four, bool isSecond);
+    static abstract Vector512<byte> Codes(Vector512<byte> nibbles, TSelf* blocks, int last, bool isSecond);
 }
 
 /// <summary>A block of 256 elements, in each half of its eight groups of 32 scale · code + minimum.</summary>
@@ -208,27 +207,31 @@ internal static unsafe class BlockCodes
     /// <summary>Each of four numbers in a quarter of the vector.</summary>
     public static Vector512<uint> Fours => Vector512.Create(0u, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
 
-    /// <summary>Eight numbers of sixteen bits, <paramref name="stride"/> bytes from each other. Put together as whole numbers: the units that multiply vectors have enough to do.</summary>
+    /// <summary>Eight numbers of sixteen bits, <paramref name="stride"/> bytes from each other, that of the number <paramref name="last"/> for those behind it too. Put together as whole numbers: the units that multiply vectors have enough to do.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Singles(byte* first, int stride)
+    public static Vector256<float> Singles(byte* first, int stride, int last)
     {
-        var bits = Vector128.Create(Four(first, stride), Four(first + (4 * stride), stride)).AsUInt16();
+        var bits = Vector128.Create(Four(first, stride, 0, last), Four(first, stride, 4, last)).AsUInt16();
         return Singles(Avx2.IsSupported ? Avx2.ConvertToVector256Int32(bits).AsUInt32() : Vector256.Create(Vector128.WidenLower(bits), Vector128.WidenUpper(bits)));
     }
 
     /// <summary>Two numbers of sixteen bits, side by side, eight times.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector256<float> First, Vector256<float> Second) SinglesOfPairs(byte* first, int stride)
+    public static (Vector256<float> First, Vector256<float> Second) SinglesOfPairs(byte* first, int stride, int last)
     {
-        var bits = Vector256.Create(Two(first, stride), Two(first + (2 * stride), stride), Two(first + (4 * stride), stride), Two(first + (6 * stride), stride)).AsUInt32();
+        var bits = Vector256.Create(Two(first, stride, 0, last), Two(first, stride, 2, last), Two(first, stride, 4, last), Two(first, stride, 6, last)).AsUInt32();
         return (Singles(bits & Vector256.Create(0xFFFFu)), Singles(bits >>> 16));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ulong Four(byte* first, int stride) => *(ushort*)first | (ulong)*(ushort*)(first + stride) << 16 | (ulong)*(ushort*)(first + (2 * stride)) << 32 | (ulong)*(ushort*)(first + (3 * stride)) << 48;
+    private static ulong Four(byte* first, int stride, int number, int last) => *(ushort*)At(first, stride, number, last) | (ulong)*(ushort*)At(first, stride, number + 1, last) << 16
+        | (ulong)*(ushort*)At(first, stride, number + 2, last) << 32 | (ulong)*(ushort*)At(first, stride, number + 3, last) << 48;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ulong Two(byte* first, int stride) => *(uint*)first | (ulong)*(uint*)(first + stride) << 32;
+    private static ulong Two(byte* first, int stride, int number, int last) => *(uint*)At(first, stride, number, last) | (ulong)*(uint*)At(first, stride, number + 1, last) << 32;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static byte* At(byte* first, int stride, int number, int last) => first + (Math.Min(number, last) * stride);
 
     // Of numbers in the low halves.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -26,13 +26,13 @@ internal unsafe struct MXFP4 : IGgufWrittenBlock<MXFP4>, INibbleBlock<MXFP4>
     public static byte* Nibbles(MXFP4* block) => block->quants;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<byte> Codes(Vector512<byte> nibbles, MXFP4* four, bool isSecond) => CodeTables.Look(CodeTables.AboveTwiceFloat4, nibbles);
+    public static Vector512<byte> Codes(Vector512<byte> nibbles, MXFP4* blocks, int last, bool isSecond) => CodeTables.Look(CodeTables.AboveTwiceFloat4, nibbles);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(MXFP4* eight)
+    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(MXFP4* blocks, int last)
     {
         var exponents = Vector256.Create(
-            eight[0].exponent, eight[1].exponent, eight[2].exponent, eight[3].exponent, eight[4].exponent, eight[5].exponent, eight[6].exponent, (uint)eight[7].exponent);
+            blocks[0].exponent, blocks[Math.Min(1, last)].exponent, blocks[Math.Min(2, last)].exponent, blocks[Math.Min(3, last)].exponent, blocks[Math.Min(4, last)].exponent, blocks[Math.Min(5, last)].exponent, blocks[Math.Min(6, last)].exponent, (uint)blocks[Math.Min(7, last)].exponent);
         var subnormal = (exponents + Vector256<uint>.One) << 21;
         var scales = Vector256.ConditionalSelect(Vector256.LessThan(exponents, Vector256.Create(2u)), subnormal, (exponents - Vector256<uint>.One) << 23).AsSingle();
         return (scales, scales * -12f);

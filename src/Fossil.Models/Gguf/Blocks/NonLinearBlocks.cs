@@ -26,12 +26,12 @@ internal unsafe struct IQ4_NL : IGgufBlock<IQ4_NL>, INibbleBlock<IQ4_NL>
     public static byte* Nibbles(IQ4_NL* block) => block->quants;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<byte> Codes(Vector512<byte> nibbles, IQ4_NL* four, bool isSecond) => CodeTables.Look(CodeTables.AboveNonLinear, nibbles);
+    public static Vector512<byte> Codes(Vector512<byte> nibbles, IQ4_NL* blocks, int last, bool isSecond) => CodeTables.Look(CodeTables.AboveNonLinear, nibbles);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(IQ4_NL* eight)
+    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(IQ4_NL* blocks, int last)
     {
-        var scales = BlockCodes.Singles((byte*)eight, sizeof(IQ4_NL));
+        var scales = BlockCodes.Singles((byte*)blocks, sizeof(IQ4_NL), last);
         return (scales, scales * -128f);
     }
 

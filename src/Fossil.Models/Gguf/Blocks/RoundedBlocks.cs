@@ -85,7 +85,7 @@ internal sealed unsafe class RoundedBlocks<T> : RoundedBlocks where T : unmanage
         var blocks = count / Group;
         for (; blocks >= AtOnce; blocks -= AtOnce, block += AtOnce, destination += AtOnce * Group)
         {
-            var (scales, minimums) = T.Factors(block);
+            var (scales, minimums) = T.Factors(block, ICodeBlock<T>.Last);
             Write(block, scales[0], minimums[0], destination);
             Write(block + 1, scales[1], minimums[1], destination + Group);
             Write(block + 2, scales[2], minimums[2], destination + (2 * Group));
@@ -99,12 +99,11 @@ internal sealed unsafe class RoundedBlocks<T> : RoundedBlocks where T : unmanage
         if (blocks > 0) WriteLast(block, (int)blocks, destination);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void WriteLast(T* block, int blocks, ushort* destination)
     {
-        var filled = stackalloc T[ICodeBlock<T>.AtOnce];
-        ICodeBlock<T>.FillUp(block, blocks, filled);
-        var (scales, minimums) = T.Factors(filled);
-        for (var i = 0; i < blocks; i++) Write(filled + i, scales[i], minimums[i], destination + (i * Group));
+        var (scales, minimums) = T.Factors(block, blocks - 1);
+        for (var i = 0; i < blocks; i++) Write(block + i, scales[i], minimums[i], destination + (i * Group));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

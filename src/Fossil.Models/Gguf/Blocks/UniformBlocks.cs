@@ -27,12 +27,12 @@ internal unsafe struct Q4_0 : IGgufWrittenBlock<Q4_0>, INibbleBlock<Q4_0>
     public static byte* Nibbles(Q4_0* block) => block->quants;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q4_0* four, bool isSecond) => nibbles;
+    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q4_0* blocks, int last, bool isSecond) => nibbles;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(Q4_0* eight)
+    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(Q4_0* blocks, int last)
     {
-        var scales = BlockCodes.Singles((byte*)eight, sizeof(Q4_0));
+        var scales = BlockCodes.Singles((byte*)blocks, sizeof(Q4_0), last);
         return (scales, scales * -8f);
     }
 
@@ -75,12 +75,12 @@ internal unsafe struct Q4_1 : IGgufWrittenBlock<Q4_1>, INibbleBlock<Q4_1>
     public static byte* Nibbles(Q4_1* block) => block->quants;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q4_1* four, bool isSecond) => nibbles;
+    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q4_1* blocks, int last, bool isSecond) => nibbles;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(Q4_1* eight)
+    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(Q4_1* blocks, int last)
     {
-        return BlockCodes.SinglesOfPairs((byte*)eight, sizeof(Q4_1));
+        return BlockCodes.SinglesOfPairs((byte*)blocks, sizeof(Q4_1), last);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -122,12 +122,12 @@ internal unsafe struct Q5_0 : IGgufWrittenBlock<Q5_0>, INibbleBlock<Q5_0>
     public static byte* Nibbles(Q5_0* block) => block->quants;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q5_0* four, bool isSecond) => nibbles | BlockCodes.Spread(four[0].fifthBits, four[1].fifthBits, four[2].fifthBits, four[3].fifthBits, isSecond, 16);
+    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q5_0* blocks, int last, bool isSecond) => nibbles | BlockCodes.Spread(blocks[0].fifthBits, blocks[Math.Min(1, last)].fifthBits, blocks[Math.Min(2, last)].fifthBits, blocks[Math.Min(3, last)].fifthBits, isSecond, 16);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(Q5_0* eight)
+    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(Q5_0* blocks, int last)
     {
-        var scales = BlockCodes.Singles((byte*)eight, sizeof(Q5_0));
+        var scales = BlockCodes.Singles((byte*)blocks, sizeof(Q5_0), last);
         return (scales, scales * -16f);
     }
 
@@ -179,12 +179,12 @@ internal unsafe struct Q5_1 : IGgufWrittenBlock<Q5_1>, INibbleBlock<Q5_1>
     public static byte* Nibbles(Q5_1* block) => block->quants;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q5_1* four, bool isSecond) => nibbles | BlockCodes.Spread(four[0].fifthBits, four[1].fifthBits, four[2].fifthBits, four[3].fifthBits, isSecond, 16);
+    public static Vector512<byte> Codes(Vector512<byte> nibbles, Q5_1* blocks, int last, bool isSecond) => nibbles | BlockCodes.Spread(blocks[0].fifthBits, blocks[Math.Min(1, last)].fifthBits, blocks[Math.Min(2, last)].fifthBits, blocks[Math.Min(3, last)].fifthBits, isSecond, 16);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(Q5_1* eight)
+    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(Q5_1* blocks, int last)
     {
-        return BlockCodes.SinglesOfPairs((byte*)eight, sizeof(Q5_1));
+        return BlockCodes.SinglesOfPairs((byte*)blocks, sizeof(Q5_1), last);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -230,9 +230,9 @@ internal unsafe struct Q8_0 : IGgufWrittenBlock<Q8_0>, ICodeBlock<Q8_0>
     public static Vector256<byte> Codes(Q8_0* block) => Vector256.Load((byte*)block->quants) ^ Vector256.Create((byte)128);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(Q8_0* eight)
+    public static (Vector256<float> Scales, Vector256<float> Minimums) Factors(Q8_0* blocks, int last)
     {
-        var scales = BlockCodes.Singles((byte*)eight, sizeof(Q8_0));
+        var scales = BlockCodes.Singles((byte*)blocks, sizeof(Q8_0), last);
         return (scales, scales * -128f);
     }
 
