@@ -103,6 +103,19 @@ public sealed class RandomModelsTests : IDisposable
         Logits.AssertNear(client.Logits(ids), Logits.Of(model, ids));
     }
 
+    /// <summary>Whoever has token ids from elsewhere needs none; a file that says nothing at all of its vocabulary is refused.</summary>
+    [Fact]
+    public void A_file_without_a_vocabulary_opens_for_token_ids()
+    {
+        using var model = FamilyModels.Create("qwen3-moe");
+        model.SaveGguf(folder["model.gguf"], GgufTensorType.F32);
+        using var client = new LlamaCpp(folder["model.gguf"]);
+        int[] ids = [3, 1, 4, 1, 5];
+
+        Logits.AssertNear(client.Logits(ids), Logits.Of(model, ids));
+        Assert.Contains("no vocabulary", Assert.Throws<TokenizerException>(() => PretrainedTokenizer.FromGguf(folder["model.gguf"])).Message);
+    }
+
     public void Dispose() => folder.Dispose();
 
     private CausalLM Save(string name, Func<CausalLMConfig, CausalLMConfig>? change = null)
