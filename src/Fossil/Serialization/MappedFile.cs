@@ -33,6 +33,8 @@ internal sealed class MappedFile : IDisposable
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static T Open<T>(string path, Action<long> checkLength, Func<MappedFile, T> create)
     {
+        // Opening a folder is a matter of rights to the system, whose message says nothing of folders.
+        if (Directory.Exists(path)) throw new IOException($"'{path}' is a folder, not a file.");
         // Delete sharing lets a writer replace the file while it is mapped here.
         var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
         MappedFile? file = null;

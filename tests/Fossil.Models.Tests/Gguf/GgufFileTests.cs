@@ -9,6 +9,9 @@ public sealed class GgufFileTests : IDisposable
 {
     private readonly TemporaryFolder folder = new();
 
+    [Fact]
+    public void A_folder_in_place_of_a_file_is_said_to_be_one() => Assert.Contains("is a folder", Assert.Throws<IOException>(() => LlamaForCausalLM.FromGguf(folder[""])).Message);
+
     public static TheoryData<GgufError, string> Damages() => new()
     {
         { GgufError.NotGguf, "magic" },
