@@ -16,7 +16,7 @@ public sealed class MatrixTests
         var named = Environment.GetEnvironmentVariable("FOSSIL_CUDA_MATRIX");
         Skip.If(string.IsNullOrEmpty(named), "tools/cuda-check/matrix.sh runs it: it takes more than an hour.");
         var nvrtc = Tools.RequireNvrtc();
-        var sizes = named!.Split(',').Select(size => int.Parse(size, CultureInfo.InvariantCulture)).ToArray();
+        var sizes = named!.Split(',').SelectMany(Sizes).ToArray();
         var sources = sizes.SelectMany(size => CudaElement.All.Select(element => new KernelSource(size, element))).Select(source => (Name: source.ToString(), source.Text))
             .Concat(CudaElement.All.Select(element => (Name: $"decoders, {element.CudaType}", Text: CudaDecoderSource.Of(element))))
             .Concat(CudaEncodedFormat.All.SelectMany(format => CudaElement.All.Select(element => (Name: $"{format.Name}, {element.CudaType}", Text: CudaEncodedSource.Of(format, element, CudaElement.All[0]))))).Append((Name: "optimizer", Text: CudaOptimizerLaunches.Source)).ToArray();
@@ -68,13 +68,20 @@ public sealed class MatrixTests
         DocumentTable.Write("matrix", text.ToString());
     }
 
+    /// <summary>"16", or "1-64".</summary>
+    private static IEnumerable<int> Sizes(string range)
+    {
+        var ends = range.Split('-').Select(end => int.Parse(end, CultureInfo.InvariantCulture)).ToArray();
+        return Enumerable.Range(ends[0], ends[^1] - ends[0] + 1);
+    }
+
     private static IEnumerable<string> Ranges(int[] sizes)
     {
         for (var i = 0; i < sizes.Length;)
         {
             var first = i;
             while (++i < sizes.Length && sizes[i] == sizes[i - 1] + 1) { }
-            yield return i - first > 2 ? $"{sizes[first]}-{sizes[i - 1]}" : string.Join(',', sizes[first..i]);
+            yield return i - first > 1 ? $"{sizes[first]}-{sizes[i - 1]}" : $"{sizes[first]}";
         }
     }
 }
