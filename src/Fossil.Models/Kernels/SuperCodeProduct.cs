@@ -53,7 +53,7 @@ internal sealed unsafe class HalfCodeProduct<T> : SuperCodeProduct<T> where T : 
         Vector512<float> even = default, odd = default, rest = default;
         var twice = Vector512.Create(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
         // Each of a group's eight sums is of four neighbours: the first four are the first half's.
-        var first = Vector512.Create(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+        var first = BlockCodes.Fours.AsInt32();
         var second = first + Vector512.Create(4);
         var third = first + Vector512.Create(8);
         var fourth = first + Vector512.Create(12);
@@ -87,7 +87,7 @@ internal sealed unsafe class GroupCodeProduct<T> : SuperCodeProduct<T> where T :
         float* inputScales = input.Scales, inputSums = input.BlockSums;
         Vector512<float> even = default, odd = default;
         Vector256<float> rest = default;
-        var first = Vector512.Create(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+        var first = BlockCodes.Fours.AsInt32();
         var second = first + Vector512.Create(4);
         for (; blocks > 0; blocks--, source++, codes += Elements, inputScales += Groups, inputSums += Groups)
         {
