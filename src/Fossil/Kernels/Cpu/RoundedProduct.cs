@@ -1,0 +1,181 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Fossil.CompilerServices;
+using static TorchSharp.torch;
+
+namespace Fossil.Kernels.Cpu;
+
+/// <summary>
+/// <see cref="IRoundedProduct"/> of bfloat16 by <see cref="BFloat16Blocks"/>: a thread pairs 64 columns of the right factors and multiplies rows with them, a block at a time, which it rounds while it
+/// lies in the first cache. Sums go up along the depth of one product after the other, whatever the blocks are.
+/// </summary>
+internal sealed class RoundedProduct : IRoundedProduct
+{
+    private const int Panel = BFloat16Blocks.Width;
+
+    // Rows whose sums, 16 KB, are in the first cache until they are rounded.
+    private const int BlockRows = 64;
+
+    // Depth that is multiplied at a time.
+    private const int PieceDepth = 768;
+
+    // Depth of all products together whose pairs, 512 KB, are in the second cache.
+    private const int MostDepth = 4096;
+
+    public bool TrySum(in KernelMatrix output, ReadOnlySpan<KernelMatrix> factors, ReadOnlySpan<bool> isTransposed, in KernelMatrix tile, float scale = 1)
+    {
+        if (output.ElementType is not (ScalarType.BFloat16 or ScalarType.Float32) || output.RowsOverlap || output.Rows == 0 || output.Columns == 0 || output.Columns % Lanes.Count != 0) return false;
+        if (tile.Rows != 0 && (tile.ElementType != ScalarType.Float32 || tile.Rows != output.Rows || tile.Columns % Lanes.Count != 0)) return false;
+        var terms = new Term[isTransposed.Length];
+        var depth = 0L;
+        for (var i = 0; i < terms.Length; i++)
+        {
+            terms[i] = new(factors[2 * i], factors[(2 * i) + 1], isTransposed[i], depth);
+            if (!terms[i].Fits(output)) return false;
+            depth += terms[i].Depth;
+        }
+
+        if (depth is 0 or > MostDepth) return false;
+        var kernel = new Kernel(output, terms, tile, scale, (nint)depth);
+        KernelRows.Run(kernel.Units, kernel.ElementsOfUnit, kernel);
+        return true;
+    }
+
+    /// <summary>A product.</summary>
+    /// <param name="Left">L (rows, depth).</param>
+    /// <param name="Right">R (depth, columns), or its transpose.</param>
+    /// <param name="IsTransposed">Which of them.</param>
+    /// <param name="Start">Where the pairs of R are behind those of other products, in rows of R.</param>
+    private readonly record struct Term(KernelMatrix Left, KernelMatrix Right, bool IsTransposed, long Start)
+    {
+        public long Depth => Left.Columns;
+
+        public long Columns => IsTransposed ? Right.Rows : Right.Columns;
+
+        public bool Fits(in KernelMatrix output) =>
+            Left.ElementType == ScalarType.BFloat16 && Right.ElementType is ScalarType.BFloat16 or ScalarType.Float32
+            && Left.Rows == output.Rows && Depth > 0 && Depth == (IsTransposed ? Right.Columns : Right.Rows) && Depth % (IsTransposed ? 8 : 2) == 0
+            && (Columns == output.Columns || (Columns > 0 && Columns % Panel == 0 && output.Columns % Columns == 0));
+
+        /// <summary>Pairs some of its columns.</summary>
+        public unsafe void Pair(nint column, nint columns, ushort* pairs)
+        {
+            column %= (nint)Columns;
+            pairs += (nint)Start * Panel;
+            if (Right.ElementType == ScalarType.Float32) Pair<float>(column, columns, pairs);
+            else Pair<ushort>(column, columns, pairs);
+        }
+
+        private unsafe void Pair<T>(nint column, nint columns, ushort* pairs) where T : unmanaged
+        {
+            var stride = (nint)Right.RowStride;
+            fixed (T* rows = &Right.Row<T>(IsTransposed ? column : 0))
+            {
+                if (IsTransposed) BFloat16Blocks.PairColumns(rows, stride, (nint)Depth, columns, pairs);
+                else BFloat16Blocks.PairRows(rows + column, stride, (nint)Depth, columns, pairs);
+            }
+        }
+    }
+
+    /// <summary>Its "rows" are blocks of rows of a panel.</summary>
+    private readonly unsafe struct Kernel : IRowKernel
+    {
+        private readonly KernelMatrix y;
+        private readonly Term[] terms;
+        private readonly KernelMatrix tile;
+        private readonly float scale;
+        private readonly nint depth;
+        private readonly nint rowsOfUnit;
+        private readonly long blocks;
+
+        public Kernel(in KernelMatrix output, Term[] terms, in KernelMatrix tile, float scale, nint depth)
+        {
+            (y, this.terms, this.tile, this.scale, this.depth) = (output, terms, tile, scale, depth);
+            // Enough of them for all threads, each with enough rows to be worth the pairing.
+            var wanted = Math.Max(1, 4 * Environment.ProcessorCount / Panels);
+            rowsOfUnit = (nint)Math.Max(BlockRows, (((y.Rows + wanted - 1) / wanted) + BlockRows - 1) / BlockRows * BlockRows);
+            blocks = (y.Rows + rowsOfUnit - 1) / rowsOfUnit;
+        }
+
+        public long Units => Panels * blocks;
+
+        /// <summary>In elements that are read, written or multiplied sixty-four times.</summary>
+        public long ElementsOfUnit => rowsOfUnit * depth;
+
+        private long Panels => (y.Columns + Panel - 1) / Panel;
+
+        public void Run(long first, long end)
+        {
+            using var scratch = KernelScratch.Take((depth * Panel / 2) + (BlockRows * Panel));
+            for (var unit = first; unit < end; unit++) Run(unit, (ushort*)scratch.Floats, scratch.Floats + (depth * Panel / 2));
+            BFloat16Blocks.Release();
+        }
+
+        public void DeclareWrites(long row, KernelWrites writes)
+        {
+            var (column, columns, start, count) = Place(row);
+            for (var i = start; i < start + count; i++) writes.Add(y, i, column, columns);
+        }
+
+        private (nint Column, nint Columns, nint Row, nint Rows) Place(long unit)
+        {
+            var (panel, block) = Math.DivRem(unit, blocks);
+            var (column, row) = ((nint)panel * Panel, (nint)block * rowsOfUnit);
+            return (column, (nint)Math.Min(Panel, y.Columns - column), row, (nint)Math.Min(rowsOfUnit, y.Rows - row));
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private void Run(long unit, ushort* pairs, float* sums)
+        {
+            var (column, columns, firstRow, rows) = Place(unit);
+            foreach (ref readonly var term in terms.AsSpan()) term.Pair(column, columns, pairs);
+            for (nint row = firstRow; row < firstRow + rows; row += BlockRows)
+            {
+                var count = Math.Min(BlockRows, firstRow + rows - row);
+                var isFirst = true;
+                foreach (ref readonly var term in terms.AsSpan())
+                {
+                    var right = pairs + ((nint)term.Start * Panel);
+                    fixed (ushort* left = &term.Left.Row<ushort>(row))
+                    {
+                        for (nint start = 0; start < (nint)term.Depth; start += PieceDepth)
+                        {
+                            BFloat16Blocks.Multiply(count, columns, Math.Min(PieceDepth, (nint)term.Depth - start), left + start, (nint)term.Left.RowStride, right + (start * Panel), sums, Panel, accumulate: !isFirst || start > 0);
+                        }
+                    }
+
+                    if (isFirst && scale != 1) Scale(sums, count, columns);
+                    isFirst = false;
+                }
+
+                if (y.ElementType == ScalarType.Float32) Store<float>(row, count, column, columns, sums);
+                else Store<ushort>(row, count, column, columns, sums);
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private void Scale(float* sums, nint count, nint columns)
+        {
+            var factor = Vector512.Create(scale);
+            for (nint i = 0; i < count; i++, sums += Panel)
+            {
+                for (nint j = 0; j < columns; j += Lanes.Count) (Vector512.Load(sums + j) * factor).Store(sums + j);
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private void Store<T>(nint row, nint count, nint column, nint columns, float* sums) where T : unmanaged
+        {
+            for (var i = row; i < row + count; i++, sums += Panel)
+            {
+                ref var target = ref Unsafe.Add(ref y.Row<T>(i), column);
+                for (nint j = 0; j < columns; j += Lanes.Count)
+                {
+                    var sum = Vector512.Load(sums + j);
+                    if (tile.Rows != 0) sum += Vector512.LoadUnsafe(ref tile.Row<float>(i), (nuint)((column + j) % (nint)tile.Columns));
+                    Lanes.Store(sum, ref target, (nuint)j);
+                }
+            }
+        }
+    }
+}
