@@ -189,23 +189,34 @@ public abstract class LinearWeight
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var accumulator = ShardOperations.Accumulator(Dtype);
-        var (factorA, factorB) = (a.to(accumulator), b.to(accumulator));
-        var crossA = productDtype == Dtype ? factorA.to(Dtype) : factorA;
-        var squares = scale == 0 ? zeros(OutFeatures, dtype: accumulator, device: Device) : factorB.mm(factorA.mm(factorA.t())).mul_(factorB).sum(1).mul_(Scalars.Of(scale * scale));
+        var (factorA, factorB, norms) = (a.to(accumulator), b.to(accumulator), empty(OutFeatures, dtype: accumulator, device: Device));
+        var gram = scale == 0 ? null : factorA.mm(factorA.t());
         foreach (var tile in Tiles())
         {
             using var part = NewDisposeScope();
-            var (weight, tileB, tileSquares) = (Rows(tile.Start, tile.Count), tile.Of(factorB), tile.Of(squares));
+            var (weight, tileB, tileNorms) = (Rows(tile.Start, tile.Count), tile.Of(factorB), tile.Of(norms));
+            if (gram is null ? KernelRegistry.TryRun<IChangedNorms>(0, [tileNorms, weight], static (kernel, m) => kernel.TryWrite(m[0], m[1], default, default, default, 0))
+                : productDtype == Dtype && KernelRegistry.TryRun<IChangedNorms>(0, [tileNorms, weight, factorA, tileB, gram], (kernel, m) => kernel.TryWriteRounded(m[0], m[1], m[2], m[3], m[4], (float)scale))) continue;
+            var crossA = gram is null ? null : productDtype == Dtype ? factorA.to(Dtype) : factorA;
             foreach (var (start, count) in ShardOperations.Blocks(weight, accumulator))
             {
                 using var block = NewDisposeScope();
-                var (rows, total) = (weight.narrow(0, start, count), tileSquares.narrow(0, start, count));
-                if (!KernelRegistry.TryRun<IRowSquares>(0, [total, rows], static (kernel, m) => kernel.TryAdd(m[0], m[1]))) total.add_(rows.to(accumulator).norm(1).pow(Scalars.Two), Scalars.One);
-                if (scale != 0) total.add_(ShardOperations.TimesTransposed(rows, crossA).to(accumulator).mul_(tileB.narrow(0, start, count)).sum(1), Scalars.Of(2 * scale));
+                var range = new RowRange(start, count);
+                WriteNorms(range.Of(tileNorms), range.Of(weight), crossA, range.Of(tileB), gram, scale);
             }
         }
 
+        return norms.MoveToOuterDisposeScope();
+    }
+
+    private static void WriteNorms(Tensor norms, Tensor rows, Tensor? a, Tensor b, Tensor? gram, double scale)
+    {
+        var product = a is null ? null : ShardOperations.TimesTransposed(rows, a);
+        if (product is not null && KernelRegistry.TryRun<IChangedNorms>(0, [norms, rows, product, b, gram!], (kernel, m) => kernel.TryWrite(m[0], m[1], m[2], m[3], m[4], (float)scale))) return;
+        var squares = rows.to(norms.dtype).norm(1).pow(Scalars.Two);
+        if (product is not null) squares.add_(product.to(norms.dtype).mul(Scalars.Of(2 * scale)).add_(b.mm(gram!), Scalars.Of(scale * scale)).mul_(b).sum(1), Scalars.One);
+
         // Rounding can leave a row that cancels just below zero.
-        return squares.clamp_(min: Scalars.Zero).sqrt_().MoveToOuterDisposeScope();
+        norms.copy_(squares.clamp_(min: Scalars.Zero).sqrt_());
     }
 }

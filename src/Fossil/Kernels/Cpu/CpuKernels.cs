@@ -30,7 +30,7 @@ internal static class CpuKernels
         Add<IFewRowsProduct>(products);
         Add<IGainedSum>(new GainedSum());
         if (BFloat16Blocks.IsSupported) Add<IRoundedProduct>(new RoundedProduct());
-        Add<IRowSquares>(new RowSquares());
+        Add<IChangedNorms>(new ChangedNorms());
         if (TiledWeightProduct.IsSupported) KernelRegistry.Register<ITiledWeightProduct>(new TiledWeightProduct(), DeviceType.CPU, ScalarType.Float32);
         KernelRegistry.Register<IOneRowProduct>(new OneRowProduct(), DeviceType.CPU, ScalarType.BFloat16);
         KernelRegistry.Register<IAttention>(new AttentionKernel<float>(), DeviceType.CPU, ScalarType.Float32);

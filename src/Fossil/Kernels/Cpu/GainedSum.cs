@@ -5,94 +5,120 @@ using static TorchSharp.torch;
 
 namespace Fossil.Kernels.Cpu;
 
-/// <summary>DoRA's sums on vectors of 512 bits, in one pass.</summary>
+/// <summary>DoRA's sums on vectors of 512 bits, in one pass over blocks that stay in the first cache; products in bfloat16 are made there too, by <see cref="BFloat16Blocks"/>.</summary>
 internal sealed class GainedSum : IGainedSum
 {
-    private const int Lanes = 16;
-
-    public bool TryForward(in KernelMatrix output, in KernelMatrix change, in KernelMatrix direct, in KernelMatrix factors)
+    public bool TryForward(in KernelMatrix output, in GainedChange change, in KernelMatrix direct, in GainedColumns columns, in KernelMatrix addend)
     {
-        if (!Fit(output, change) || !Fit(output, direct) || factors.ElementType != ScalarType.Float32 || output.RowsOverlap) return false;
-        KernelRows.Run(output.Rows, output.Columns, new ForwardKernel(output, change, direct, factors));
+        if (!Fit(output, change, direct, columns) || output.RowsOverlap || (addend.Rows != 0 && !AreAlike(output, addend))) return false;
+        var kernel = new ForwardKernel(output, new(change), direct, new(columns), addend);
+        KernelRows.Run(kernel.Units, kernel.ElementsOfUnit, kernel);
         return true;
     }
 
-    public bool TryBackward(in KernelMatrix gradOutput, in KernelMatrix change, in KernelMatrix direct, in KernelMatrix factors, in KernelMatrix changeGradient, in KernelMatrix directGradient, in KernelMatrix sums)
+    public bool TryBackward(in KernelMatrix gradOutput, in GainedChange change, in KernelMatrix direct, in GainedColumns columns, in GainedGradients gradients)
     {
-        if (!Fit(gradOutput, change) || !Fit(gradOutput, direct) || !Fit(gradOutput, changeGradient) || !Fit(gradOutput, directGradient)) return false;
-        if (factors.ElementType != ScalarType.Float32 || sums.ElementType != ScalarType.Float32 || changeGradient.RowsOverlap || directGradient.RowsOverlap) return false;
-        KernelRows.Run(PanelProduct.Panels(gradOutput.Columns), PanelProduct.Width * gradOutput.Rows, new BackwardKernel(gradOutput, change, direct, factors, changeGradient, directGradient, sums));
-        return true;
-    }
-
-    private static bool Fit(in KernelMatrix y, in KernelMatrix other) =>
-        IsWide(y) && IsWide(other) && y.Columns == other.Columns && y.Rows == other.Rows;
-
-    private static bool IsWide(in KernelMatrix matrix) => matrix is { Rows: > 0, ElementType: ScalarType.Float32 or ScalarType.BFloat16 } && matrix.Columns % Lanes == 0;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Factor(in KernelMatrix factors, long row, nint column) => Vector512.LoadUnsafe(ref factors.Row<float>(row), (nuint)column);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store(in KernelMatrix matrix, long row, nint column, Vector512<float> value)
-    {
-        if (matrix.ElementType == ScalarType.Float32) value.StoreUnsafe(ref matrix.Row<float>(row), (nuint)column);
-        else BFloat16Lanes.Store512(value, ref matrix.Row<ushort>(row), (nuint)column);
-    }
-
-    private readonly struct ForwardKernel(KernelMatrix y, KernelMatrix l, KernelMatrix u, KernelMatrix factors) : IRowKernel
-    {
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public void Run(long first, long end)
+        if (!Fit(gradOutput, change, direct, columns) || !AreAlike(gradOutput, gradients.Direct) || !HasSize(gradients.Change, gradOutput) || !IsRow(gradients.Magnitude, gradOutput.Columns)) return false;
+        if (gradients.Change.RowsOverlap || gradients.Direct.RowsOverlap) return false;
+        if (gradients.Right.Rows != 0)
         {
-            for (var row = first; row < end; row++)
-            {
-                for (nint column = 0; column < y.Columns; column += Lanes)
-                {
-                    var sum = Vector512.FusedMultiplyAdd(Factor(factors, 1, column), ShardProducts.Load(u, row, column), Factor(factors, 2, column));
-                    Store(y, row, column, Vector512.FusedMultiplyAdd(Factor(factors, 0, column), ShardProducts.Load(l, row, column), sum));
-                }
-            }
+            if (!change.IsProduct || gradients.Adds || change.Left.Columns > BFloat16Blocks.Width || gradients.Change.ElementType != ScalarType.BFloat16) return false;
+            if (gradients.Right.ElementType != ScalarType.Float32 || gradients.Right.RowsOverlap || gradients.Right.Rows != gradOutput.Columns || gradients.Right.Columns != change.Left.Columns) return false;
         }
 
-        public void DeclareWrites(long row, KernelWrites writes) => writes.Add(y, row);
+        GainedGradient.Run(gradOutput, new(change), direct, new(columns), gradients);
+        return true;
     }
 
-    /// <summary>Its "rows" are panels of columns, so that each column has its sum to itself.</summary>
-    private readonly struct BackwardKernel(KernelMatrix dy, KernelMatrix l, KernelMatrix u, KernelMatrix factors, KernelMatrix dl, KernelMatrix du, KernelMatrix sums) : IRowKernel
+    private static bool Fit(in KernelMatrix y, in GainedChange change, in KernelMatrix direct, in GainedColumns columns) =>
+        y.Rows > 0 && y.Columns > 0 && y.Columns % Lanes.Count == 0 && AreAlike(y, y) && AreAlike(y, direct) && (change.IsProduct ? GainedBlock.Fits(change, y) : HasSize(change.Left, y))
+        && IsRow(columns.Norm, y.Columns) && columns.Magnitude is { Rows: 1, ElementType: ScalarType.Float32 or ScalarType.BFloat16 } && columns.Magnitude.Columns == y.Columns
+        && (columns.Bias.Rows == 0 || (columns.Bias is { Rows: 1, ElementType: ScalarType.Float32 or ScalarType.BFloat16 } && columns.Bias.Columns == y.Columns));
+
+    private static bool IsRow(in KernelMatrix row, long columns) => row is { Rows: 1, ElementType: ScalarType.Float32 } && row.Columns == columns;
+
+    private static bool AreAlike(in KernelMatrix y, in KernelMatrix other) => HasSize(other, y) && y.ElementType == other.ElementType;
+
+    private static bool HasSize(in KernelMatrix matrix, in KernelMatrix y) => matrix.ElementType is ScalarType.Float32 or ScalarType.BFloat16 && matrix.Rows == y.Rows && matrix.Columns == y.Columns;
+
+    /// <summary>Its "rows" are rows of a panel.</summary>
+    private readonly unsafe struct ForwardKernel : IRowKernel
     {
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private readonly KernelMatrix y;
+        private readonly GainedBlock l;
+        private readonly KernelMatrix u;
+        private readonly GainedFactors factors;
+        private readonly KernelMatrix addend;
+        private readonly nint width;
+        private readonly nint rowsOfUnit;
+        private readonly long blocks;
+
+        public ForwardKernel(in KernelMatrix output, GainedBlock change, in KernelMatrix direct, GainedFactors factors, in KernelMatrix addend)
+        {
+            (y, l, u, this.factors, this.addend, width) = (output, change, direct, factors, addend, GainedBlock.WidthOf(output.Columns));
+            // Enough of them for all threads.
+            var wanted = Math.Max(1, 4 * Environment.ProcessorCount / Panels);
+            rowsOfUnit = (nint)Math.Max(GainedBlock.Rows, (((y.Rows + wanted - 1) / wanted) + GainedBlock.Rows - 1) / GainedBlock.Rows * GainedBlock.Rows);
+            blocks = (y.Rows + rowsOfUnit - 1) / rowsOfUnit;
+        }
+
+        public long Units => Panels * blocks;
+
+        public long ElementsOfUnit => rowsOfUnit * width;
+
+        private long Panels => (y.Columns + width - 1) / width;
+
         public void Run(long first, long end)
         {
-            for (var panel = first; panel < end; panel++)
+            using var scratch = KernelScratch.Take(l.ScratchFloats);
+            for (var unit = first; unit < end; unit++)
             {
-                for (var column = (nint)panel * PanelProduct.Width; column < Math.Min((panel + 1) * PanelProduct.Width, dy.Columns); column += Lanes)
+                var (column, columns, start, rows) = Place(unit);
+                l.Prepare(column, columns, scratch.Floats);
+                for (var row = start; row < start + rows; row += GainedBlock.Rows)
                 {
-                    var (p, q, o, v, w) = (Factor(factors, 0, column), Factor(factors, 1, column), Factor(factors, 2, column), Factor(factors, 3, column), Factor(factors, 4, column));
-                    var total = Vector512<float>.Zero;
-                    for (long row = 0; row < dy.Rows; row++)
-                    {
-                        var gradient = ShardProducts.Load(dy, row, column);
-                        var sum = Vector512.FusedMultiplyAdd(p, ShardProducts.Load(l, row, column), Vector512.FusedMultiplyAdd(q, ShardProducts.Load(u, row, column), o));
-                        total = Vector512.FusedMultiplyAdd(gradient, sum, total);
-                        Store(dl, row, column, v * gradient);
-                        Store(du, row, column, w * gradient);
-                    }
-
-                    (total + Factor(sums, 0, column)).StoreUnsafe(ref sums.Row<float>(0), (nuint)column);
+                    var count = Math.Min(GainedBlock.Rows, start + rows - row);
+                    var change = l.At(row, count, column, columns, scratch.Floats, out var stride);
+                    if (y.ElementType == ScalarType.BFloat16 && l.IsFloat) Write<ushort, float>(row, count, column, columns, (float*)change, stride);
+                    else if (y.ElementType == ScalarType.BFloat16) Write<ushort, ushort>(row, count, column, columns, (ushort*)change, stride);
+                    else if (l.IsFloat) Write<float, float>(row, count, column, columns, (float*)change, stride);
+                    else Write<float, ushort>(row, count, column, columns, (ushort*)change, stride);
                 }
             }
+
+            l.Release();
         }
 
         public void DeclareWrites(long row, KernelWrites writes)
         {
-            for (var i = 0L; i < dy.Rows; i++)
-            {
-                PanelProduct.DeclareWrites(writes, dl, i, row);
-                if (dl.Address != du.Address) PanelProduct.DeclareWrites(writes, du, i, row);
-            }
+            var (column, columns, start, count) = Place(row);
+            for (var i = start; i < start + count; i++) writes.Add(y, i, column, columns);
+        }
 
-            PanelProduct.DeclareWrites(writes, sums, 0, row);
+        private (nint Column, nint Columns, nint Row, nint Rows) Place(long unit)
+        {
+            var (panel, block) = Math.DivRem(unit, blocks);
+            var (column, row) = ((nint)panel * width, (nint)block * rowsOfUnit);
+            return (column, (nint)Math.Min(width, y.Columns - column), row, (nint)Math.Min(rowsOfUnit, y.Rows - row));
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private void Write<T, TChange>(nint row, nint rows, nint column, nint columns, TChange* change, nint stride)
+            where T : unmanaged
+            where TChange : unmanaged
+        {
+            for (var j = column; j < column + columns; j += Lanes.Count, change += Lanes.Count)
+            {
+                var (p, q, o) = factors.Forward(j);
+                var part = change;
+                var index = (nuint)j;
+                for (var i = row; i < row + rows; i++, part += stride)
+                {
+                    var sum = Vector512.FusedMultiplyAdd(p, Lanes.Load(ref *part, 0), Vector512.FusedMultiplyAdd(q, Lanes.Load(ref u.Row<T>(i), index), o));
+                    if (addend.Rows != 0) sum += Lanes.Load(ref addend.Row<T>(i), index);
+                    Lanes.Store(sum, ref y.Row<T>(i), index);
+                }
+            }
         }
     }
 }

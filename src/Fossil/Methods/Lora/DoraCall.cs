@@ -1,7 +1,9 @@
 using Fossil.Adapters;
 using Fossil.Autograd;
+using Fossil.CompilerServices;
 using Fossil.Concurrency;
 using Fossil.Kernels;
+using Fossil.Weights;
 using static TorchSharp.torch;
 
 namespace Fossil.Methods.Lora;
@@ -73,22 +75,19 @@ internal sealed class DoraCall : TargetCall
         var w = weight.Value;
         norm = SaveOwned(w.Exact.RowNorms(wideA, wideB, scale, ProductDtype));
         hidden = SaveOwned(LowRankFactor.Hidden(flatInput, [FactorOf(wideA)])[0]);
-        var transposed = wideB.to(ProductDtype).t();
         direct = SaveOwned(w.Product(Kept(flatInput).to(OutputDtype), RoundedBias));
         var output = empty(ShapeWith(w.OutFeatures), dtype: OutputDtype, device: flatInput.device);
         var (flatOutput, flatAddend) = (Flat(output), addend.Optional is { } given ? Flat(given) : null);
-        var (gain, directGain) = Gains();
-        var offset = bias.Optional?.to(Accumulator);
-        if (RoundedBias is not null) offset = offset!.sub(offset * gain);
-        var factors = Factors(gain * Scalars.Of(ChangeScale), directGain, offset);
-        foreach (var (start, count) in ShardOperations.Blocks(flatOutput, Accumulator))
+        if (!HasRoundedProducts || !TryForward(flatOutput, hidden.Value, wideB, direct.Value, flatAddend))
         {
-            using var block = NewDisposeScope();
-            if (flatAddend is null && KernelRegistry.TryRun<IGainedSum>(0, [flatOutput.narrow(0, start, count), ProductOf(start, count, transposed), direct.Value.narrow(0, start, count), factors], static (kernel, m) => kernel.TryForward(m[0], m[1], m[2], m[3]))) continue;
-            var sum = ChangeOf(start, count, transposed).mul_(gain).add_(DirectOf(start, count) * directGain, Scalars.One);
-            if (offset is not null) sum.add_(offset, Scalars.One);
-            if (flatAddend is not null) sum.add_(flatAddend.narrow(0, start, count).to(Accumulator), Scalars.One);
-            flatOutput.narrow(0, start, count).copy_(sum);
+            var transposed = wideB.to(ProductDtype).t();
+            foreach (var (start, count) in ShardOperations.Blocks(flatOutput, Accumulator))
+            {
+                using var block = NewDisposeScope();
+                var rows = new RowRange(start, count);
+                var (part, change, u, added) = (rows.Of(flatOutput), rows.Of(hidden.Value).mm(transposed), rows.Of(direct.Value), flatAddend is null ? null : rows.Of(flatAddend));
+                if (!TryForward(part, change, null, u, added)) part.copy_(SumByOperations(change, u, added));
+            }
         }
 
         Save(weight);
@@ -101,88 +100,120 @@ internal sealed class DoraCall : TargetCall
     {
         var (flatInput, grad) = (Flat(X.Value), Flat(gradOutput));
         var (wideA, wideB) = Change();
-        var (gain, directGain) = Gains();
-
         var directGradient = empty_like(direct!.Value);
         var hiddenGradient = empty_like(hidden!.Value);
-        var gradB = zeros_like(wideB);
+        var gradB = (IsPissa ? null : b.FindPlace(Accumulator)) ?? empty_like(wideB);
+        var gradMagnitude = magnitude.FindPlace(Accumulator) ?? empty_like(norm!.Value);
 
         // g ⊙ dy, whole where its products are in its own dtype, to be rounded once.
         var gained = !HasRoundedProducts ? null : isWhole ? directGradient : empty_like(directGradient);
-        var (productB, transposed) = (wideB.to(ProductDtype), wideB.to(ProductDtype).t());
-        var factors = Factors(full_like(gain, Scalars.Of(ChangeScale)), full_like(gain, Scalars.Of(dropout.Scale)), RoundedBias?.to(Accumulator).neg(), gain, directGain);
-        var sums = zeros_like(norm!.Value).unsqueeze_(0);
-        foreach (var (start, count) in ShardOperations.Blocks(grad, Accumulator))
+        if (gained is null || !TryBackward(grad, hidden.Value, wideB, direct.Value, gained, directGradient, gradMagnitude, gradB, adds: false))
         {
-            using var block = NewDisposeScope();
-            var (part, inner) = (grad.narrow(0, start, count), hidden.Value.narrow(0, start, count));
-            var changeGradient = gained?.narrow(0, start, count) ?? empty(part.shape, dtype: Accumulator, device: part.device);
-            if (KernelRegistry.TryRun<IGainedSum>(0, [part, ProductOf(start, count, transposed), direct.Value.narrow(0, start, count), factors, changeGradient, directGradient.narrow(0, start, count), sums], static (kernel, m) => kernel.TryBackward(m[0], m[1], m[2], m[3], m[4], m[5], m[6])))
-            {
-                if (gained is null) AddProducts(changeGradient, inner, start, count);
-                continue;
-            }
-
-            var outer = part.to(Accumulator);
-            var combined = ChangeOf(start, count, transposed).add_(DirectOf(start, count), Scalars.Of(dropout.Scale));
-            if (RoundedBias is { } added) combined.sub_(added);
-            sums.add_(combined.mul_(outer).sum(dim: 0), Scalars.One);
-            var scaled = outer * gain;
-            directGradient.narrow(0, start, count).copy_(outer * directGain);
-            if (gained is not null)
-            {
-                if (!isWhole) gained.narrow(0, start, count).copy_(scaled);
-                continue;
-            }
-
-            AddProducts(scaled, inner, start, count);
+            BackwardByBlocks(grad, wideB, gained, directGradient, gradMagnitude, gradB, hiddenGradient);
+            if (gained is not null) gradB.copy_(gained.t().mm(hidden.Value)).mul_(Scalars.Of(scale));
         }
 
-        var gradMagnitude = sums.squeeze_(0).div_(norm.Value);
+        if (gained is not null && !KernelRegistry.TryRun<IRoundedProduct>(0, [hiddenGradient, gained, wideB], (kernel, m) => kernel.TrySum(m[0], m[1..], [false], default, (float)scale)))
+            hiddenGradient.addmm_(gained, wideB.to(ProductDtype), beta: 0, alpha: (float)scale);
 
-        if (gained is not null)
-        {
-            gradB.add_(gained.t().mm(hidden.Value), Scalars.Of(scale));
-            hiddenGradient.addmm_(gained, productB, beta: 0, alpha: (float)scale);
-        }
-
-        var addsBaseLast = AddsBaseLast && dropout.IsNone;
-        var inputGradient = !X.NeedsGradient ? null : addsBaseLast ? zeros_like(flatInput) : weight.Value.InputGradient(directGradient).to(InputDtype);
-        if (inputGradient is not null && !dropout.IsNone) inputGradient.mul_(dropout.For(flatInput));
-        var (rank, gradA) = (a.Value.size(0), LowRankFactor.Gradients(flatInput, [FactorOf(wideA)], [hiddenGradient], inputGradient, [a.NeedsGradient])[0]);
-        if (addsBaseLast && inputGradient is not null) weight.Value.AddInputGradient(inputGradient, directGradient);
-        X.Gradient = inputGradient?.view(InputShape);
+        var gradA = InputGradients(flatInput, wideA, directGradient, hiddenGradient);
         if (weight.NeedsGradient) weight.Gradient = directGradient.t().mm(Kept(flatInput).to(OutputDtype));
         if (bias.NeedsGradient) bias.Gradient = grad.sum(dim: 0);
         if (addend.NeedsGradient) addend.Gradient = gradOutput.alias();
-        a.Gradient = gradA?.narrow(0, 0, rank).contiguous();
-        if (b.NeedsGradient) b.Gradient = gradB.narrow(1, 0, rank).contiguous();
+        var rank = a.Value.size(0);
+        a.Gradient = IsPissa ? gradA?.narrow(0, 0, rank).contiguous() : gradA;
+        if (b.NeedsGradient) b.Gradient = IsPissa ? gradB.narrow(1, 0, rank).contiguous() : gradB;
         if (magnitude.NeedsGradient) magnitude.Gradient = gradMagnitude;
+    }
 
-        void AddProducts(Tensor scaled, Tensor inner, long start, long count)
+    /// <summary>Sets the gradient of x; returns that of A, with PiSSA's start.</summary>
+    private Tensor? InputGradients(Tensor flatInput, Tensor wideA, Tensor directGradient, Tensor hiddenGradient)
+    {
+        var addsBaseLast = AddsBaseLast && dropout.IsNone;
+        var isDone = false;
+        var inputGradient = !X.NeedsGradient ? null : addsBaseLast ? empty_like(flatInput) : weight.Value.InputGradient(directGradient).to(InputDtype);
+        if (inputGradient is not null && addsBaseLast)
         {
-            gradB.addmm_(scaled.t(), inner);
-            hiddenGradient.narrow(0, start, count).addmm_(scaled, wideB, beta: 0);
+            // One sum, rounded once.
+            isDone = weight.Value is FloatWeight { Tensor: var whole } && KernelRegistry.TryRun<IRoundedProduct>(0, [inputGradient, directGradient, whole, hiddenGradient, wideA], static (kernel, m) => kernel.TrySum(m[0], m[1..], [false, false], default));
+            if (!isDone) inputGradient.zero_();
         }
+
+        if (inputGradient is not null && !dropout.IsNone) inputGradient.mul_(dropout.For(flatInput));
+        var gradA = LowRankFactor.Gradients(flatInput, [FactorOf(wideA)], [hiddenGradient], isDone ? null : inputGradient, [a.NeedsGradient])[0];
+        if (inputGradient is not null && addsBaseLast && !isDone) weight.Value.AddInputGradient(inputGradient, directGradient);
+        X.Gradient = inputGradient?.view(InputShape);
+        return gradA;
+    }
+
+    /// <summary>The gradients of l, u, m and, where their products are not rounded, of B and H, some rows at a time.</summary>
+    private void BackwardByBlocks(Tensor grad, Tensor wideB, Tensor? gained, Tensor directGradient, Tensor gradMagnitude, Tensor gradB, Tensor hiddenGradient)
+    {
+        if (Rows == 0)
+        {
+            gradMagnitude.zero_();
+            gradB.zero_();
+        }
+
+        var transposed = wideB.to(ProductDtype).t();
+        foreach (var (start, count) in ShardOperations.Blocks(grad, Accumulator))
+        {
+            using var block = NewDisposeScope();
+            var rows = new RowRange(start, count);
+            var (part, inner, u) = (rows.Of(grad), rows.Of(hidden!.Value), rows.Of(direct!.Value));
+            var change = inner.mm(transposed);
+            var changeGradient = gained is not null ? rows.Of(gained) : empty(part.shape, dtype: Accumulator, device: part.device);
+            if (!TryBackward(part, change, null, u, changeGradient, rows.Of(directGradient), gradMagnitude, null, adds: start > 0))
+            {
+                var (outer, (gain, directGain)) = (part.to(Accumulator), Gains());
+                var combined = ScaledChange(change).add_(u.to(Accumulator), Scalars.Of(dropout.Scale));
+                if (RoundedBias is { } added) combined.sub_(added);
+                var sum = combined.mul_(outer).sum(dim: 0).div_(norm!.Value);
+                if (start == 0) gradMagnitude.copy_(sum);
+                else gradMagnitude.add_(sum, Scalars.One);
+                rows.Of(directGradient).copy_(outer * directGain);
+                changeGradient.copy_(outer * gain);
+            }
+
+            if (gained is not null) continue;
+            gradB.addmm_(changeGradient.t(), inner, beta: start == 0 ? 0 : 1);
+            rows.Of(hiddenGradient).addmm_(changeGradient, wideB, beta: 0);
+        }
+    }
+
+    /// <summary>A kernel's sum of l, or of H and B, and u.</summary>
+    private bool TryForward(Tensor output, Tensor change, Tensor? right, Tensor u, Tensor? added) => KernelRegistry.TryRun<IGainedSum>(
+        0,
+        [output, change, right ?? change, u, magnitude.Value, norm!.Value, bias.Optional ?? norm.Value, added ?? output],
+        (kernel, m) => kernel.TryForward(m[0], new(m[1], right is null ? default : m[2]), m[3], Columns(m[4], m[5], bias.Optional is null ? default : m[6]), added is null ? default : m[7]));
+
+    /// <summary>A kernel's gradients, that of B only of its factors.</summary>
+    private bool TryBackward(Tensor grad, Tensor change, Tensor? right, Tensor u, Tensor changeGradient, Tensor directGradient, Tensor gradMagnitude, Tensor? gradB, bool adds) => KernelRegistry.TryRun<IGainedSum>(
+        0,
+        [grad, change, right ?? change, u, magnitude.Value, norm!.Value, RoundedBias ?? norm.Value, changeGradient, directGradient, gradMagnitude, gradB ?? gradMagnitude],
+        (kernel, m) => kernel.TryBackward(m[0], new(m[1], right is null ? default : m[2]), m[3], Columns(m[4], m[5], RoundedBias is null ? default : m[6]), new(m[7], m[8], m[9], gradB is null ? default : m[10], adds)));
+
+    private GainedColumns Columns(in KernelMatrix m, in KernelMatrix n, in KernelMatrix offset) => new(m, n, offset, HasRoundedProducts, (float)ChangeScale, (float)dropout.Scale, isWhole ? 0 : 1);
+
+    /// <summary>y of some rows, in the accumulator's dtype.</summary>
+    private Tensor SumByOperations(Tensor change, Tensor u, Tensor? added)
+    {
+        var (gain, directGain) = Gains();
+        var sum = ScaledChange(change).mul_(gain).add_(u.to(Accumulator) * directGain, Scalars.One);
+        if (bias.Optional?.to(Accumulator) is { } offset) sum.add_(HasRoundedProducts ? offset.sub(offset * gain) : offset, Scalars.One);
+        return added is null ? sum : sum.add_(added.to(Accumulator), Scalars.One);
     }
 
     /// <summary>What is left to multiply the product of H and B with.</summary>
     private double ChangeScale => HasRoundedProducts ? scale : 1;
 
-    /// <summary>The factors of a kernel's columns; where one is missing, zeros.</summary>
-    private static Tensor Factors(Tensor first, params ReadOnlySpan<Tensor?> others)
-    {
-        var rows = new Tensor[others.Length + 1];
-        rows[0] = first;
-        for (var i = 0; i < others.Length; i++) rows[i + 1] = others[i] ?? zeros_like(first);
-        return stack(rows);
-    }
+    private bool IsPissa => initialA.Optional is not null;
 
     /// <summary>The factors of the change of the weight, in the accumulator's dtype: A and B, with PiSSA's start below and beside them.</summary>
     private (Tensor A, Tensor B) Change()
     {
         var (wideA, wideB) = (a.Value.to(Accumulator), b.Value.to(Accumulator));
-        return initialA.Optional is null ? (wideA, wideB) : (cat([wideA, initialA.Value.to(Accumulator)], 0), cat([wideB, initialB.Value.to(Accumulator).neg()], 1));
+        return !IsPissa ? (wideA, wideB) : (cat([wideA, initialA.Value.to(Accumulator)], 0), cat([wideB, initialB.Value.to(Accumulator).neg()], 1));
     }
 
     /// <summary>g = m / ‖V‖, and what multiplies u as it was computed, whose x lacks the factor of the dropout.</summary>
@@ -192,18 +223,8 @@ internal sealed class DoraCall : TargetCall
         return (gain, (isWhole ? gain : gain.sub(Scalars.One)).mul(Scalars.Of(dropout.Scale)));
     }
 
-    /// <summary>What the factors add to some rows of u, without dropout's zeros: a new tensor in the accumulator's dtype.</summary>
-    private Tensor ChangeOf(long start, long count, Tensor transposed)
-    {
-        var change = ProductOf(start, count, transposed);
-        return HasRoundedProducts ? change.to(Accumulator).mul_(Scalars.Of(scale)) : change;
-    }
-
-    /// <summary>Some rows of H Bᵀ.</summary>
-    private Tensor ProductOf(long start, long count, Tensor transposed) => hidden!.Value.narrow(0, start, count).mm(transposed);
-
-    /// <summary>Some rows of u in the accumulator's dtype: libtorch's operations on two dtypes convert one number at a time.</summary>
-    private Tensor DirectOf(long start, long count) => direct!.Value.narrow(0, start, count).to(Accumulator);
+    /// <summary>s·l as a new tensor in the accumulator's dtype: libtorch's operations on two dtypes convert one number at a time.</summary>
+    private Tensor ScaledChange(Tensor change) => HasRoundedProducts ? change.to(Accumulator).mul_(Scalars.Of(scale)) : change;
 
     // As in LoRA, rounded H has no scale in it.
     private LowRankFactor FactorOf(Tensor a) => new(a, HasRoundedProducts ? 1 : scale, dropout, ProductDtype);
