@@ -28,7 +28,8 @@ internal readonly unsafe struct OneTokenAttention<T>(float* queries, KeyValueRow
             var place = ((head / group * cache.Capacity) + first) * size;
             var ownScores = scores + (head * columns);
             Score(queries + (head * size), scale, (T*)cache.Keys + place, ownScores);
-            var (sum, _) = AttentionScores.Exponentiate<T>(ownScores, 0, (nint)seen, (nint)columns);
+            var largest = AttentionScores.Largest(ownScores, 0, (nint)seen);
+            var sum = AttentionScores.Exponentiate<T, float>(ownScores, 1, largest, 0, (nint)seen, (nint)columns, ownScores);
             Weigh(ownScores, 1 / sum, (T*)cache.Values + place, output + (head * size));
         }
     }

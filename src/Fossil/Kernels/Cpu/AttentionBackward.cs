@@ -17,15 +17,17 @@ internal readonly unsafe struct AttentionBackward<T> : IRowKernel where T : unma
     private AttentionBackward(AttentionOperands operands, KernelMatrix dy, KernelMatrix dq, KernelMatrix keyGradients, KernelMatrix valueGradients) =>
         (this.operands, this.dy, this.dq, this.keyGradients, this.valueGradients) = (operands, dy, dq, keyGradients, valueGradients);
 
-    /// <summary>Fills the gradients of queries, keys and values.</summary>
-    public static void Run(AttentionOperands operands, KernelMatrix dy, KernelMatrix dq, KernelMatrix dk, KernelMatrix dv)
+    /// <summary>Fills the gradients of queries, keys and values, <paramref name="inBlocks"/> with products of <see cref="BFloat16Blocks"/>.</summary>
+    public static void Run(AttentionOperands operands, bool inBlocks, KernelMatrix dy, KernelMatrix dq, KernelMatrix dk, KernelMatrix dv)
     {
         var shape = operands.Shape;
         var pieces = shape.Batch * shape.KeyValueHeads * shape.Parts;
-        using var keyGradients = zeros(pieces, shape.Tokens * shape.PaddedSize);
-        using var valueGradients = zeros(pieces, shape.Tokens * shape.PaddedSize);
+        using var keyGradients = empty(pieces, shape.Tokens * shape.PaddedSize);
+        using var valueGradients = empty(pieces, shape.Tokens * shape.PaddedSize);
         var (ofKeys, ofValues) = (KernelMatrix.Of(keyGradients), KernelMatrix.Of(valueGradients));
-        KernelRows.Run(pieces, shape.HeadsOfPiece * shape.Tokens * shape.Tokens * shape.Size, new AttentionBackward<T>(operands, dy, dq, ofKeys, ofValues));
+        var elementsOfPiece = shape.HeadsOfPiece * shape.Tokens * shape.Tokens * shape.Size;
+        if (inBlocks) KernelRows.Run(pieces, elementsOfPiece, new AttentionBackwardBlocks(operands, dy, dq, ofKeys, ofValues));
+        else KernelRows.Run(pieces, elementsOfPiece, new AttentionBackward<T>(operands, dy, dq, ofKeys, ofValues));
         KernelRows.Run(shape.Batch * shape.Tokens, shape.KeyValueHeads * shape.Size, new SumKernel(operands, ofKeys, ofValues, dk, dv));
     }
 
@@ -44,7 +46,7 @@ internal readonly unsafe struct AttentionBackward<T> : IRowKernel where T : unma
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Run(long first, long end, float* keys)
+    private void Run(long firstPiece, long endPiece, float* keys)
     {
         var shape = operands.Shape;
         var (tokens, size) = (shape.PaddedTokens, shape.PaddedSize);
@@ -57,14 +59,14 @@ internal readonly unsafe struct AttentionBackward<T> : IRowKernel where T : unma
         var scores = queryGradients + block;
         var scoreGradients = scores + (AttentionShape.RowsAtOnce * tokens);
         NativeMemory.Clear(keys, (nuint)((3 * whole) + (3 * block)) * sizeof(float));
-        for (var piece = first; piece < end; piece++)
+        for (var piece = firstPiece; piece < endPiece; piece++)
         {
             var (sequence, keyValueHead, firstHead) = shape.Piece(piece);
             var firstRow = sequence * shape.Tokens;
             for (nint token = 0; token < (nint)shape.Tokens; token++)
             {
-                operands.ReadTurned<T>(operands.Keys, firstRow + token, keyValueHead, 1, keys + (token * size));
-                operands.Read<T>(operands.Values, firstRow + token, keyValueHead, outputs);
+                operands.ReadTurned<T, float>(operands.Keys, firstRow + token, keyValueHead, 1, keys + (token * size));
+                operands.Read<T, float>(operands.Values, firstRow + token, keyValueHead, outputs);
                 for (nint i = 0; i < (nint)shape.Size; i++)
                 {
                     keyColumns[(i * tokens) + token] = keys[(token * size) + i];
@@ -74,6 +76,8 @@ internal readonly unsafe struct AttentionBackward<T> : IRowKernel where T : unma
 
             fixed (float* keyGradient = &keyGradients.Row<float>(piece), valueGradient = &valueGradients.Row<float>(piece))
             {
+                NativeMemory.Clear(keyGradient, (nuint)(shape.Tokens * size) * sizeof(float));
+                NativeMemory.Clear(valueGradient, (nuint)(shape.Tokens * size) * sizeof(float));
                 for (var head = firstHead; head < firstHead + shape.HeadsOfPiece; head++)
                 {
                     ref var normalizers = ref operands.Normalizers.Row<float>((sequence * shape.Heads) + head);
@@ -83,8 +87,8 @@ internal readonly unsafe struct AttentionBackward<T> : IRowKernel where T : unma
                         var columns = AttentionScores.Columns(start + rows);
                         for (nint i = 0; i < rows; i++)
                         {
-                            operands.ReadTurned<T>(operands.Queries, firstRow + start + i, head, operands.Scale, queries + (i * size));
-                            operands.Read<T>(dy, firstRow + start + i, head, outputs + (i * size));
+                            operands.ReadTurned<T, float>(operands.Queries, firstRow + start + i, head, operands.Scale, queries + (i * size));
+                            operands.Read<T, float>(dy, firstRow + start + i, head, outputs + (i * size));
                         }
 
                         var from = operands.FirstColumn(sequence, start, rows);
@@ -92,8 +96,10 @@ internal readonly unsafe struct AttentionBackward<T> : IRowKernel where T : unma
                         AttentionScores.Multiply(rows, (nint)shape.Size, outputs, size, valueColumns + from, columns - from, tokens, scoreGradients + from);
                         for (nint i = 0; i < rows; i++)
                         {
-                            var (seen, row) = (operands.FirstSeen(sequence, start + i) - from, (i * tokens) + from);
-                            AttentionScores.Differentiate(scores + row, scoreGradients + row, Unsafe.Add(ref normalizers, start + i), seen, start + i + 1 - from, columns - from);
+                            var (seen, end) = (operands.FirstSeen(sequence, start + i) - from, start + i + 1 - from);
+                            float* row = scores + (i * tokens) + from, gradients = scoreGradients + (i * tokens) + from;
+                            var mean = AttentionScores.Normalize(row, 1, Unsafe.Add(ref normalizers, start + i), gradients, seen, end);
+                            AttentionScores.Differentiate(row, gradients, mean, seen, end, columns - from, row, gradients);
                         }
 
                         for (nint panel = 0; panel < size; panel += PanelProduct.Width)

@@ -12,11 +12,13 @@ internal readonly unsafe struct AttentionForward<T> : IRowKernel where T : unman
 
     private AttentionForward(AttentionOperands operands, KernelMatrix y) => (this.operands, this.y) = (operands, y);
 
-    /// <summary>Fills <paramref name="y"/> and the normalizers.</summary>
-    public static void Run(AttentionOperands operands, KernelMatrix y)
+    /// <summary>Fills <paramref name="y"/> and the normalizers, <paramref name="inBlocks"/> with products of <see cref="BFloat16Blocks"/>.</summary>
+    public static void Run(AttentionOperands operands, bool inBlocks, KernelMatrix y)
     {
         var shape = operands.Shape;
-        KernelRows.Run(shape.Batch * shape.KeyValueHeads * shape.Parts, shape.HeadsOfPiece * shape.Tokens * shape.Tokens * shape.Size, new AttentionForward<T>(operands, y));
+        var (pieces, elementsOfPiece) = (shape.Batch * shape.KeyValueHeads * shape.Parts, shape.HeadsOfPiece * shape.Tokens * shape.Tokens * shape.Size);
+        if (inBlocks) KernelRows.Run(pieces, elementsOfPiece, new AttentionForwardBlocks(operands, y));
+        else KernelRows.Run(pieces, elementsOfPiece, new AttentionForward<T>(operands, y));
     }
 
     public void Run(long first, long end)
@@ -29,8 +31,7 @@ internal readonly unsafe struct AttentionForward<T> : IRowKernel where T : unman
     public void DeclareWrites(long row, KernelWrites writes)
     {
         operands.DeclareHeads(writes, y, row);
-        var (sequence, _, firstHead) = operands.Shape.Piece(row);
-        for (var head = firstHead; head < firstHead + operands.Shape.HeadsOfPiece; head++) writes.Add(operands.Normalizers, (sequence * operands.Shape.Heads) + head);
+        operands.DeclareNormalizers(writes, row);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -50,9 +51,9 @@ internal readonly unsafe struct AttentionForward<T> : IRowKernel where T : unman
             var firstRow = sequence * shape.Tokens;
             for (nint token = 0; token < (nint)shape.Tokens; token++)
             {
-                operands.ReadTurned<T>(operands.Keys, firstRow + token, keyValueHead, 1, queries);
+                operands.ReadTurned<T, float>(operands.Keys, firstRow + token, keyValueHead, 1, queries);
                 for (nint i = 0; i < (nint)shape.Size; i++) keys[(i * tokens) + token] = queries[i];
-                operands.Read<T>(operands.Values, firstRow + token, keyValueHead, values + (token * size));
+                operands.Read<T, float>(operands.Values, firstRow + token, keyValueHead, values + (token * size));
             }
 
             for (var head = firstHead; head < firstHead + shape.HeadsOfPiece; head++)
@@ -62,13 +63,15 @@ internal readonly unsafe struct AttentionForward<T> : IRowKernel where T : unman
                 {
                     var rows = Math.Min(AttentionShape.RowsAtOnce, (nint)shape.Tokens - start);
                     var columns = AttentionScores.Columns(start + rows);
-                    for (nint i = 0; i < rows; i++) operands.ReadTurned<T>(operands.Queries, firstRow + start + i, head, operands.Scale, queries + (i * size));
+                    for (nint i = 0; i < rows; i++) operands.ReadTurned<T, float>(operands.Queries, firstRow + start + i, head, operands.Scale, queries + (i * size));
                     var from = operands.FirstColumn(sequence, start, rows);
                     AttentionScores.Multiply(rows, (nint)shape.Size, queries, size, keys + from, columns - from, tokens, scores + from);
                     for (nint i = 0; i < rows; i++)
                     {
                         var (first, end) = (operands.FirstSeen(sequence, start + i) - from, start + i + 1 - from);
-                        (sums[i], var largest) = AttentionScores.Exponentiate<T>(scores + (i * tokens) + from, first, end, columns - from);
+                        var row = scores + (i * tokens) + from;
+                        var largest = AttentionScores.Largest(row, first, end);
+                        sums[i] = AttentionScores.Exponentiate<T, float>(row, 1, largest, first, end, columns - from, row);
                         Unsafe.Add(ref normalizers, start + i) = largest + MathF.Log(sums[i]);
                     }
 

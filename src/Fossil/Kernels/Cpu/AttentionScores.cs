@@ -22,70 +22,92 @@ internal static unsafe class AttentionScores
         }
     }
 
-    /// <summary>
-    /// Replaces the scores from <paramref name="first"/> to <paramref name="end"/> by exp(score − largest), rounded to <typeparamref name="T"/> as libtorch's attention multiplies the
-    /// values by them, and the others up to <paramref name="columns"/> by 0.
-    /// </summary>
-    /// <returns>Their sum before the rounding, and the largest.</returns>
+    /// <summary>The largest of the scores from <paramref name="first"/> to <paramref name="end"/>; those beside them are hidden from what follows. NaN where there is one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static (float Sum, float Largest) Exponentiate<T>(float* scores, nint first, nint end, nint columns) where T : unmanaged
+    public static float Largest(float* scores, nint first, nint end)
     {
-        var start = Hide(scores, first, end, columns);
+        var start = Hide(scores, first, end);
         var most = Vector512.Load(scores + start);
         for (var i = start + Lanes.Count; i < end; i += Lanes.Count) most = Vector512.Max(most, Vector512.Load(scores + i));
-        var largest = Lanes.Max(most);
+        return Lanes.Max(most);
+    }
 
-        var sums = Vector512<float>.Zero;
-        var offset = Vector512.Create(largest);
-        var column = start;
+    /// <summary>
+    /// Of hidden scores, exp(scale · score − largest), rounded to <typeparamref name="T"/> as libtorch's attention multiplies the values by them; 0 for columns that are not seen, up to
+    /// <paramref name="columns"/>. The largest is scaled too.
+    /// </summary>
+    /// <typeparam name="T">Of the attention's elements.</typeparam>
+    /// <typeparam name="TResult">Of the results: <see cref="float"/>, which may lie where the scores do, or <typeparamref name="T"/>.</typeparam>
+    /// <returns>Their sum before the rounding.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static float Exponentiate<T, TResult>(float* scores, float scale, float largest, nint first, nint end, nint columns, TResult* results) where T : unmanaged where TResult : unmanaged
+    {
+        var (factor, offset, sums) = (Vector512.Create(scale), Vector512.Create(largest), Vector512<float>.Zero);
+        var column = first / Lanes.Count * Lanes.Count;
+        Clear(results, 0, column);
         for (; column < end; column += Lanes.Count)
         {
-            var e = Lanes.ExpOfScore<T>(Vector512.Load(scores + column) - offset);
-            Lanes.Round<T>(e).Store(scores + column);
+            var e = Lanes.ExpOfScore<T>((Vector512.Load(scores + column) * factor) - offset);
+            Lanes.StoreRounded(Lanes.Round<T>(e), results + column);
             sums += e;
         }
 
-        for (; column < columns; column += Lanes.Count) Vector512<float>.Zero.Store(scores + column);
-        return (Vector512.Sum(sums), largest);
+        Clear(results, column, columns);
+        return Vector512.Sum(sums);
     }
 
-    /// <summary>Replaces scores by the probabilities p = exp(score − normalizer), and the gradients of the probabilities by those of the scores, p (g − Σ p g).</summary>
+    /// <summary>Replaces the scores by the probabilities p = exp(scale · score − normalizer).</summary>
+    /// <returns>Σ p g, the mean of their gradients g.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Differentiate(float* scores, float* gradients, float normalizer, nint first, nint end, nint columns)
+    public static float Normalize(float* scores, float scale, float normalizer, float* gradients, nint first, nint end)
     {
-        var start = Hide(scores, first, end, columns);
-        for (nint i = 0; i < start; i += Lanes.Count) Vector512<float>.Zero.Store(gradients + i);
-        var (offset, sums) = (Vector512.Create(normalizer), Vector512<float>.Zero);
-        var column = start;
-        for (; column < end; column += Lanes.Count)
+        var (factor, offset, sums) = (Vector512.Create(scale), Vector512.Create(normalizer), Vector512<float>.Zero);
+        for (var column = Hide(scores, first, end); column < end; column += Lanes.Count)
         {
-            var p = Lanes.Exp(Vector512.Load(scores + column) - offset);
+            var p = Lanes.Exp((Vector512.Load(scores + column) * factor) - offset);
             p.Store(scores + column);
             sums = Vector512.FusedMultiplyAdd(p, Vector512.Load(gradients + column), sums);
         }
 
-        var mean = Vector512.Create(Vector512.Sum(sums));
-        for (column = start; column < end; column += Lanes.Count)
-        {
-            var p = Vector512.Load(scores + column);
-            (p * (Vector512.Load(gradients + column) - mean)).Store(gradients + column);
-        }
-
-        for (; column < columns; column += Lanes.Count)
-        {
-            Vector512<float>.Zero.Store(scores + column);
-            Vector512<float>.Zero.Store(gradients + column);
-        }
+        return Vector512.Sum(sums);
     }
 
-    /// <summary>Takes columns that are not seen out of the softmax: whole vectors before the first become 0, single ones beside the seen ones −∞.</summary>
-    /// <returns>The first vector with a column that is seen.</returns>
-    private static nint Hide(float* scores, nint first, nint end, nint columns)
+    /// <summary>Of probabilities p and their gradients g those of the scaled scores, p (g − mean); both are 0 for columns that are not seen, up to <paramref name="columns"/>.</summary>
+    /// <typeparam name="TResult">Of the results: <see cref="float"/>, which may lie where probabilities and gradients do, or <see cref="ushort"/> for bfloat16, to which they are rounded.</typeparam>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Differentiate<TResult>(float* probabilities, float* gradients, float mean, nint first, nint end, nint columns, TResult* results, TResult* differentials) where TResult : unmanaged
     {
-        for (var i = end; i < columns && i % Lanes.Count != 0; i++) scores[i] = float.NegativeInfinity;
+        var offset = Vector512.Create(mean);
+        var column = first / Lanes.Count * Lanes.Count;
+        Clear(results, 0, column);
+        Clear(differentials, 0, column);
+        for (; column < end; column += Lanes.Count)
+        {
+            var p = Vector512.Load(probabilities + column);
+            Lanes.StoreRounded(Lanes.Round<TResult>(p), results + column);
+            Lanes.StoreRounded(Lanes.Round<TResult>(p * (Vector512.Load(gradients + column) - offset)), differentials + column);
+        }
+
+        Clear(results, column, columns);
+        Clear(differentials, column, columns);
+    }
+
+    /// <summary>Makes single columns that are not seen −∞, beside the seen ones in their vectors.</summary>
+    /// <returns>The first vector with a column that is seen.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static nint Hide(float* scores, nint first, nint end)
+    {
         var start = first / Lanes.Count * Lanes.Count;
-        for (nint i = 0; i < start; i += Lanes.Count) Vector512<float>.Zero.Store(scores + i);
-        for (var i = start; i < first; i++) scores[i] = float.NegativeInfinity;
+        var last = (end - 1) / Lanes.Count * Lanes.Count;
+        var hidden = Vector512.Create(float.NegativeInfinity);
+        if (first > start) Vector512.ConditionalSelect(Vector512.LessThan(Vector512<int>.Indices, Vector512.Create((int)(first - start))).AsSingle(), hidden, Vector512.Load(scores + start)).Store(scores + start);
+        if (end - last < Lanes.Count) Vector512.ConditionalSelect(Vector512.LessThan(Vector512<int>.Indices, Vector512.Create((int)(end - last))).AsSingle(), Vector512.Load(scores + last), hidden).Store(scores + last);
         return start;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Clear<TResult>(TResult* row, nint column, nint end) where TResult : unmanaged
+    {
+        for (; column < end; column += Lanes.Count) Lanes.StoreRounded(Vector512<float>.Zero, row + column);
     }
 }

@@ -105,41 +105,49 @@ internal readonly unsafe struct AttentionOperands(AttentionInputs inputs)
         for (var token = 0L; token < shape.Tokens; token++) writes.Add(target, (sequence * shape.Tokens) + token, firstHead * shape.Size, shape.HeadsOfPiece * shape.Size);
     }
 
-    /// <summary>A head of a row, turned by the position's angle and scaled, into <paramref name="target"/> (head_dim).</summary>
+    /// <summary>Declares the normalizers of a piece of work.</summary>
+    public void DeclareNormalizers(KernelWrites writes, long piece)
+    {
+        var (sequence, _, firstHead) = shape.Piece(piece);
+        for (var head = firstHead; head < firstHead + shape.HeadsOfPiece; head++) writes.Add(Normalizers, (sequence * shape.Heads) + head);
+    }
+
+    /// <summary>A head of a row, turned by the position's angle, into <paramref name="target"/> (head_dim): float32, scaled, or bfloat16.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void ReadTurned<T>(in KernelMatrix source, long row, long head, float scale, float* target) where T : unmanaged
+    public void ReadTurned<T, TTarget>(in KernelMatrix source, long row, long head, float scale, TTarget* target) where T : unmanaged where TTarget : unmanaged
     {
         ref var from = ref Unsafe.Add(ref source.Row<T>(row), (nint)(head * shape.Size));
-        var half = (nuint)shape.Size / 2;
+        var (half, position) = ((nuint)shape.Size / 2, angles.Position(row));
         for (nuint i = 0; i < half; i += Lanes.Count)
         {
             var (a, b) = (Lanes.Load(ref from, i), Lanes.Load(ref from, i + half));
-            angles.Turn<T>(row, i, ref a, ref b);
-            (a * scale).Store(target + i);
-            (b * scale).Store(target + i + half);
+            angles.Turn<T>(position, i, ref a, ref b);
+            if (typeof(TTarget) == typeof(float)) (a, b) = (a * scale, b * scale);
+            Lanes.StoreRounded(a, target + i);
+            Lanes.StoreRounded(b, target + i + half);
         }
     }
 
     /// <summary>A head of a row as it is.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Read<T>(in KernelMatrix source, long row, long head, float* target) where T : unmanaged
+    public void Read<T, TTarget>(in KernelMatrix source, long row, long head, TTarget* target) where T : unmanaged where TTarget : unmanaged
     {
         ref var from = ref Unsafe.Add(ref source.Row<T>(row), (nint)(head * shape.Size));
-        for (nuint i = 0; i < (nuint)shape.Size; i += Lanes.Count) Lanes.Load(ref from, i).Store(target + i);
+        for (nuint i = 0; i < (nuint)shape.Size; i += Lanes.Count) Lanes.StoreRounded(Lanes.Load(ref from, i), target + i);
     }
 
     /// <summary>Writes a scaled gradient of a turned head, turned back.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void WriteTurnedBack<T>(float* source, float scale, in KernelMatrix target, long row, long head) where T : unmanaged
     {
-        ref var to = ref Unsafe.Add(ref target.Row<T>(row), (nint)(head * shape.Size));
-        var half = (nuint)shape.Size / 2;
+        var to = (T*)Unsafe.AsPointer(ref target.Row<T>(row)) + (head * shape.Size);
+        var (half, position) = ((nuint)shape.Size / 2, angles.Position(row));
         for (nuint i = 0; i < half; i += Lanes.Count)
         {
             var (a, b) = (Vector512.Load(source + i) * scale, Vector512.Load(source + i + half) * scale);
-            angles.TurnBack<T>(row, i, ref a, ref b);
-            Lanes.Store(a, ref to, i);
-            Lanes.Store(b, ref to, i + half);
+            angles.TurnBack<T>(position, i, ref a, ref b);
+            Lanes.StoreRounded(Lanes.Round<T>(a), to + i);
+            Lanes.StoreRounded(Lanes.Round<T>(b), to + i + half);
         }
     }
 
@@ -147,7 +155,7 @@ internal readonly unsafe struct AttentionOperands(AttentionInputs inputs)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Write<T>(float* source, float scale, in KernelMatrix target, long row, long head) where T : unmanaged
     {
-        ref var to = ref Unsafe.Add(ref target.Row<T>(row), (nint)(head * shape.Size));
-        for (nuint i = 0; i < (nuint)shape.Size; i += Lanes.Count) Lanes.Store(Vector512.Load(source + i) * scale, ref to, i);
+        var to = (T*)Unsafe.AsPointer(ref target.Row<T>(row)) + (head * shape.Size);
+        for (nuint i = 0; i < (nuint)shape.Size; i += Lanes.Count) Lanes.StoreRounded(Lanes.Round<T>(Vector512.Load(source + i) * scale), to + i);
     }
 }

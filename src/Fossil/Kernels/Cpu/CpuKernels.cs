@@ -34,7 +34,7 @@ internal static class CpuKernels
         if (TiledWeightProduct.IsSupported) KernelRegistry.Register<ITiledWeightProduct>(new TiledWeightProduct(), DeviceType.CPU, ScalarType.Float32);
         KernelRegistry.Register<IOneRowProduct>(new OneRowProduct(), DeviceType.CPU, ScalarType.BFloat16);
         KernelRegistry.Register<IAttention>(new AttentionKernel<float>(), DeviceType.CPU, ScalarType.Float32);
-        KernelRegistry.Register<IAttention>(new AttentionKernel<ushort>(), DeviceType.CPU, ScalarType.BFloat16);
+        KernelRegistry.Register<IAttention>(new AttentionKernel<ushort>(BFloat16Blocks.IsSupported), DeviceType.CPU, ScalarType.BFloat16);
 
         static void Add<TKernel>(TKernel kernel) where TKernel : class => KernelRegistry.Register(kernel, DeviceType.CPU);
 

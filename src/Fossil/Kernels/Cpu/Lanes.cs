@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Fossil.CompilerServices;
 
 namespace Fossil.Kernels.Cpu;
@@ -23,6 +24,14 @@ internal static class Lanes
     {
         if (typeof(T) == typeof(float)) value.StoreUnsafe(ref Unsafe.As<T, float>(ref row), index);
         else BFloat16Lanes.Store512(value, ref Unsafe.As<T, ushort>(ref row), index);
+    }
+
+    /// <summary>Writes elements that are rounded to <typeparamref name="T"/> already.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static unsafe void StoreRounded<T>(Vector512<float> value, T* target) where T : unmanaged
+    {
+        if (typeof(T) == typeof(float)) value.Store((float*)target);
+        else Avx512F.ConvertToVector256UInt16(value.AsUInt32() >>> 16).Store((ushort*)target);
     }
 
     /// <summary>One element.</summary>
@@ -94,9 +103,9 @@ internal static class Lanes
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Max(Vector512<float> x)
     {
-        var largest = float.NegativeInfinity;
-        for (var lane = 0; lane < Count; lane++) largest = MathF.Max(largest, x[lane]);
-        return largest;
+        var eight = Vector256.Max(x.GetLower(), x.GetUpper());
+        var four = Vector128.Max(eight.GetLower(), eight.GetUpper());
+        return MathF.Max(MathF.Max(four[0], four[1]), MathF.Max(four[2], four[3]));
     }
 
     /// <summary>x / (1 + e⁻ˣ).</summary>

@@ -14,28 +14,29 @@ internal readonly struct RotaryAngles(KernelMatrix cos, KernelMatrix sin)
 {
     private readonly bool rotate = cos.Rows > 0;
 
-    /// <summary>Sixteen pairs of the head in <paramref name="row"/>, turned forwards, with the roundings of a model of <typeparamref name="T"/>.</summary>
+    /// <summary>The row of the table for a row of heads.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Turn<T>(long row, nuint pair, ref Vector512<float> a, ref Vector512<float> b) where T : unmanaged
+    public long Position(long row) => rotate ? row % cos.Rows : 0;
+
+    /// <summary>Sixteen pairs of a head at <paramref name="position"/>, turned forwards, with the roundings of a model of <typeparamref name="T"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Turn<T>(long position, nuint pair, ref Vector512<float> a, ref Vector512<float> b) where T : unmanaged
     {
         if (!rotate) return;
-        var (c, s) = Load<T>(row, pair);
+        var (c, s) = Load<T>(position, pair);
         (a, b) = (Lanes.Round<T>(Lanes.Round<T>(a * c) - Lanes.Round<T>(b * s)), Lanes.Round<T>(Lanes.Round<T>(b * c) + Lanes.Round<T>(a * s)));
     }
 
     /// <summary>Sixteen pairs of a gradient, turned back.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void TurnBack<T>(long row, nuint pair, ref Vector512<float> a, ref Vector512<float> b) where T : unmanaged
+    public void TurnBack<T>(long position, nuint pair, ref Vector512<float> a, ref Vector512<float> b) where T : unmanaged
     {
         if (!rotate) return;
-        var (c, s) = Load<T>(row, pair);
+        var (c, s) = Load<T>(position, pair);
         (a, b) = (a * c + b * s, b * c - a * s);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private (Vector512<float> Cos, Vector512<float> Sin) Load<T>(long row, nuint pair) where T : unmanaged
-    {
-        var position = row % cos.Rows;
-        return (Lanes.Round<T>(Lanes.Load(ref cos.Row<float>(position), pair)), Lanes.Round<T>(Lanes.Load(ref sin.Row<float>(position), pair)));
-    }
+    private (Vector512<float> Cos, Vector512<float> Sin) Load<T>(long position, nuint pair) where T : unmanaged =>
+        (Lanes.Round<T>(Lanes.Load(ref cos.Row<float>(position), pair)), Lanes.Round<T>(Lanes.Load(ref sin.Row<float>(position), pair)));
 }

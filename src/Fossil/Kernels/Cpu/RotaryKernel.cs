@@ -23,6 +23,7 @@ internal sealed class RotaryKernel<T> : IRotary where T : unmanaged
             var half = (nuint)size / 2;
             for (var row = first; row < end; row++)
             {
+                var position = angles.Position(row);
                 ref var source = ref x.Row<T>(row);
                 ref var target = ref y.Row<T>(row);
                 for (nuint head = 0; head < (nuint)(x.Columns / size); head++)
@@ -31,7 +32,7 @@ internal sealed class RotaryKernel<T> : IRotary where T : unmanaged
                     {
                         var from = head * (nuint)size + i;
                         var (a, b) = (Lanes.Load(ref source, from), Lanes.Load(ref source, from + half));
-                        angles.Turn<T>(row, i, ref a, ref b);
+                        angles.Turn<T>(position, i, ref a, ref b);
                         for (var copy = 0; copy < repeat; copy++)
                         {
                             var to = (head * (nuint)repeat + (nuint)copy) * (nuint)size + i;
@@ -54,6 +55,7 @@ internal sealed class RotaryKernel<T> : IRotary where T : unmanaged
             var half = (nuint)size / 2;
             for (var row = first; row < end; row++)
             {
+                var position = angles.Position(row);
                 ref var source = ref dy.Row<T>(row);
                 ref var target = ref dx.Row<T>(row);
                 for (nuint head = 0; head < (nuint)(dx.Columns / size); head++)
@@ -67,7 +69,7 @@ internal sealed class RotaryKernel<T> : IRotary where T : unmanaged
                             from += (nuint)size;
                             (a, b) = (a + Lanes.Load(ref source, from), b + Lanes.Load(ref source, from + half));
                         }
-                        angles.TurnBack<T>(row, i, ref a, ref b);
+                        angles.TurnBack<T>(position, i, ref a, ref b);
                         var to = head * (nuint)size + i;
                         Lanes.Store(a, ref target, to);
                         Lanes.Store(b, ref target, to + half);
