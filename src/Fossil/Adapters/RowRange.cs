@@ -23,5 +23,15 @@ internal readonly record struct RowRange(long Start, long Count)
     /// <summary>The columns of <paramref name="matrix"/> with these numbers: what rows of a weight are in an output.</summary>
     public Tensor ColumnsOf(Tensor matrix) => Along(matrix, 1);
 
+    /// <summary><paramref name="part"/> (count, …), which has these rows, among <paramref name="all"/>: itself, or a new tensor whose other rows are zero.</summary>
+    public Tensor Padded(Tensor part, long all)
+    {
+        if (Count == all) return part;
+        var padded = zeros(all, part.size(1), dtype: part.dtype, device: part.device);
+        using var rows = Of(padded).alias();
+        rows.copy_(part);
+        return padded;
+    }
+
     private Tensor Along(Tensor matrix, int dimension) => Count == matrix.size(dimension) ? matrix : matrix.narrow(dimension, Start, Count);
 }

@@ -1,6 +1,8 @@
 using Fossil.Adapters;
 using Fossil.Autograd;
 using Fossil.Concurrency;
+using Fossil.Kernels;
+using Fossil.Weights;
 using static TorchSharp.torch;
 
 namespace Fossil.Methods;
@@ -17,6 +19,7 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     private readonly CallInput bias;
     private readonly CallInput given;
     private bool addsBaseLast;
+    private ProductSum? sum;
     private AdditiveCall<TTerm>[] others = [];
 
     /// <summary>Declares the input and what the base has.</summary>
@@ -63,13 +66,24 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
         if (addsBaseLast)
         {
             // The base's product, the larger one, is added to what the terms give, and rounded once. A bias is rounded together with the base's product, as in PEFT.
-            IsUnset = Terms is [var first, ..] && first.Rows == new RowRange(0, Rows);
-            long[] size = [Rows, weight!.Value.OutFeatures];
-            var sum = IsUnset ? empty(size, dtype: OutputDtype, device: flatInput.device) : zeros(size, dtype: OutputDtype, device: flatInput.device);
-            AddTerms(sum, flatInput);
-            weight.Value.AddProduct(sum, flatInput.to(OutputDtype));
+            var (size, product) = (new[] { Rows, weight!.Value.OutFeatures }, flatInput.to(OutputDtype));
+            sum = FactorOfSum(product) is null ? null : new();
+            IsUnset = sum is null && Terms is [var first, ..] && first.Rows == new RowRange(0, Rows);
+            var y = IsUnset || sum is not null ? empty(size, dtype: OutputDtype, device: flatInput.device) : zeros(size, dtype: OutputDtype, device: flatInput.device);
+            AddTerms(y, flatInput);
+            if (sum is null)
+            {
+                weight.Value.AddProduct(y, product);
+            }
+            else
+            {
+                sum.Add(product, FactorOfSum(product)!.t());
+                sum.WriteTo(y);
+                sum = null;
+            }
+
             Save(weight);
-            return sum.view(ShapeWith(sum.size(1))).detach();
+            return y.view(ShapeWith(y.size(1))).detach();
         }
 
         if (TryProduct(flatInput) is { } whole)
@@ -114,25 +128,41 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     /// <summary>dx (rows, in) of all parts, with which each sets its other gradients.</summary>
     private Tensor InputGradient((AdditiveCall<TTerm> Call, Tensor Gradient)[] parts)
     {
-        Tensor? sum = null;
-        if (AddsBaseLast && HasBase)
-        {
-            sum = SetsInputGradient ? empty(Rows, InputShape[^1], dtype: InputDtype, device: parts[0].Gradient.device) : zeros(Rows, InputShape[^1], dtype: InputDtype, device: parts[0].Gradient.device);
-            foreach (var (call, gradient) in parts) call.AddGradients(gradient, sum);
-            CompleteInputGradient(sum);
-            foreach (var (call, gradient) in parts) call.weight!.Value.AddInputGradient(sum, gradient);
-            return sum;
-        }
+        if (AddsBaseLast && HasBase) return InputGradientBeforeBase(parts);
 
+        Tensor? dx = null;
         foreach (var (call, gradient) in parts)
         {
-            var isWhole = call.TryAddInputGradient(gradient, ref sum);
-            if (!isWhole) call.AddBaseGradient(gradient, ref sum);
-            call.AddGradients(gradient, isWhole ? null : sum);
+            var isWhole = call.TryAddInputGradient(gradient, ref dx);
+            if (!isWhole) call.AddBaseGradient(gradient, ref dx);
+            call.AddGradients(gradient, isWhole ? null : dx);
         }
 
-        CompleteInputGradient(sum!);
-        return sum!;
+        CompleteInputGradient(dx!, null);
+        return dx!;
+    }
+
+    /// <summary>As <see cref="InputGradient"/>, where what the terms give comes first, and the base's part is added to it: at once where a kernel makes such sums.</summary>
+    private Tensor InputGradientBeforeBase((AdditiveCall<TTerm> Call, Tensor Gradient)[] parts)
+    {
+        var products = parts.All(part => part.Call.GivesProducts && part.Call.FactorOfSum(part.Gradient) is not null) ? new ProductSum() : null;
+        var dx = SetsInputGradient || products is not null ? empty(Rows, InputShape[^1], dtype: InputDtype, device: parts[0].Gradient.device) : zeros(Rows, InputShape[^1], dtype: InputDtype, device: parts[0].Gradient.device);
+        foreach (var (call, gradient) in parts)
+        {
+            call.sum = products;
+            call.AddGradients(gradient, dx);
+        }
+
+        CompleteInputGradient(dx, products);
+        foreach (var (call, gradient) in parts)
+        {
+            if (products is null) call.weight!.Value.AddInputGradient(dx, gradient);
+            else products.Add(gradient, call.FactorOfSum(gradient)!);
+        }
+
+        products?.WriteTo(dx);
+        foreach (var (call, _) in parts) call.sum = null;
+        return dx;
     }
 
     private void AddBaseGradient(Tensor gradOutput, ref Tensor? sum)
@@ -155,12 +185,29 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     /// <param name="inputGradient">What other targets gave, which is added to; null where none did, and then set.</param>
     protected virtual bool TryAddInputGradient(Tensor gradOutput, ref Tensor? inputGradient) => false;
 
+    /// <summary>Whether all that the terms give dx are products of all rows (<see cref="TryAddToSum"/>) and a tile: then dx is one sum with the base's part.</summary>
+    protected virtual bool GivesProducts => false;
+
+    /// <summary>Whether y or dx is made at once, of a sum that terms are added to: nothing else is to write it.</summary>
+    protected bool IsOfSum => sum is not null;
+
+    /// <summary>Adds a product of all rows to the sum of which y or dx is made; false where there is none.</summary>
+    protected bool TryAddToSum(Tensor left, Tensor right)
+    {
+        sum?.Add(left, right);
+        return IsOfSum;
+    }
+
+    /// <summary>W (out, in) as a factor of a sum with x or dy; null where the sum is not made by one kernel.</summary>
+    private Tensor? FactorOfSum(Tensor left) => ProductSum.Pays(left, Rows) && weight!.Value.Exact is FloatWeight { Dtype: ScalarType.BFloat16 or ScalarType.Float32 } factor ? factor.Tensor : null;
+
     /// <summary>Whether <see cref="AddGradients"/> and <see cref="CompleteInputGradient"/> write all of dx where the base's part is added afterwards, so that it need not be zeroed.</summary>
     protected virtual bool SetsInputGradient => false;
 
     /// <summary>Adds to dx what the terms of all parts give it together, once, behind the <see cref="AddGradients"/> of each.</summary>
     /// <param name="inputGradient">dx (rows, in) so far, contiguous, in x's dtype; changed in place.</param>
-    protected virtual void CompleteInputGradient(Tensor inputGradient)
+    /// <param name="products">What dx is made of afterwards, where it is not set here; null elsewhere.</param>
+    protected virtual void CompleteInputGradient(Tensor inputGradient, ProductSum? products)
     {
     }
 
@@ -170,13 +217,21 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     protected abstract void AddTerms(Tensor output, Tensor input);
 
     /// <summary>Adds a term's product in bfloat16: y += s·L R. To u it is added rounded, as in PEFT, which adds two tensors; otherwise y is its accumulator.</summary>
-    /// <param name="output">Rows of y (rows, out).</param>
-    /// <param name="left">L (rows, r), in bfloat16.</param>
-    /// <param name="right">R (r, out), or (r, m) that stands for its tiling.</param>
+    /// <param name="output">y (rows, out).</param>
+    /// <param name="range">The rows of the term.</param>
+    /// <param name="left">L (rows of the term, r), in bfloat16.</param>
+    /// <param name="right">R (r, out), or (r, m) that stands for its tiling, in bfloat16 or float32.</param>
     /// <param name="scale">s.</param>
-    protected void AddRoundedProduct(Tensor output, Tensor left, Tensor right, double scale = 1)
+    protected void AddRoundedProduct(Tensor output, RowRange range, Tensor left, Tensor right, double scale = 1)
     {
+        if (sum is not null)
+        {
+            sum.Add(range.Padded(left, Rows), right, scale);
+            return;
+        }
+
         using var scope = NewDisposeScope();
+        (output, right) = (range.Of(output), right.to(left.dtype));
         var (width, tiles) = (right.size(1), output.size(1) / right.size(1));
         if (addsBaseLast && tiles == 1)
         {

@@ -17,8 +17,11 @@ internal readonly record struct LowRankFactor(Tensor A, double Scale, DropoutMas
 
     private bool IsRounded => Dtype != A.dtype;
 
-    /// <summary>s·A, rounded once.</summary>
-    private Tensor Scaled => Factor == 1 ? A.to(Dtype) : A.mul(Scalars.Of(Factor)).to(Dtype);
+    /// <summary>The product that adds dx to a sum, dH (s·A): null where libtorch's operations are to make it, or where x was dropped in part.</summary>
+    public (Tensor Left, Tensor Right)? ProductOf(Tensor hiddenGradient) => IsRounded && Dropout.IsNone && Scale == 1 ? (hiddenGradient, A) : null;
+
+    /// <summary>s·A, to be rounded once.</summary>
+    private Tensor Scaled => Factor == 1 ? A : A.mul(Scalars.Of(Factor));
 
     /// <summary>H (rows, r) of each factor, in <see cref="Dtype"/>.</summary>
     /// <param name="input">x (rows, in), contiguous.</param>
@@ -38,7 +41,7 @@ internal readonly record struct LowRankFactor(Tensor A, double Scale, DropoutMas
         using var scope = NewDisposeScope();
 
         // dx = s·dH A, with s on what is not rounded: dH, or A before it is.
-        (Tensor Gradient, Tensor A)[] products = [.. factors.Select((factor, i) => factor.IsRounded ? (hiddenGradients[i], factor.Scaled) : (hiddenGradients[i].mul(Scalars.Of(factor.Factor)), factor.A))];
+        (Tensor Gradient, Tensor A)[] products = [.. factors.Select((factor, i) => factor.IsRounded ? (hiddenGradients[i], factor.Scaled.to(factor.Dtype)) : (hiddenGradients[i].mul(Scalars.Of(factor.Factor)), factor.A))];
         if (factors.All(factor => factor.Dropout.IsNone))
         {
             ShardOperations.AddProducts(inputGradient, products);
@@ -66,14 +69,15 @@ internal readonly record struct LowRankFactor(Tensor A, double Scale, DropoutMas
     private Tensor HiddenOf(Tensor input)
     {
         using var scope = NewDisposeScope();
-        return ShardOperations.TimesTransposed(Kept(input), Scaled).MoveToOuterDisposeScope();
+        var kept = Kept(input);
+        return (IsRounded ? ProductSum.Of(kept, Scaled.t(), Dtype) : ShardOperations.TimesTransposed(kept, Scaled)).MoveToOuterDisposeScope();
     }
 
     private Tensor GradientOfA(Tensor input, Tensor hiddenGradient)
     {
         using var scope = NewDisposeScope();
-        var gradient = ShardOperations.TransposedTimes(IsRounded ? hiddenGradient : hiddenGradient.mul(Scalars.Of(Factor)), Kept(input));
-        return (IsRounded ? gradient.to(A.dtype).mul_(Scalars.Of(Factor)) : gradient).MoveToOuterDisposeScope();
+        var kept = Kept(input);
+        return (IsRounded ? ProductSum.OfTransposed(hiddenGradient, kept, Factor) : ShardOperations.TransposedTimes(hiddenGradient.mul(Scalars.Of(Factor)), kept)).MoveToOuterDisposeScope();
     }
 
     private Tensor Kept(Tensor input)

@@ -59,7 +59,18 @@ internal static unsafe class BFloat16Blocks
     {
         for (nint k = 0; k < depth; k += 2, rows += 2 * stride, pairs += 2 * Width)
         {
-            for (nint j = 0; j < columns; j += Lanes.Count)
+            nint j = 0;
+            if (typeof(T) == typeof(ushort) && k + 1 < depth)
+            {
+                for (; j + (2 * Lanes.Count) <= columns; j += 2 * Lanes.Count)
+                {
+                    var (even, odd) = (Vector512.Load((ushort*)(rows + j)), Vector512.Load((ushort*)(rows + stride + j)));
+                    Avx512BW.PermuteVar32x16x2(even, FirstPairs, odd).Store(pairs + (2 * j));
+                    Avx512BW.PermuteVar32x16x2(even, LastPairs, odd).Store(pairs + (2 * j) + (2 * Lanes.Count));
+                }
+            }
+
+            for (; j < columns; j += Lanes.Count)
             {
                 var even = UpperHalves(rows + j) >>> 16;
                 var odd = k + 1 < depth ? UpperHalves(rows + stride + j) : Vector512<uint>.Zero;
@@ -78,21 +89,43 @@ internal static unsafe class BFloat16Blocks
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void PairColumns<T>(T* rows, nint stride, nint depth, nint columns, ushort* pairs) where T : unmanaged
     {
-        for (nint j = 0; j < columns; j += 4)
+        for (nint j = 0; j < columns; j += Lanes.Count, rows += Lanes.Count * stride, pairs += 2 * Lanes.Count)
         {
-            T* row0 = rows + (j * stride), row1 = row0 + stride, row2 = row1 + stride, row3 = row2 + stride;
-            var target = pairs + (2 * j);
-            for (nint k = 0; k < depth; k += 8, target += 8 * Width)
+            var some = Math.Min(Lanes.Count, columns - j);
+            nint k = 0;
+            for (; some == Lanes.Count && k + (2 * Lanes.Count) <= depth; k += 2 * Lanes.Count)
             {
-                var (a, b, c, d) = (FourPairs(row0 + k), FourPairs(row1 + k), FourPairs(row2 + k), FourPairs(row3 + k));
-                var (low01, high01, low23, high23) = (Sse.UnpackLow(a, b), Sse.UnpackHigh(a, b), Sse.UnpackLow(c, d), Sse.UnpackHigh(c, d));
-                Sse.MoveLowToHigh(low01, low23).AsUInt16().Store(target);
-                Sse.MoveHighToLow(low23, low01).AsUInt16().Store(target + (2 * Width));
-                Sse.MoveLowToHigh(high01, high23).AsUInt16().Store(target + (4 * Width));
-                Sse.MoveHighToLow(high23, high01).AsUInt16().Store(target + (6 * Width));
+                var (a0, a1, a2, a3) = FourRows(rows + k, stride);
+                var (b0, b1, b2, b3) = FourRows(rows + k + (4 * stride), stride);
+                var (c0, c1, c2, c3) = FourRows(rows + k + (8 * stride), stride);
+                var (d0, d1, d2, d3) = FourRows(rows + k + (12 * stride), stride);
+                var target = pairs + (k * Width);
+                StoreEveryFourth(a0, b0, c0, d0, target);
+                StoreEveryFourth(a1, b1, c1, d1, target + (2 * Width));
+                StoreEveryFourth(a2, b2, c2, d2, target + (4 * Width));
+                StoreEveryFourth(a3, b3, c3, d3, target + (6 * Width));
+            }
+
+            for (; k < depth; k += 8)
+            {
+                for (nint i = 0; i < some; i += 4)
+                {
+                    var row = rows + k + (i * stride);
+                    var target = pairs + (k * Width) + (2 * i);
+                    var (a, b, c, d) = Turned(FourPairs(row), FourPairs(row + stride), FourPairs(row + (2 * stride)), FourPairs(row + (3 * stride)));
+                    a.GetLower().GetLower().AsUInt16().Store(target);
+                    b.GetLower().GetLower().AsUInt16().Store(target + (2 * Width));
+                    c.GetLower().GetLower().AsUInt16().Store(target + (4 * Width));
+                    d.GetLower().GetLower().AsUInt16().Store(target + (6 * Width));
+                }
             }
         }
     }
+
+    /// <summary>Which elements of two vectors, the second one's from 32 on, are the first sixteen pairs.</summary>
+    private static Vector512<ushort> FirstPairs => Vector512.Create((ushort)0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47);
+
+    private static Vector512<ushort> LastPairs => FirstPairs + Vector512.Create((ushort)16);
 
     /// <summary>Sixteen elements as bfloat16 in the upper halves, nothing in the lower ones.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -100,13 +133,45 @@ internal static unsafe class BFloat16Blocks
         ? BFloat16Lanes.Round512(Vector512.Load((float*)source)).AsUInt32()
         : Vector512.WidenLower(Vector256.Load((ushort*)source).ToVector512Unsafe()) << 16;
 
-    /// <summary>Eight elements as bfloat16, side by side.</summary>
+    /// <summary>Thirty-two elements as bfloat16, side by side.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<float> FourPairs<T>(T* source) where T : unmanaged
+    private static Vector512<uint> SixteenPairs<T>(T* source) where T : unmanaged => typeof(T) == typeof(float)
+        ? Vector512.Create(Avx512F.ConvertToVector256UInt16(UpperHalves(source) >>> 16), Avx512F.ConvertToVector256UInt16(UpperHalves(source + Lanes.Count) >>> 16)).AsUInt32()
+        : Vector512.Load((ushort*)source).AsUInt32();
+
+    /// <summary>Eight elements as bfloat16, side by side, and anything behind.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<uint> FourPairs<T>(T* source) where T : unmanaged
     {
-        if (typeof(T) == typeof(ushort)) return Vector128.Load((ushort*)source).AsSingle();
+        if (typeof(T) == typeof(ushort)) return Vector128.Load((ushort*)source).AsUInt32().ToVector256Unsafe().ToVector512Unsafe();
         var bits = Vector256.Load((float*)source).AsUInt32();
-        return Avx512F.VL.ConvertToVector128UInt16((bits + Vector256.Create(0x7FFFu) + ((bits >>> 16) & Vector256<uint>.One)) >>> 16).AsSingle();
+        return Avx512F.VL.ConvertToVector128UInt16((bits + Vector256.Create(0x7FFFu) + ((bits >>> 16) & Vector256<uint>.One)) >>> 16).AsUInt32().ToVector256Unsafe().ToVector512Unsafe();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector512<uint> First, Vector512<uint> Second, Vector512<uint> Third, Vector512<uint> Fourth) FourRows<T>(T* row, nint stride) where T : unmanaged =>
+        Turned(SixteenPairs(row), SixteenPairs(row + stride), SixteenPairs(row + (2 * stride)), SixteenPairs(row + (3 * stride)));
+
+    /// <summary>Of each four columns the first, second, … of four rows, side by side.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector512<uint> First, Vector512<uint> Second, Vector512<uint> Third, Vector512<uint> Fourth) Turned(Vector512<uint> a, Vector512<uint> b, Vector512<uint> c, Vector512<uint> d)
+    {
+        var (low01, high01) = (Avx512F.UnpackLow(a, b).AsUInt64(), Avx512F.UnpackHigh(a, b).AsUInt64());
+        var (low23, high23) = (Avx512F.UnpackLow(c, d).AsUInt64(), Avx512F.UnpackHigh(c, d).AsUInt64());
+        return (Avx512F.UnpackLow(low01, low23).AsUInt32(), Avx512F.UnpackHigh(low01, low23).AsUInt32(), Avx512F.UnpackLow(high01, high23).AsUInt32(), Avx512F.UnpackHigh(high01, high23).AsUInt32());
+    }
+
+    /// <summary>Stores quarter i of all four vectors as row 4 i of pairs.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreEveryFourth(Vector512<uint> a, Vector512<uint> b, Vector512<uint> c, Vector512<uint> d, ushort* target)
+    {
+        const byte Even = 0b10_00_10_00, Odd = 0b11_01_11_01;
+        var (even01, odd01) = (Avx512F.Shuffle4x128(a, b, Even), Avx512F.Shuffle4x128(a, b, Odd));
+        var (even23, odd23) = (Avx512F.Shuffle4x128(c, d, Even), Avx512F.Shuffle4x128(c, d, Odd));
+        Avx512F.Shuffle4x128(even01, even23, Even).AsUInt16().Store(target);
+        Avx512F.Shuffle4x128(odd01, odd23, Even).AsUInt16().Store(target + (8 * Width));
+        Avx512F.Shuffle4x128(even01, even23, Odd).AsUInt16().Store(target + (16 * Width));
+        Avx512F.Shuffle4x128(odd01, odd23, Odd).AsUInt16().Store(target + (24 * Width));
     }
 
     private static nint Find(string function) =>

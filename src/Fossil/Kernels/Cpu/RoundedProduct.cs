@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Fossil.CompilerServices;
 using static TorchSharp.torch;
 
@@ -25,7 +26,7 @@ internal sealed class RoundedProduct : IRoundedProduct
     public bool TrySum(in KernelMatrix output, ReadOnlySpan<KernelMatrix> factors, ReadOnlySpan<bool> isTransposed, in KernelMatrix tile, float scale = 1)
     {
         if (output.ElementType is not (ScalarType.BFloat16 or ScalarType.Float32) || output.RowsOverlap || output.Rows == 0 || output.Columns == 0 || output.Columns % Lanes.Count != 0) return false;
-        if (tile.Rows != 0 && (tile.ElementType != ScalarType.Float32 || tile.Rows != output.Rows || tile.Columns % Lanes.Count != 0)) return false;
+        if (tile.Rows != 0 && (tile.ElementType != ScalarType.Float32 || (tile.Rows != 1 && tile.Rows != output.Rows) || tile.Columns % Lanes.Count != 0)) return false;
         var terms = new Term[isTransposed.Length];
         var depth = 0L;
         for (var i = 0; i < terms.Length; i++)
@@ -37,7 +38,7 @@ internal sealed class RoundedProduct : IRoundedProduct
 
         if (depth is 0 or > MostDepth) return false;
         var kernel = new Kernel(output, terms, tile, scale, (nint)depth);
-        KernelRows.Run(kernel.Units, kernel.ElementsOfUnit, kernel);
+        KernelRows.Run(kernel.Shares, kernel.ElementsOfShare, kernel);
         return true;
     }
 
@@ -66,6 +67,21 @@ internal sealed class RoundedProduct : IRoundedProduct
             else Pair<ushort>(column, columns, pairs);
         }
 
+        /// <summary>Has the memory of some of its columns, a part of it, on the way to the second cache while others are multiplied.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public unsafe void Prefetch(nint column, nint columns, nint part, nint parts)
+        {
+            const int LineBytes = 64;
+            column %= (nint)Columns;
+            var size = Right.ElementSize;
+            var (rows, width) = IsTransposed ? (columns, (nint)Depth) : ((nint)Depth, columns);
+            for (var row = part * rows / parts; row < (part + 1) * rows / parts; row++)
+            {
+                var line = Right.Address + (((IsTransposed ? column + row : row) * (nint)Right.RowStride) + (IsTransposed ? 0 : column)) * size;
+                for (nint offset = 0; offset < width * size; offset += LineBytes) Sse.Prefetch1((void*)(line + offset));
+            }
+        }
+
         private unsafe void Pair<T>(nint column, nint columns, ushort* pairs) where T : unmanaged
         {
             var stride = (nint)Right.RowStride;
@@ -77,61 +93,63 @@ internal sealed class RoundedProduct : IRoundedProduct
         }
     }
 
-    /// <summary>Its "rows" are blocks of rows of a panel.</summary>
-    private readonly unsafe struct Kernel : IRowKernel
+    /// <summary>Its "rows" are shares of the blocks of all panels, a few for each thread: equal ones, in each of which a panel's blocks follow each other, so that it is paired once.</summary>
+    private readonly unsafe struct Kernel(KernelMatrix y, Term[] terms, KernelMatrix tile, float scale, nint depth) : IRowKernel
     {
-        private readonly KernelMatrix y;
-        private readonly Term[] terms;
-        private readonly KernelMatrix tile;
-        private readonly float scale;
-        private readonly nint depth;
-        private readonly nint rowsOfUnit;
-        private readonly long blocks;
+        private const int SharesOfThread = 2;
 
-        public Kernel(in KernelMatrix output, Term[] terms, in KernelMatrix tile, float scale, nint depth)
-        {
-            (y, this.terms, this.tile, this.scale, this.depth) = (output, terms, tile, scale, depth);
-            // Enough of them for all threads, each with enough rows to be worth the pairing.
-            var wanted = Math.Max(1, 4 * Environment.ProcessorCount / Panels);
-            rowsOfUnit = (nint)Math.Max(BlockRows, (((y.Rows + wanted - 1) / wanted) + BlockRows - 1) / BlockRows * BlockRows);
-            blocks = (y.Rows + rowsOfUnit - 1) / rowsOfUnit;
-        }
+        private readonly nint blocks = (nint)((y.Rows + BlockRows - 1) / BlockRows);
 
-        public long Units => Panels * blocks;
+        public long Shares => Math.Min(Blocks, SharesOfThread * Environment.ProcessorCount);
 
         /// <summary>In elements that are read, written or multiplied sixty-four times.</summary>
-        public long ElementsOfUnit => rowsOfUnit * depth;
+        public long ElementsOfShare => Blocks / Shares * BlockRows * depth;
 
-        private long Panels => (y.Columns + Panel - 1) / Panel;
+        private long Blocks => (y.Columns + Panel - 1) / Panel * blocks;
 
         public void Run(long first, long end)
         {
             using var scratch = KernelScratch.Take((depth * Panel / 2) + (BlockRows * Panel));
-            for (var unit = first; unit < end; unit++) Run(unit, (ushort*)scratch.Floats, scratch.Floats + (depth * Panel / 2));
+            for (var share = first; share < end; share++) Run((nint)Start(share), (nint)Start(share + 1), (ushort*)scratch.Floats, scratch.Floats + (depth * Panel / 2));
             BFloat16Blocks.Release();
         }
 
         public void DeclareWrites(long row, KernelWrites writes)
         {
-            var (column, columns, start, count) = Place(row);
-            for (var i = start; i < start + count; i++) writes.Add(y, i, column, columns);
+            for (var block = (nint)Start(row); block < (nint)Start(row + 1); block++)
+            {
+                var (column, columns, start, count) = Place(block);
+                for (var i = start; i < start + count; i++) writes.Add(y, i, column, columns);
+            }
         }
 
-        private (nint Column, nint Columns, nint Row, nint Rows) Place(long unit)
+        private long Start(long share) => share * Blocks / Shares;
+
+        private (nint Column, nint Columns, nint Row, nint Rows) Place(nint block)
         {
-            var (panel, block) = Math.DivRem(unit, blocks);
-            var (column, row) = ((nint)panel * Panel, (nint)block * rowsOfUnit);
-            return (column, (nint)Math.Min(Panel, y.Columns - column), row, (nint)Math.Min(rowsOfUnit, y.Rows - row));
+            var (column, row) = (block / blocks * Panel, block % blocks * BlockRows);
+            return (column, (nint)Math.Min(Panel, y.Columns - column), row, (nint)Math.Min(BlockRows, y.Rows - row));
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private void Run(long unit, ushort* pairs, float* sums)
+        private void Run(nint firstBlock, nint endBlock, ushort* pairs, float* sums)
         {
-            var (column, columns, firstRow, rows) = Place(unit);
-            foreach (ref readonly var term in terms.AsSpan()) term.Pair(column, columns, pairs);
-            for (nint row = firstRow; row < firstRow + rows; row += BlockRows)
+            nint paired = -1;
+            for (var block = firstBlock; block < endBlock; block++)
             {
-                var count = Math.Min(BlockRows, firstRow + rows - row);
+                var (column, columns, row, count) = Place(block);
+                if (column != paired)
+                {
+                    foreach (ref readonly var term in terms.AsSpan()) term.Pair(column, columns, pairs);
+                    paired = column;
+                }
+
+                // The next panel's numbers come while this one is multiplied.
+                if (column + Panel < y.Columns)
+                {
+                    foreach (ref readonly var term in terms.AsSpan()) term.Prefetch(column + Panel, (nint)Math.Min(Panel, y.Columns - column - Panel), block % blocks, blocks);
+                }
+
                 var isFirst = true;
                 foreach (ref readonly var term in terms.AsSpan())
                 {
@@ -172,7 +190,7 @@ internal sealed class RoundedProduct : IRoundedProduct
                 for (nint j = 0; j < columns; j += Lanes.Count)
                 {
                     var sum = Vector512.Load(sums + j);
-                    if (tile.Rows != 0) sum += Vector512.LoadUnsafe(ref tile.Row<float>(i), (nuint)((column + j) % (nint)tile.Columns));
+                    if (tile.Rows != 0) sum += Vector512.LoadUnsafe(ref tile.Row<float>(tile.Rows == 1 ? 0 : i), (nuint)((column + j) % (nint)tile.Columns));
                     Lanes.Store(sum, ref target, (nuint)j);
                 }
             }

@@ -42,6 +42,8 @@ internal sealed class LoraCall : AdditiveCall<LoraTerm>
     /// <summary><paramref name="output"/> plus <paramref name="terms"/>.</summary>
     public static Tensor AddTo(Tensor output, AdaptedTarget target, Tensor input, LoraTerm[] terms) => AdapterFunction.Run(new LoraCall(target, input, BaseOutput.Of(output), terms));
 
+    protected override bool GivesProducts => HasRoundedProducts && Terms.All(term => term.Dropout.IsNone && term.Rows == new RowRange(0, Rows));
+
     protected override void AddTerms(Tensor output, Tensor input)
     {
         foreach (var group in Groups)
@@ -50,7 +52,7 @@ internal sealed class LoraCall : AdditiveCall<LoraTerm>
 
             // Side by side the factors are one product, but for their scale where that is not in H.
             if (!HasRoundedProducts) ShardOperations.AddProducts(group.Key.Of(output), [(Joined(results, 1), Joined([.. group.Select(TransposedB)], 0))]);
-            else foreach (var (term, result) in group.Zip(results)) AddRoundedProduct(group.Key.Of(output), result, TransposedB(term), term.Scale);
+            else foreach (var (term, result) in group.Zip(results)) AddRoundedProduct(output, group.Key, result, factors[term.Product].B.Value.t(), term.Scale);
             foreach (var (term, result) in group.Zip(results))
             {
                 if (factors[term.Product].B.NeedsGradient) hidden.Add(term, SaveOwned(result));
@@ -76,15 +78,17 @@ internal sealed class LoraCall : AdditiveCall<LoraTerm>
             for (var i = 0; i < terms.Length; i++)
             {
                 var (gradient, scale) = Scaled(part, terms[i]);
-                hiddenGradients[i] = ShardOperations.TimesTransposed(gradient, TransposedB(terms[i]), scale);
+                var b = factors[terms[i].Product].B;
+                hiddenGradients[i] = HasRoundedProducts ? ProductSum.Of(gradient, b.Value, ProductDtype, scale) : ShardOperations.TimesTransposed(gradient, TransposedB(terms[i]));
                 if (!hidden.TryGetValue(terms[i], out var kept)) continue;
-                var gradB = ShardOperations.TransposedTimes(kept.Value, gradient).t();
-                factors[terms[i].Product].B.AddGradient(HasRoundedProducts ? gradB.to(Accumulator).mul_(Scalars.Of(scale)) : gradB);
+                b.AddGradient((HasRoundedProducts ? ProductSum.OfTransposed(kept.Value, gradient, scale) : ShardOperations.TransposedTimes(kept.Value, gradient)).t());
             }
 
             bool[] needsA = [.. terms.Select(term => factors[term.Product].A.NeedsGradient)];
             if (terms.Length == 0 || (inputGradient is null && !needsA.Contains(true))) continue;
-            var gradientsOfA = LowRankFactor.Gradients(group.Key.Of(flatInput), [.. terms.Select(FactorOf)], hiddenGradients, inputGradient is null ? null : group.Key.Of(inputGradient), needsA);
+            LowRankFactor[] parts = [.. terms.Select(FactorOf)];
+            var isInSum = GivesProducts && inputGradient is not null && parts.Zip(hiddenGradients).All(pair => pair.First.ProductOf(pair.Second) is var (left, right) && TryAddToSum(left, right));
+            var gradientsOfA = LowRankFactor.Gradients(group.Key.Of(flatInput), parts, hiddenGradients, inputGradient is null || isInSum ? null : group.Key.Of(inputGradient), needsA);
             foreach (var (term, gradient) in terms.Zip(gradientsOfA)) factors[term.Product].A.AddGradient(gradient);
         }
     }
@@ -98,6 +102,6 @@ internal sealed class LoraCall : AdditiveCall<LoraTerm>
     // Rounded H has no scale in it, as in PEFT: that is an exact factor of the product with B then.
     private LowRankFactor FactorOf(LoraTerm term) => new(factors[term.Product].A.Value.to(Accumulator), HasRoundedProducts ? 1 : term.Scale, term.Dropout, ProductDtype);
 
-    /// <summary>Bᵀ (r, out), as products read it: kernels by rows, libtorch's as it lies.</summary>
-    private Tensor TransposedB(LoraTerm term) => HasRoundedProducts ? factors[term.Product].B.Value.to(ProductDtype).t() : factors[term.Product].B.Value.to(Accumulator).t().contiguous();
+    /// <summary>Bᵀ (r, out), by rows, as the kernels of float32 products read it.</summary>
+    private Tensor TransposedB(LoraTerm term) => factors[term.Product].B.Value.to(Accumulator).t().contiguous();
 }

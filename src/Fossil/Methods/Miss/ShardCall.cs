@@ -41,6 +41,8 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
 
     private static ShardCall Create(TargetPass pass, ShardCall? whole = null) => new(pass, BaseOutput.Of(pass), [.. pass.Layers.Select(ShardTerm.Of)], whole);
 
+    protected override bool GivesProducts => SetsInputGradient;
+
     protected override bool SetsInputGradient => sums.Only is { Dropout.IsNone: true } only && InputShape[^1] % only.ShardSize == 0;
 
     /// <summary>The only term, where it is one whose passes a device may take as a whole; null otherwise.</summary>
@@ -78,7 +80,7 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
 
     protected override void AddTerms(Tensor output, Tensor input)
     {
-        if (TryAddStep(output, input) || TryAddMixedRows(output, input)) return;
+        if (!IsOfSum && (TryAddStep(output, input) || TryAddMixedRows(output, input))) return;
         foreach (var terms in Terms.GroupBy(KeyOf))
         {
             var dtype = terms.All(term => GradientDtype(term) == ProductDtype) ? ProductDtype : Accumulator;
@@ -88,7 +90,7 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
         foreach (var group in Groups)
         {
             if (!HasRoundedProducts) ShardOperations.AddProducts(group.Key.Of(output), [.. group.Select(term => (SumOf(term, ProductDtype), ShardOf(term, ProductDtype)))]);
-            else foreach (var term in group) AddRoundedProduct(group.Key.Of(output), SumOf(term, ProductDtype), ShardOf(term, ProductDtype));
+            else foreach (var term in group) AddRoundedProduct(output, group.Key, SumOf(term, ProductDtype), shards[term.Layer].Value);
         }
 
         foreach (var shard in shards.Values) Save(shard);
@@ -100,10 +102,23 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
         foreach (var term in Terms)
         {
             var (shard, dtype) = (shards[term.Layer], GradientDtype(term));
+            if (dtype != Accumulator)
+            {
+                AddRoundedGradients(term.Rows.Of(gradOutput), term, shard, inputGradient is not null);
+                continue;
+            }
+
             var (sumGradient, shardGradient) = ShardOperations.ProductGradients(term.Rows.Of(gradOutput), SumOf(term, dtype), ShardOf(term, dtype), inputGradient is not null, shard.NeedsGradient, shard.FindPlace(dtype));
             shard.AddGradient(shardGradient);
             if (sumGradient is not null) sums.AddGradient(KeyOf(term), sumGradient, term);
         }
+    }
+
+    /// <summary>dS = dy Dᵀ and dD = Sᵀ dy of factors in bfloat16, neither of them rounded.</summary>
+    private void AddRoundedGradients(Tensor gradOutput, ShardTerm term, CallInput shard, bool needsSum)
+    {
+        if (shard.NeedsGradient) shard.AddGradient(ProductSum.OfTransposed(SumOf(term, ProductDtype), gradOutput, place: shard.FindPlace(Accumulator)));
+        if (needsSum) sums.AddGradient(KeyOf(term), ProductSum.Of(gradOutput, shard.Value.t(), Accumulator), term);
     }
 
     private bool TryAddStep(Tensor output, Tensor input)
@@ -156,10 +171,16 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
     }
 
     /// <summary>Adds the tiled gradients of the shard sums; as in PEFT their sum is rounded to the input's dtype before it is added to that of the base.</summary>
-    protected override void CompleteInputGradient(Tensor inputGradient)
+    protected override void CompleteInputGradient(Tensor inputGradient, ProductSum? products)
     {
         var gradients = sums.TakeGradients();
         if (gradients is []) return;
+        if (products is not null)
+        {
+            products.Tile = gradients[0].Gradient.to(Accumulator);
+            return;
+        }
+
         if (AddsBaseLast && HasBase && SetsInputGradient)
         {
             // What is tiled is rounded already; the base's part is added to it.

@@ -40,7 +40,7 @@ internal sealed class VeraCall : AdditiveCall<VeraTerm>
         foreach (var group in Groups)
         {
             if (!HasRoundedProducts) ShardOperations.AddProducts(group.Key.Of(output), [.. group.Select(term => (HiddenOf(term), ScaledOf(term).t()))]);
-            else foreach (var term in group) AddRoundedProduct(group.Key.Of(output), HiddenOf(term), ScaledOf(term).t());
+            else foreach (var term in group) AddRoundedProduct(output, group.Key, HiddenOf(term), ScaledOf(term).t());
         }
 
         Save(a);
