@@ -190,13 +190,14 @@ public abstract class LinearWeight
         using var scope = NewDisposeScope();
         var accumulator = ShardOperations.Accumulator(Dtype);
         var (factorA, factorB, norms) = (a.to(accumulator), b.to(accumulator), empty(OutFeatures, dtype: accumulator, device: Device));
-        var gram = scale == 0 ? null : factorA.mm(factorA.t());
+        Tensor? gram = null;
         foreach (var tile in Tiles())
         {
             using var part = NewDisposeScope();
             var (weight, tileB, tileNorms) = (Rows(tile.Start, tile.Count), tile.Of(factorB), tile.Of(norms));
-            if (gram is null ? KernelRegistry.TryRun<IChangedNorms>(0, [tileNorms, weight], static (kernel, m) => kernel.TryWrite(m[0], m[1], default, default, default, 0))
-                : productDtype == Dtype && KernelRegistry.TryRun<IChangedNorms>(0, [tileNorms, weight, factorA, tileB, gram], (kernel, m) => kernel.TryWriteRounded(m[0], m[1], m[2], m[3], m[4], (float)scale))) continue;
+            if (scale == 0 ? KernelRegistry.TryRun<IChangedNorms>(0, [tileNorms, weight], static (kernel, m) => kernel.TryWrite(m[0], m[1], default, default, default, 0))
+                : productDtype == Dtype && KernelRegistry.TryRun<IChangedNorms>(0, [tileNorms, weight, factorA, tileB], (kernel, m) => kernel.TryWriteRounded(m[0], m[1], m[2], m[3], (float)scale))) continue;
+            if (scale != 0) gram ??= factorA.mm(factorA.t()).MoveToOuterDisposeScope();
             var crossA = gram is null ? null : productDtype == Dtype ? factorA.to(Dtype) : factorA;
             foreach (var (start, count) in ShardOperations.Blocks(weight, accumulator))
             {

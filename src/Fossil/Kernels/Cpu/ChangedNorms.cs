@@ -10,80 +10,141 @@ internal sealed class ChangedNorms : IChangedNorms
 {
     private const int BlockRows = 64, FewestRows = 48;
 
-    public bool TryWrite(in KernelMatrix norms, in KernelMatrix weight, in KernelMatrix product, in KernelMatrix b, in KernelMatrix gram, float scale)
+    public unsafe bool TryWrite(in KernelMatrix norms, in KernelMatrix weight, in KernelMatrix product, in KernelMatrix b, in KernelMatrix gram, float scale)
     {
-        if (product.Rows != 0 && (!Fit(weight, b, gram) || product.ElementType is not (ScalarType.Float32 or ScalarType.BFloat16) || product.Rows != weight.Rows || product.Columns != b.Columns)) return false;
-        return TryRun(norms, weight, product, default, b, gram, scale);
-    }
+        if (!Fit(norms, weight)) return false;
+        if (product.Rows == 0)
+        {
+            Run(new Kernel(norms, weight, default, default, scale, default));
+            return true;
+        }
 
-    public bool TryWriteRounded(in KernelMatrix norms, in KernelMatrix weight, in KernelMatrix a, in KernelMatrix b, in KernelMatrix gram, float scale)
-    {
-        if (!BFloat16Blocks.IsSupported || weight.ElementType != ScalarType.BFloat16 || a.ElementType != ScalarType.Float32 || !Fit(weight, b, gram)) return false;
-        if (a.Rows != b.Columns || a.Rows > BFloat16Blocks.Width || a.Rows % 4 != 0 || a.Columns != weight.Columns) return false;
-        return TryRun(norms, weight, default, a, b, gram, scale);
-    }
-
-    private static bool Fit(in KernelMatrix weight, in KernelMatrix b, in KernelMatrix gram) =>
-        b.ElementType == ScalarType.Float32 && b.Rows == weight.Rows && b.Columns > 0 && gram.ElementType == ScalarType.Float32 && gram.Rows == b.Columns && gram.Columns == b.Columns;
-
-    private static bool TryRun(in KernelMatrix norms, in KernelMatrix weight, in KernelMatrix product, in KernelMatrix a, in KernelMatrix b, in KernelMatrix gram, float scale)
-    {
-        if (norms is not { Rows: 1, ElementType: ScalarType.Float32 } || norms.Columns != weight.Rows) return false;
-        if (weight.ElementType is not (ScalarType.Float32 or ScalarType.BFloat16) || weight.Columns == 0 || weight.Columns % Lanes.Count != 0) return false;
-        var rows = Math.Max(FewestRows, (weight.Rows + (4 * Environment.ProcessorCount) - 1) / (4 * Environment.ProcessorCount));
-        KernelRows.Run((weight.Rows + rows - 1) / rows, rows * weight.Columns, new Kernel(norms, weight, product, a, b, gram, scale, rows));
+        if (!Fit(weight, b, gram.Rows) || product.ElementType is not (ScalarType.Float32 or ScalarType.BFloat16) || product.Rows != weight.Rows || product.Columns != b.Columns) return false;
+        if (gram.ElementType != ScalarType.Float32 || gram.Columns != gram.Rows) return false;
+        var (rank, width) = ((nint)b.Columns, WidthOf(b));
+        using var scratch = KernelScratch.Take(rank * width);
+        for (nint i = 0; i < rank; i++) Copy(gram, i, scratch.Floats + (i * width), width);
+        Scale(scratch.Floats, rank * width, scale * scale);
+        Run(new Kernel(norms, weight, product, b, scale, new(scratch.Floats, null)));
         return true;
     }
 
-    /// <summary>Its "rows" are blocks of rows.</summary>
-    private readonly unsafe struct Kernel(KernelMatrix norms, KernelMatrix weight, KernelMatrix product, KernelMatrix a, KernelMatrix b, KernelMatrix gram, float scale, long rowsOfUnit) : IRowKernel
+    public unsafe bool TryWriteRounded(in KernelMatrix norms, in KernelMatrix weight, in KernelMatrix a, in KernelMatrix b, float scale)
     {
-        /// <summary>r in whole vectors, behind it zeros.</summary>
-        private nint Width => ((nint)gram.Columns + Lanes.Count - 1) / Lanes.Count * Lanes.Count;
+        if (!BFloat16Blocks.IsSupported || weight.ElementType != ScalarType.BFloat16 || !Fit(norms, weight) || !Fit(weight, b, a.Rows)) return false;
+        if (a.ElementType != ScalarType.Float32 || a.Rows > BFloat16Blocks.Width || a.Rows % 4 != 0 || a.Columns != weight.Columns) return false;
+        var (rank, depth, width) = ((nint)b.Columns, (nint)a.Columns, WidthOf(b));
+        var (pairFloats, roundedFloats) = (depth * BFloat16Blocks.Width / 2, rank * depth / 2);
+        using var scratch = KernelScratch.Take(pairFloats + roundedFloats + (rank * width));
+        ushort* pairs = (ushort*)scratch.Floats, rounded = (ushort*)(scratch.Floats + pairFloats);
+        var gram = scratch.Floats + pairFloats + roundedFloats;
+        if (width > rank) new Span<float>(pairs, (int)pairFloats).Clear();
+        fixed (float* rows = &a.Row<float>(0)) BFloat16Blocks.PairColumns(rows, (nint)a.RowStride, depth, rank, pairs);
+        Round(a, rounded);
+        BFloat16Blocks.Multiply(rank, width, depth, rounded, depth, pairs, gram, width, accumulate: false);
+        BFloat16Blocks.Release();
+        Scale(gram, rank * width, scale * scale);
+        Run(new Kernel(norms, weight, default, b, scale, new(gram, pairs)));
+        return true;
+    }
+
+    private static bool Fit(in KernelMatrix norms, in KernelMatrix weight) =>
+        norms is { Rows: 1, ElementType: ScalarType.Float32 } && norms.Columns == weight.Rows && weight.ElementType is ScalarType.Float32 or ScalarType.BFloat16 && weight.Columns != 0 && weight.Columns % Lanes.Count == 0;
+
+    private static bool Fit(in KernelMatrix weight, in KernelMatrix b, long rank) => b.ElementType == ScalarType.Float32 && b.Rows == weight.Rows && b.Columns > 0 && b.Columns == rank;
+
+    private static void Run(Kernel kernel) => KernelRows.Run(kernel.Units, kernel.ElementsOfUnit, kernel);
+
+    /// <summary>r in whole vectors, behind it zeros.</summary>
+    private static nint WidthOf(in KernelMatrix b) => ((nint)b.Columns + Lanes.Count - 1) / Lanes.Count * Lanes.Count;
+
+    /// <summary>A row in float32, with zeros behind it.</summary>
+    private static unsafe void Copy(in KernelMatrix matrix, long row, float* target, nint width)
+    {
+        if (matrix.ElementType == ScalarType.Float32) Copy(ref matrix.Row<float>(row), (nint)matrix.Columns, target, width);
+        else Copy(ref matrix.Row<ushort>(row), (nint)matrix.Columns, target, width);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static unsafe void Copy<T>(ref T row, nint columns, float* target, nint width) where T : unmanaged
+    {
+        nint j = 0;
+        for (; j + Lanes.Count <= columns; j += Lanes.Count) Lanes.Load(ref row, (nuint)j).Store(target + j);
+        for (; j < width; j++) target[j] = j < columns ? Lanes.Element(ref row, (nuint)j) : 0;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static unsafe void Scale(float* values, nint count, float factor)
+    {
+        for (nint i = 0; i < count; i += Lanes.Count) (Vector512.Load(values + i) * factor).Store(values + i);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static unsafe void Round(in KernelMatrix matrix, ushort* target)
+    {
+        for (var i = 0L; i < matrix.Rows; i++, target += matrix.Columns)
+        {
+            ref var row = ref matrix.Row<float>(i);
+            for (nuint j = 0; j < (nuint)matrix.Columns; j += Lanes.Count) BFloat16Lanes.Store512(Vector512.LoadUnsafe(ref row, j), ref *target, j);
+        }
+    }
+
+    /// <summary>What all rows read.</summary>
+    /// <param name="gram">s²·G, its rows in whole vectors.</param>
+    /// <param name="pairs">Aᵀ as <see cref="BFloat16Blocks"/> reads it; null where P is given.</param>
+    private readonly unsafe struct Shared(float* gram, ushort* pairs)
+    {
+        public float* Gram => gram;
+
+        public ushort* Pairs => pairs;
+    }
+
+    /// <summary>Its "rows" are blocks of rows.</summary>
+    private readonly unsafe struct Kernel(KernelMatrix norms, KernelMatrix weight, KernelMatrix product, KernelMatrix b, float scale, Shared shared) : IRowKernel
+    {
+        // Enough blocks for all threads, each long enough to be worth its start.
+        private readonly long rowsOfUnit = Math.Max(FewestRows, (weight.Rows + (4 * Environment.ProcessorCount) - 1) / (4 * Environment.ProcessorCount));
+
+        public long Units => (weight.Rows + rowsOfUnit - 1) / rowsOfUnit;
+
+        public long ElementsOfUnit => rowsOfUnit * weight.Columns;
 
         public void Run(long first, long end)
         {
-            var (r, width) = ((nint)gram.Rows, Width);
-            var (sums, pairs) = a.Rows == 0 ? (width, 0) : ((nint)BlockRows * BFloat16Blocks.Width, (nint)a.Columns * BFloat16Blocks.Width / 2);
-            using var scratch = KernelScratch.Take(pairs + ((r + 1) * width) + sums + Lanes.Count);
-            float* gramRows = scratch.Floats + pairs, factor = gramRows + (r * width), products = factor + width;
-            for (nint i = 0; i < r; i++) Copy(gram, i, gramRows + (i * width), width, scale * scale);
-            if (a.Rows != 0)
-            {
-                new Span<float>(scratch.Floats, (int)pairs).Clear();
-                fixed (float* rows = &a.Row<float>(0)) BFloat16Blocks.PairColumns(rows, (nint)a.RowStride, (nint)a.Columns, r, (ushort*)scratch.Floats);
-            }
-
+            var width = b.Rows == 0 ? 0 : WidthOf(b);
+            using var scratch = KernelScratch.Take(width + Lanes.Count + (BlockRows * BFloat16Blocks.Width));
+            float* factor = scratch.Floats, products = factor + width + Lanes.Count;
             var last = Math.Min(end * rowsOfUnit, weight.Rows);
             for (var start = first * rowsOfUnit; start < last; start += BlockRows)
             {
                 var count = (nint)Math.Min(BlockRows, last - start);
-                if (a.Rows != 0)
+                if (shared.Pairs != null)
                 {
                     fixed (ushort* rows = &weight.Row<ushort>(start))
-                        BFloat16Blocks.Multiply(count, width, (nint)a.Columns, rows, (nint)weight.RowStride, (ushort*)scratch.Floats, products, BFloat16Blocks.Width, accumulate: false);
+                        BFloat16Blocks.Multiply(count, width, (nint)weight.Columns, rows, (nint)weight.RowStride, shared.Pairs, products, BFloat16Blocks.Width, accumulate: false);
                 }
 
-                Write(start, count, products, a.Rows == 0 ? 0 : BFloat16Blocks.Width, gramRows, factor, width);
+                Write(start, count, products, width, factor);
             }
 
-            if (a.Rows != 0) BFloat16Blocks.Release();
+            if (shared.Pairs != null) BFloat16Blocks.Release();
         }
 
         public void DeclareWrites(long row, KernelWrites writes) => writes.Add(norms, 0, row * rowsOfUnit, Math.Min(rowsOfUnit, weight.Rows - (row * rowsOfUnit)));
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private void Write(long start, nint count, float* products, nint stride, float* gramRows, float* factor, nint width)
+        private void Write(long start, nint count, float* products, nint width, float* factor)
         {
             ref var target = ref norms.Row<float>(0);
-            for (var row = start; row < start + count; row++, products += stride)
+            for (var row = start; row < start + count; row++)
             {
                 var square = weight.ElementType == ScalarType.Float32 ? Square(ref weight.Row<float>(row), (nuint)weight.Columns) : Square(ref weight.Row<ushort>(row), (nuint)weight.Columns);
                 if (width > 0)
                 {
-                    if (stride == 0) Copy(product, row, products, width, 1);
-                    Copy(b, row, factor, width, 1);
-                    square += Change(products, factor, gramRows, width);
+                    if (shared.Pairs == null) Copy(product, row, products, width);
+                    Copy(b, row, factor, width);
+                    square += Change(products, factor, width);
+                    if (shared.Pairs != null) products += BFloat16Blocks.Width;
                 }
 
                 Unsafe.Add(ref target, (nint)row) = MathF.Sqrt(MathF.Max(0, square));
@@ -113,39 +174,26 @@ internal sealed class ChangedNorms : IChangedNorms
 
         /// <summary>(2s·P_j + s²·B_j G) · B_j.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private float Change(float* products, float* factor, float* gramRows, nint width)
+        private float Change(float* products, float* factor, nint width)
         {
+            var gram = shared.Gram;
+            var rank = (nint)b.Columns;
             var total = Vector512<float>.Zero;
             for (nint j = 0; j < width; j += Lanes.Count)
             {
                 Vector512<float> even = Vector512.Load(products + j) * (2 * scale), odd = default;
                 nint k = 0;
-                for (; k + 1 < (nint)gram.Rows; k += 2)
+                for (; k + 1 < rank; k += 2)
                 {
-                    even = Vector512.FusedMultiplyAdd(Vector512.Create(factor[k]), Vector512.Load(gramRows + (k * width) + j), even);
-                    odd = Vector512.FusedMultiplyAdd(Vector512.Create(factor[k + 1]), Vector512.Load(gramRows + ((k + 1) * width) + j), odd);
+                    even = Vector512.FusedMultiplyAdd(Vector512.Create(factor[k]), Vector512.Load(gram + (k * width) + j), even);
+                    odd = Vector512.FusedMultiplyAdd(Vector512.Create(factor[k + 1]), Vector512.Load(gram + ((k + 1) * width) + j), odd);
                 }
 
-                if (k < (nint)gram.Rows) even = Vector512.FusedMultiplyAdd(Vector512.Create(factor[k]), Vector512.Load(gramRows + (k * width) + j), even);
+                if (k < rank) even = Vector512.FusedMultiplyAdd(Vector512.Create(factor[k]), Vector512.Load(gram + (k * width) + j), even);
                 total = Vector512.FusedMultiplyAdd(even + odd, Vector512.Load(factor + j), total);
             }
 
             return Vector512.Sum(total);
-        }
-
-        /// <summary>A row times a number, in float32, with zeros behind it.</summary>
-        private static void Copy(in KernelMatrix matrix, long row, float* target, nint width, float factor)
-        {
-            if (matrix.ElementType == ScalarType.Float32) Copy(ref matrix.Row<float>(row), (nint)matrix.Columns, target, width, factor);
-            else Copy(ref matrix.Row<ushort>(row), (nint)matrix.Columns, target, width, factor);
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static void Copy<T>(ref T row, nint columns, float* target, nint width, float factor) where T : unmanaged
-        {
-            nint j = 0;
-            for (; j + Lanes.Count <= columns; j += Lanes.Count) (Lanes.Load(ref row, (nuint)j) * factor).Store(target + j);
-            for (; j < width; j++) target[j] = j < columns ? Lanes.Element(ref row, (nuint)j) * factor : 0;
         }
     }
 }

@@ -27,8 +27,18 @@ internal readonly unsafe struct GainedBlock(GainedChange change)
 
     private nint PairFloats => Depth * BFloat16Blocks.Width / 2;
 
-    /// <summary>Columns of a panel: few enough that there is one for each thread.</summary>
-    public static nint WidthOf(long columns) => columns >= 8 * BFloat16Blocks.Width ? BFloat16Blocks.Width : BFloat16Blocks.Width / 2;
+    /// <summary>Columns of a panel: as many as a block product takes, or fewer where that gives each thread as many panels as the others.</summary>
+    public static nint WidthOf(long columns)
+    {
+        const nint Step = 16, Fewest = 32;
+        for (nint width = BFloat16Blocks.Width; width > Fewest; width -= Step)
+        {
+            var panels = (columns + width - 1) / width;
+            if (panels % Environment.ProcessorCount == 0 || panels >= 8 * Environment.ProcessorCount) return width;
+        }
+
+        return Fewest;
+    }
 
     /// <summary>Whether products are made of such factors.</summary>
     public static bool Fits(in GainedChange change, in KernelMatrix y) =>

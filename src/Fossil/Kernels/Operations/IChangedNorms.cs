@@ -13,12 +13,11 @@ internal interface IChangedNorms
     /// <param name="scale">s.</param>
     bool TryWrite(in KernelMatrix norms, in KernelMatrix weight, in KernelMatrix product, in KernelMatrix b, in KernelMatrix gram, float scale);
 
-    /// <summary>As <see cref="TryWrite"/>, with P made here, of W in 16 bits and A rounded to them.</summary>
+    /// <summary>As <see cref="TryWrite"/>, with P and G made here, of W in 16 bits and A rounded to them.</summary>
     /// <param name="norms">As there.</param>
     /// <param name="weight">W (rows, in), in 16 bits.</param>
     /// <param name="a">A (r, in), float32.</param>
     /// <param name="b">As there.</param>
-    /// <param name="gram">As there.</param>
     /// <param name="scale">As there.</param>
-    bool TryWriteRounded(in KernelMatrix norms, in KernelMatrix weight, in KernelMatrix a, in KernelMatrix b, in KernelMatrix gram, float scale);
+    bool TryWriteRounded(in KernelMatrix norms, in KernelMatrix weight, in KernelMatrix a, in KernelMatrix b, float scale);
 }
