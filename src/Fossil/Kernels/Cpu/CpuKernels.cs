@@ -29,7 +29,12 @@ internal static class CpuKernels
         Add<IShardGradient>(products);
         Add<IFewRowsProduct>(products);
         Add<IGainedSum>(new GainedSum());
-        if (BFloat16Blocks.IsSupported) Add<IRoundedProduct>(new RoundedProduct());
+        if (BFloat16Blocks.IsSupported)
+        {
+            Add<IRoundedProduct>(new RoundedProduct());
+            Add<IChangedBlocks>(new ChangedBlocks());
+        }
+
         Add<IChangedNorms>(new ChangedNorms());
         if (TiledWeightProduct.IsSupported) KernelRegistry.Register<ITiledWeightProduct>(new TiledWeightProduct(), DeviceType.CPU, ScalarType.Float32);
         KernelRegistry.Register<IOneRowProduct>(new OneRowProduct(), DeviceType.CPU, ScalarType.BFloat16);

@@ -1,4 +1,5 @@
 using Fossil.Concurrency;
+using Fossil.Kernels;
 using static TorchSharp.torch;
 
 namespace Fossil.Methods.Miss;
@@ -24,6 +25,19 @@ internal static class BatBlocks
         return changed.MoveToOuterDisposeScope();
     }
 
+    /// <summary>As <see cref="Apply(Tensor, Tensor, ScalarType)"/>, of W in the dtype of the products and back in it.</summary>
+    public static Tensor ApplyRounded(Tensor weight, Tensor shard)
+    {
+        var changed = empty_like(weight);
+        if (!KernelRegistry.TryRun<IChangedBlocks>(shard.size(2), [changed, weight, shard], static (kernel, m) => kernel.TryApply(m[0], m[1], m[2])))
+        {
+            using var sum = Apply(weight, shard, weight.dtype);
+            changed.copy_(sum);
+        }
+
+        return changed;
+    }
+
     /// <summary>The weight before <see cref="Apply(Tensor, Tensor)"/>: (W' − D)(I + D)⁻¹, new.</summary>
     public static Tensor Invert(Tensor changed, Tensor shard)
     {
@@ -42,7 +56,7 @@ internal static class BatBlocks
     {
         using var scope = NewDisposeScope();
         var product = Rows(weight, shard).to(productDtype).transpose(1, 2).bmm(Rows(gradient, shard).to(productDtype)).to(shard.dtype);
-        return product.add_(Blocks(gradient, shard).sum(2, type: shard.dtype), Scalars.One).MoveToOuterDisposeScope();
+        return product.add_(ShardOperations.ShardSum(gradient, (int)shard.size(2)).view(shard.shape), Scalars.One).MoveToOuterDisposeScope();
     }
 
     /// <summary>The gradient of W, given that of the changed weight: G_ij (I + D_i)ᵀ, in D's dtype.</summary>

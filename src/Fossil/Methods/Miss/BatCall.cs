@@ -119,7 +119,10 @@ internal sealed class BatCall : TargetCall
         var weights = new Tensor[shards.Length + 1];
         var rows = weight.Value.Rows(tile.Start, tile.Count).contiguous();
         weights[0] = HasRoundedProducts ? rows : rows.to(Accumulator);
-        for (var i = 0; i < shards.Length; i++) weights[i + 1] = BatBlocks.Apply(weights[i], BlocksOf(i, tile), ProductDtype);
+
+        // Between two adapters it is not rounded.
+        if (shards.Length == 1 && rows.dtype == ProductDtype && HasRoundedProducts) weights[1] = BatBlocks.ApplyRounded(rows, BlocksOf(0, tile));
+        else for (var i = 0; i < shards.Length; i++) weights[i + 1] = BatBlocks.Apply(weights[i], BlocksOf(i, tile), ProductDtype);
         return weights;
     }
 
