@@ -21,11 +21,16 @@ internal readonly unsafe struct AttentionBackward<T> : IRowKernel where T : unma
     public static void Run(AttentionOperands operands, bool inBlocks, KernelMatrix dy, KernelMatrix dq, KernelMatrix dk, KernelMatrix dv)
     {
         var shape = operands.Shape;
-        var pieces = shape.Batch * shape.KeyValueHeads * shape.Parts;
+        var (pieces, elementsOfPiece) = (shape.Batch * shape.KeyValueHeads * shape.Parts, shape.HeadsOfPiece * shape.Tokens * shape.Tokens * shape.Size);
+        if (inBlocks && shape.Parts == 1)
+        {
+            KernelRows.Run(pieces, elementsOfPiece, new AttentionBackwardBlocks(operands, dy, dq, dk, dv));
+            return;
+        }
+
         using var keyGradients = empty(pieces, shape.Tokens * shape.PaddedSize);
         using var valueGradients = empty(pieces, shape.Tokens * shape.PaddedSize);
         var (ofKeys, ofValues) = (KernelMatrix.Of(keyGradients), KernelMatrix.Of(valueGradients));
-        var elementsOfPiece = shape.HeadsOfPiece * shape.Tokens * shape.Tokens * shape.Size;
         if (inBlocks) KernelRows.Run(pieces, elementsOfPiece, new AttentionBackwardBlocks(operands, dy, dq, ofKeys, ofValues));
         else KernelRows.Run(pieces, elementsOfPiece, new AttentionBackward<T>(operands, dy, dq, ofKeys, ofValues));
         KernelRows.Run(shape.Batch * shape.Tokens, shape.KeyValueHeads * shape.Size, new SumKernel(operands, ofKeys, ofValues, dk, dv));

@@ -7,6 +7,7 @@ namespace Fossil.Kernels.Cpu;
 /// <summary>
 /// The pieces of <see cref="AttentionBackward{T}"/> over bfloat16 with products by <see cref="BFloat16Blocks"/>. As libtorch's backward pass on the CPU it rounds the probabilities and the gradients of
 /// the scores to bfloat16. Gradients of keys and values are summed transposed, dVᵀ = dOᵀ P and dKᵀ = Qᵀ dS: then what is turned are queries and not scores, of which there are more.
+/// The gradients of keys and values are whole where a piece is a whole group, and lie as keys and values do; where a group is cut into pieces, each piece has a row for its sums.
 /// </summary>
 internal readonly unsafe struct AttentionBackwardBlocks(AttentionOperands operands, KernelMatrix dy, KernelMatrix dq, KernelMatrix keyGradients, KernelMatrix valueGradients) : IRowKernel
 {
@@ -25,8 +26,11 @@ internal readonly unsafe struct AttentionBackwardBlocks(AttentionOperands operan
     public void DeclareWrites(long row, KernelWrites writes)
     {
         operands.DeclareHeads(writes, dq, row);
-        writes.Add(keyGradients, row);
-        writes.Add(valueGradients, row);
+        foreach (var gradients in (KernelMatrix[])[keyGradients, valueGradients])
+        {
+            if (operands.Shape.Parts > 1) writes.Add(gradients, row);
+            else operands.DeclareKeyValueHead(writes, gradients, row);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -91,10 +95,32 @@ internal readonly unsafe struct AttentionBackwardBlocks(AttentionOperands operan
                 }
             }
 
-            fixed (float* keyGradient = &keyGradients.Row<float>(piece), valueGradient = &valueGradients.Row<float>(piece))
+            Finish(keyColumnGradients, stride, turned: true, operands.Scale, keyGradients, piece, queryGradients);
+            Finish(valueColumnGradients, stride, turned: false, 1, valueGradients, piece, queryGradients);
+        }
+    }
+
+    /// <summary>Writes a piece's scaled sums (head_dim, columns): to its row of <paramref name="gradients"/>, or where they are whole to the head that they are of.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Finish(float* sums, nint stride, bool turned, float scale, in KernelMatrix gradients, long piece, float* scratch)
+    {
+        var shape = operands.Shape;
+        var (sequence, head, _) = shape.Piece(piece);
+        for (nint token = 0; token < (nint)shape.Tokens; token += RowsAtOnce)
+        {
+            var rows = Math.Min(RowsAtOnce, (nint)shape.Tokens - token);
+            if (shape.Parts > 1)
             {
-                Transposition.Transpose(keyColumnGradients, stride, size, tokens, operands.Scale, keyGradient, shape.PaddedSize);
-                Transposition.Transpose(valueColumnGradients, stride, size, tokens, 1, valueGradient, shape.PaddedSize);
+                fixed (float* row = &gradients.Row<float>(piece)) Transposition.Transpose(sums + token, stride, (nint)shape.Size, rows, scale, row + (token * shape.PaddedSize), shape.PaddedSize);
+                continue;
+            }
+
+            Transposition.Transpose(sums + token, stride, (nint)shape.Size, rows, scale, scratch, shape.PaddedSize);
+            for (nint i = 0; i < rows; i++)
+            {
+                var row = (sequence * shape.Tokens) + token + i;
+                if (turned) operands.WriteTurnedBack<ushort>(scratch + (i * shape.PaddedSize), 1, gradients, row, head);
+                else operands.Write<ushort>(scratch + (i * shape.PaddedSize), 1, gradients, row, head);
             }
         }
     }

@@ -15,6 +15,9 @@ internal readonly unsafe struct AttentionBlocks(AttentionOperands operands)
 
     private const int Panel = BFloat16Blocks.Width;
 
+    // Columns of scores that are multiplied at a time.
+    private const int MostDepth = 128;
+
     private readonly AttentionOperands operands = operands;
 
     /// <summary>head_dim.</summary>
@@ -70,9 +73,9 @@ internal readonly unsafe struct AttentionBlocks(AttentionOperands operands)
     {
         for (nint i = 0; i < Size; i += Panel, rows += Panel * operands.Shape.PaddedTokens)
         {
-            for (var column = from; column < end; column += Panel)
+            for (var column = from; column < end; column += MostDepth)
             {
-                BFloat16Blocks.Multiply(Step, Math.Min(Panel, Size - i), Math.Min(Panel, end - column), left + column, Stride, rows + (column * Panel), product + i, operands.Shape.PaddedSize, accumulate: column > from);
+                BFloat16Blocks.Multiply(Step, Math.Min(Panel, Size - i), Math.Min(MostDepth, end - column), left + column, Stride, rows + (column * Panel), product + i, operands.Shape.PaddedSize, accumulate: column > from);
             }
         }
     }

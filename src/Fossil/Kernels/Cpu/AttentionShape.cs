@@ -105,6 +105,13 @@ internal readonly unsafe struct AttentionOperands(AttentionInputs inputs)
         for (var token = 0L; token < shape.Tokens; token++) writes.Add(target, (sequence * shape.Tokens) + token, firstHead * shape.Size, shape.HeadsOfPiece * shape.Size);
     }
 
+    /// <summary>Declares the key-value head of a piece of work in <paramref name="target"/> (batch · tokens, key-value heads · head_dim).</summary>
+    public void DeclareKeyValueHead(KernelWrites writes, in KernelMatrix target, long piece)
+    {
+        var (sequence, head, _) = shape.Piece(piece);
+        for (var token = 0L; token < shape.Tokens; token++) writes.Add(target, (sequence * shape.Tokens) + token, head * shape.Size, shape.Size);
+    }
+
     /// <summary>Declares the normalizers of a piece of work.</summary>
     public void DeclareNormalizers(KernelWrites writes, long piece)
     {
