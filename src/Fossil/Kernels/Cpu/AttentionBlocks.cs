@@ -40,6 +40,8 @@ internal readonly unsafe struct AttentionBlocks(AttentionOperands operands)
         var row = (sequence * operands.Shape.Tokens) + first;
         for (nint i = 0; i < count; i++)
         {
+            // Heads of one row after the other are too far apart for the processor to see what comes next.
+            operands.Prefetch<ushort>(source, row + i + rows, head);
             if (turned) operands.ReadTurned<ushort, ushort>(source, row + i, head, 1, target + (i * Size));
             else operands.Read<ushort, ushort>(source, row + i, head, target + (i * Size));
         }

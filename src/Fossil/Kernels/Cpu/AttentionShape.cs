@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Fossil.CompilerServices;
 
 namespace Fossil.Kernels.Cpu;
@@ -64,6 +65,8 @@ internal readonly struct AttentionShape
 /// <summary>What both passes of an attention read, and how they read it: heads of float32 or bfloat16 into rows of float32, padded with zeros.</summary>
 internal readonly unsafe struct AttentionOperands(AttentionInputs inputs)
 {
+    private const int CacheLine = 64;
+
     private readonly AttentionShape shape = new(inputs);
     private readonly long* starts = (long*)inputs.Starts.Address;
     private readonly RotaryAngles angles = new(inputs.Cos, inputs.Sin);
@@ -133,6 +136,14 @@ internal readonly unsafe struct AttentionOperands(AttentionInputs inputs)
             Lanes.StoreRounded(a, target + i);
             Lanes.StoreRounded(b, target + i + half);
         }
+    }
+
+    /// <summary>Asks for a head of a row, or for what is there behind the last one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Prefetch<T>(in KernelMatrix source, long row, long head) where T : unmanaged
+    {
+        var from = (T*)Unsafe.AsPointer(ref source.Row<T>(row)) + (head * shape.Size);
+        for (nint i = 0; i < (nint)shape.Size; i += CacheLine / sizeof(T)) Sse.Prefetch0(from + i);
     }
 
     /// <summary>A head of a row as it is.</summary>
