@@ -42,7 +42,7 @@ internal static class Lanes
 
     /// <summary>
     /// An intermediate result as transformers keeps it: in the model's dtype, between two operations of PyTorch. Without it bfloat16 models would be a little more
-    /// exact than there, and their losses would not be the same. Backward passes are computed in float32 throughout.
+    /// exact than there, and their losses would not be the same. Backward passes are computed in float32, but for the factors of products by <see cref="BFloat16Blocks"/>.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Round<T>(Vector512<float> value) where T : unmanaged => typeof(T) == typeof(float) ? value : BFloat16Lanes.Round512(value);
