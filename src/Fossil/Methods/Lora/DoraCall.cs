@@ -101,20 +101,27 @@ internal sealed class DoraCall : TargetCall
         var (flatInput, grad) = (Flat(X.Value), Flat(gradOutput));
         var (wideA, wideB) = Change();
         var directGradient = empty_like(direct!.Value);
-        var hiddenGradient = empty_like(hidden!.Value);
         var gradB = (IsPissa ? null : b.FindPlace(Accumulator)) ?? empty_like(wideB);
         var gradMagnitude = magnitude.FindPlace(Accumulator) ?? empty_like(norm!.Value);
 
         // g ⊙ dy, whole where its products are in its own dtype, to be rounded once.
         var gained = !HasRoundedProducts ? null : isWhole ? directGradient : empty_like(directGradient);
-        if (gained is null || !TryBackward(grad, hidden.Value, wideB, direct.Value, gained, directGradient, gradMagnitude, gradB, adds: false))
+        Tensor hiddenGradient;
+        if (gained is null)
         {
+            hiddenGradient = empty_like(hidden!.Value);
             BackwardByBlocks(grad, wideB, gained, directGradient, gradMagnitude, gradB, hiddenGradient);
-            if (gained is not null) gradB.copy_(gained.t().mm(hidden.Value)).mul_(Scalars.Of(scale));
         }
+        else
+        {
+            if (!TryBackward(grad, hidden!.Value, wideB, direct.Value, gained, directGradient, gradMagnitude, gradB, adds: false))
+            {
+                BackwardByBlocks(grad, wideB, gained, directGradient, gradMagnitude, gradB, null);
+                ProductSum.OfTransposed(gained, hidden.Value, scale, gradB);
+            }
 
-        if (gained is not null && !KernelRegistry.TryRun<IRoundedProduct>(0, [hiddenGradient, gained, wideB], (kernel, m) => kernel.TrySum(m[0], m[1..], [false], default, (float)scale)))
-            hiddenGradient.addmm_(gained, wideB.to(ProductDtype), beta: 0, alpha: (float)scale);
+            hiddenGradient = ProductSum.Of(gained, wideB, ProductDtype, scale);
+        }
 
         var gradA = InputGradients(flatInput, wideA, directGradient, hiddenGradient);
         if (weight.NeedsGradient) weight.Gradient = directGradient.t().mm(Kept(flatInput).to(OutputDtype));
@@ -130,24 +137,26 @@ internal sealed class DoraCall : TargetCall
     private Tensor? InputGradients(Tensor flatInput, Tensor wideA, Tensor directGradient, Tensor hiddenGradient)
     {
         var addsBaseLast = AddsBaseLast && dropout.IsNone;
-        var isDone = false;
-        var inputGradient = !X.NeedsGradient ? null : addsBaseLast ? empty_like(flatInput) : weight.Value.InputGradient(directGradient).to(InputDtype);
-        if (inputGradient is not null && addsBaseLast)
+        var whole = addsBaseLast && weight.Value is FloatWeight { Tensor: var tensor } ? tensor : null;
+        var inputGradient = !X.NeedsGradient ? null : whole is not null ? empty_like(flatInput) : addsBaseLast ? zeros_like(flatInput) : weight.Value.InputGradient(directGradient).to(InputDtype);
+        if (inputGradient is not null && whole is not null)
         {
-            // One sum, rounded once.
-            isDone = weight.Value is FloatWeight { Tensor: var whole } && KernelRegistry.TryRun<IRoundedProduct>(0, [inputGradient, directGradient, whole, hiddenGradient, wideA], static (kernel, m) => kernel.TrySum(m[0], m[1..], [false, false], default));
-            if (!isDone) inputGradient.zero_();
+            // One sum, rounded once; where libtorch makes it, its larger part last.
+            var sum = new ProductSum();
+            sum.Add(hiddenGradient, wideA);
+            sum.Add(directGradient, whole);
+            sum.WriteTo(inputGradient);
         }
 
         if (inputGradient is not null && !dropout.IsNone) inputGradient.mul_(dropout.For(flatInput));
-        var gradA = LowRankFactor.Gradients(flatInput, [FactorOf(wideA)], [hiddenGradient], isDone ? null : inputGradient, [a.NeedsGradient])[0];
-        if (inputGradient is not null && addsBaseLast && !isDone) weight.Value.AddInputGradient(inputGradient, directGradient);
+        var gradA = LowRankFactor.Gradients(flatInput, [FactorOf(wideA)], [hiddenGradient], whole is null ? inputGradient : null, [a.NeedsGradient])[0];
+        if (inputGradient is not null && addsBaseLast && whole is null) weight.Value.AddInputGradient(inputGradient, directGradient);
         X.Gradient = inputGradient?.view(InputShape);
         return gradA;
     }
 
     /// <summary>The gradients of l, u, m and, where their products are not rounded, of B and H, some rows at a time.</summary>
-    private void BackwardByBlocks(Tensor grad, Tensor wideB, Tensor? gained, Tensor directGradient, Tensor gradMagnitude, Tensor gradB, Tensor hiddenGradient)
+    private void BackwardByBlocks(Tensor grad, Tensor wideB, Tensor? gained, Tensor directGradient, Tensor gradMagnitude, Tensor gradB, Tensor? hiddenGradient)
     {
         if (Rows == 0)
         {
@@ -175,7 +184,7 @@ internal sealed class DoraCall : TargetCall
                 changeGradient.copy_(outer * gain);
             }
 
-            if (gained is not null) continue;
+            if (hiddenGradient is null) continue;
             gradB.addmm_(changeGradient.t(), inner, beta: start == 0 ? 0 : 1);
             rows.Of(hiddenGradient).addmm_(changeGradient, wideB, beta: 0);
         }

@@ -3,6 +3,7 @@ using Fossil.Adapters;
 using Fossil.Autograd;
 using Fossil.Concurrency;
 using Fossil.Kernels;
+using Fossil.Weights;
 using static TorchSharp.torch;
 
 namespace Fossil.Methods.Miss;
@@ -39,7 +40,7 @@ internal sealed class BatCall : TargetCall
         Tensor output;
         if (tiles.Length == 1 && flatInput.dtype == ProductDtype)
         {
-            output = nn.functional.linear(flatInput, Changed(Weights(tiles[0])), offset).view(ShapeWith(weight.Value.OutFeatures)).detach();
+            output = new FloatWeight(Changed(Weights(tiles[0]))).Product(flatInput, offset).view(ShapeWith(weight.Value.OutFeatures)).detach();
         }
         else
         {
@@ -68,7 +69,8 @@ internal sealed class BatCall : TargetCall
         var (flatInput, flatGrad) = (Flat(X.Value), Flat(gradOutput));
         RowRange[] tiles = [.. Tiles()];
         var isWhole = tiles.Length == 1;
-        var inputGradient = !X.NeedsGradient ? null : isWhole ? empty(flatInput.shape, dtype: InputDtype, device: flatInput.device) : zeros(flatInput.shape, dtype: Accumulator, device: flatInput.device);
+        var isProduct = isWhole && InputDtype == ProductDtype;
+        var inputGradient = !X.NeedsGradient || isProduct ? null : isWhole ? empty(flatInput.shape, dtype: InputDtype, device: flatInput.device) : zeros(flatInput.shape, dtype: Accumulator, device: flatInput.device);
         var needsWeights = weight.NeedsGradient || shards.Any(shard => shard.NeedsGradient);
         List<Tensor>[] parts = [.. shards.Select(_ => new List<Tensor>())];
         List<Tensor> weightParts = [];
@@ -77,13 +79,14 @@ internal sealed class BatCall : TargetCall
             using var tileScope = NewDisposeScope();
             var weights = Weights(tile);
             var changed = Changed(weights);
+            if (X.NeedsGradient && isProduct) inputGradient = new FloatWeight(changed).InputGradient(flatGrad.to(ProductDtype)).MoveToOuterDisposeScope();
             var gradient = needsWeights ? empty(changed.shape, dtype: ProductDtype, device: flatInput.device) : null;
             foreach (var (start, rows) in ShardOperations.Blocks(flatInput, ProductDtype))
             {
                 using var scope = NewDisposeScope();
                 var grad = tile.ColumnsOf(flatGrad).narrow(0, start, rows).to(ProductDtype);
-                var part = inputGradient?.narrow(0, start, rows);
-                if (part?.dtype == ProductDtype) part.addmm_(grad, changed, beta: isWhole ? 0 : 1);
+                var part = isProduct ? null : inputGradient?.narrow(0, start, rows);
+                if (part?.dtype == ProductDtype) part.addmm_(grad, changed);
                 else if (isWhole) part?.copy_(grad.mm(changed));
                 else part?.add_(grad.mm(changed), Scalars.One);
                 gradient?.addmm_(grad.t(), flatInput.narrow(0, start, rows).to(ProductDtype), beta: start == 0 ? 0 : 1);
