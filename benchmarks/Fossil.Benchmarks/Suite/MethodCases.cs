@@ -11,6 +11,9 @@ internal sealed record MethodCase(string Name, AdapterConfig Config, Func<Scalar
 {
     private const int Size = 64, Rank = 32;
 
+    /// <summary>Whether x is multiplied with a changed weight in place of the base's, in the dtype of the products.</summary>
+    public bool ReplacesBase { get; private init; }
+
     public static readonly MethodCase Fossil = new("FOSSIL r=64", Base.Config(Size), products => new PlainAdapter.Shard(Size, products), (rows, _, outputs) => OfShard(rows, outputs));
 
     public static readonly MethodCase Lora = new("LoRA r=32", new LoraConfig { Rank = Rank, Alpha = 2 * Rank, TargetModules = [.. Base.Projections] }, products => new PlainAdapter.Lora(Rank, 2 * Rank, products), OfLora);
@@ -28,7 +31,7 @@ internal sealed record MethodCase(string Name, AdapterConfig Config, Func<Scalar
         Dora,
         // W D in both passes, dW, and Wᵀ dW.
         new("Bat r=64", Base.Config(Size, FossilVariant.Bat), products => new PlainAdapter.Bat(Size, products),
-            (rows, inputs, outputs) => [[outputs / Size, inputs, Size, Size], [outputs / Size, inputs, Size, Size], [outputs, rows, inputs], [outputs / Size, Size, inputs, Size]]),
+            (rows, inputs, outputs) => [[outputs / Size, inputs, Size, Size], [outputs / Size, inputs, Size, Size], [outputs, rows, inputs], [outputs / Size, Size, inputs, Size]]) { ReplacesBase = true },
     ];
 
     // S D, dy Dᵀ, Sᵀ dy.

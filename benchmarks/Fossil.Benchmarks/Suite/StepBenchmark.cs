@@ -32,6 +32,9 @@ internal static class StepBenchmark
             measurements.Add(Turns.Milliseconds(floor.Run));
         }
 
+        // Where x goes through a changed weight in float32: its products in place of the base's in bfloat16.
+        var wide = measurements.Count;
+        foreach (var dtype in (ScalarType[])[float32, bfloat16]) measurements.Add(Turns.Milliseconds(scope.Add(Products.OfAdapter(model, dtype, (inputs, outputs) => [[Tokens, inputs, outputs], [Tokens, outputs, inputs]])).Run));
         using var earlier = context.Earlier is { } commit ? new EarlierFrozenStep(commit, context.Source) : null;
         if (earlier is not null) measurements.Add(earlier.Milliseconds);
         var spreads = Turns.Take(context.Rounds(9), measurements);
@@ -46,9 +49,11 @@ internal static class StepBenchmark
             double? overFrozen = dtype == bfloat16 && method == MethodCase.Fossil ? 1.12 : null;
             // Where an earlier frozen step is measured, the goals count from it.
             (double Time, string Of, bool HasGoals)[] starts = earlier is null ? [(frozen, "", true)] : [(spreads[^1].Median, $" of {earlier.Commit}", true), (frozen, "", false)];
+            var wider = spreads[wide].Median - spreads[wide + 1].Median;
             yield return new(group, method.Name, "ms", own, spreads[0], plain, floor,
             [
                 .. starts.Select(start => new Comparison($"floor, what is added to frozen{start.Of}", (own.Median - start.Time) / floor.Median, start.HasGoals ? most : null)),
+                .. starts.Where(_ => method.ReplacesBase && dtype == float32).Select(start => new Comparison($"floor with the base's products in float32, what is added to frozen{start.Of}", (own.Median - start.Time) / (floor.Median + wider), null)),
                 new("PEFT", own.Median / plain.Median, 1),
                 .. starts.Select(start => new Comparison($"frozen{start.Of}", own.Median / start.Time, start.HasGoals ? overFrozen : null)),
             ]);

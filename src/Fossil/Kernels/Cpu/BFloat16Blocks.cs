@@ -57,6 +57,9 @@ internal static unsafe class BFloat16Blocks
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void PairRows<T>(T* rows, nint stride, nint depth, nint columns, ushort* pairs) where T : unmanaged
     {
+        // Which elements of two vectors, the second one's from 32 on, are the first sixteen pairs.
+        var first = Vector512.Create((ushort)0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47);
+        var last = first + Vector512.Create((ushort)16);
         for (nint k = 0; k < depth; k += 2, rows += 2 * stride, pairs += 2 * Width)
         {
             nint j = 0;
@@ -65,8 +68,8 @@ internal static unsafe class BFloat16Blocks
                 for (; j + (2 * Lanes.Count) <= columns; j += 2 * Lanes.Count)
                 {
                     var (even, odd) = (Vector512.Load((ushort*)(rows + j)), Vector512.Load((ushort*)(rows + stride + j)));
-                    Avx512BW.PermuteVar32x16x2(even, FirstPairs, odd).Store(pairs + (2 * j));
-                    Avx512BW.PermuteVar32x16x2(even, LastPairs, odd).Store(pairs + (2 * j) + (2 * Lanes.Count));
+                    Avx512BW.PermuteVar32x16x2(even, first, odd).Store(pairs + (2 * j));
+                    Avx512BW.PermuteVar32x16x2(even, last, odd).Store(pairs + (2 * j) + (2 * Lanes.Count));
                 }
             }
 
@@ -121,11 +124,6 @@ internal static unsafe class BFloat16Blocks
             }
         }
     }
-
-    /// <summary>Which elements of two vectors, the second one's from 32 on, are the first sixteen pairs.</summary>
-    private static Vector512<ushort> FirstPairs => Vector512.Create((ushort)0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47);
-
-    private static Vector512<ushort> LastPairs => FirstPairs + Vector512.Create((ushort)16);
 
     /// <summary>Sixteen elements as bfloat16 in the upper halves, nothing in the lower ones.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
