@@ -64,7 +64,7 @@ internal sealed class ProductSum
         using var scope = NewDisposeScope();
         var output = place ?? empty(left.size(1), right.size(1), dtype: ScalarType.Float32, device: left.device);
         var sum = new ProductSum();
-        sum.Add(HasKernel(left) ? left.t().contiguous() : left.t(), right, scale);
+        sum.Add(HasKernel(left) ? Turned(left) : left.t(), right, scale);
         sum.WriteTo(output);
         return place ?? output.MoveToOuterDisposeScope();
     }
@@ -90,6 +90,17 @@ internal sealed class ProductSum
         if (Tile is not null) ShardOperations.AddTiled(output, Tile.to(output.dtype).to(Tile.dtype).expand(output.size(0), -1), (int)Tile.size(1));
     }
 
+    /// <summary>Lᵀ by rows, with zeros behind them up to a whole step of the depth: libtorch compiles a kernel for each depth, and tokens are of all numbers.</summary>
+    private static Tensor Turned(Tensor left)
+    {
+        const long Step = 64;
+        var (depth, rows) = (left.size(0), left.size(1));
+        if (depth % Step == 0) return left.t().contiguous();
+        var turned = zeros(rows, (depth + Step - 1) / Step * Step, dtype: left.dtype, device: left.device);
+        turned.narrow(1, 0, depth).copy_(left.t());
+        return turned;
+    }
+
     private bool TryByKernel(Tensor output)
     {
         if (KernelRegistry.For<IRoundedProduct>(0, output) is []) return false;
@@ -112,6 +123,7 @@ internal sealed class ProductSum
     private void AddByOperations(Tensor output, Tensor left, Tensor right, bool isFirst)
     {
         using var scope = NewDisposeScope();
+        if (left.size(1) > right.size(0)) left = left.narrow(1, 0, right.size(0));
         var (width, factor) = (right.size(1), isFirst ? scale : 1);
         var tiles = output.size(1) / width;
         if (tiles == 1 && output.dtype == left.dtype)

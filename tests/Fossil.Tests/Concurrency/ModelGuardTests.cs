@@ -170,13 +170,15 @@ public sealed class ModelGuardTests : IDisposable
         using var second = new OneLinear(8, 8);
         using var secondAdapted = second.AttachAdapters();
         using var whole = nn.Sequential(("first", layer), ("second", second));
+        OtherThread[] waiting;
         using (whole.UseExclusively())
         {
-            var waiting = new[] { StartElsewhere(Forward), StartElsewhere(() => second.forward(ones(1, 8))) };
+            waiting = [StartElsewhere(Forward), StartElsewhere(() => second.forward(ones(1, 8)))];
             Assert.All(waiting, thread => Assert.False(thread.Ends(Short)));
         }
 
-        Assert.True(StartElsewhere(Forward).Succeeds());
+        // Before the model goes: they use it.
+        Assert.All(waiting, thread => Assert.True(thread.Succeeds()));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using Fossil.CompilerServices;
@@ -16,6 +17,9 @@ internal sealed class RoundedProduct : IRoundedProduct
 
     // Rows whose sums, 16 KB, are in the first cache until they are rounded.
     private const int BlockRows = 64;
+
+    // libtorch compiles a kernel for each number of rows, and keeps it: the last ones go with some of those before them.
+    private const int RowsStep = 16;
 
     // Depth that is multiplied at a time.
     private const int PieceDepth = 768;
@@ -44,7 +48,7 @@ internal sealed class RoundedProduct : IRoundedProduct
 
     /// <summary>A product.</summary>
     /// <param name="Left">L (rows, depth).</param>
-    /// <param name="Right">R (depth, columns), or its transpose.</param>
+    /// <param name="Right">R (depth, columns), or its transpose; rows that R has too few are zeros.</param>
     /// <param name="IsTransposed">Which of them.</param>
     /// <param name="Start">Where the pairs of R are behind those of other products, in rows of R.</param>
     private readonly record struct Term(KernelMatrix Left, KernelMatrix Right, bool IsTransposed, long Start)
@@ -55,7 +59,7 @@ internal sealed class RoundedProduct : IRoundedProduct
 
         public bool Fits(in KernelMatrix output) =>
             Left.ElementType == ScalarType.BFloat16 && Right.ElementType is ScalarType.BFloat16 or ScalarType.Float32
-            && Left.Rows == output.Rows && Depth > 0 && Depth == (IsTransposed ? Right.Columns : Right.Rows) && Depth % (IsTransposed ? 8 : 2) == 0
+            && Left.Rows == output.Rows && Depth > 0 && (IsTransposed ? Depth == Right.Columns && Depth % 8 == 0 : Depth >= Right.Rows && Depth % 2 == 0)
             && (Columns == output.Columns || (Columns > 0 && Columns % Panel == 0 && output.Columns % Columns == 0));
 
         /// <summary>Pairs some of its columns.</summary>
@@ -74,7 +78,7 @@ internal sealed class RoundedProduct : IRoundedProduct
             const int LineBytes = 64;
             column %= (nint)Columns;
             var size = Right.ElementSize;
-            var (rows, width) = IsTransposed ? (columns, (nint)Depth) : ((nint)Depth, columns);
+            var (rows, width) = IsTransposed ? (columns, (nint)Depth) : ((nint)Right.Rows, columns);
             for (var row = part * rows / parts; row < (part + 1) * rows / parts; row++)
             {
                 var line = Right.Address + (((IsTransposed ? column + row : row) * (nint)Right.RowStride) + (IsTransposed ? 0 : column)) * size;
@@ -87,9 +91,17 @@ internal sealed class RoundedProduct : IRoundedProduct
             var stride = (nint)Right.RowStride;
             fixed (T* rows = &Right.Row<T>(IsTransposed ? column : 0))
             {
-                if (IsTransposed) BFloat16Blocks.PairColumns(rows, stride, (nint)Depth, columns, pairs);
-                else BFloat16Blocks.PairRows(rows + column, stride, (nint)Depth, columns, pairs);
+                if (IsTransposed)
+                {
+                    BFloat16Blocks.PairColumns(rows, stride, (nint)Depth, columns, pairs);
+                    return;
+                }
+
+                BFloat16Blocks.PairRows(rows + column, stride, (nint)Right.Rows, columns, pairs);
             }
+
+            var paired = (nint)(Right.Rows + (Right.Rows & 1));
+            NativeMemory.Clear(pairs + (paired * Panel), (nuint)((nint)Depth - paired) * Panel * sizeof(ushort));
         }
     }
 
@@ -150,24 +162,25 @@ internal sealed class RoundedProduct : IRoundedProduct
                     foreach (ref readonly var term in terms.AsSpan()) term.Prefetch(column + Panel, (nint)Math.Min(Panel, y.Columns - column - Panel), block % blocks, blocks);
                 }
 
+                var more = Math.Min(row, (RowsStep - (count % RowsStep)) % RowsStep);
                 var isFirst = true;
                 foreach (ref readonly var term in terms.AsSpan())
                 {
                     var right = pairs + ((nint)term.Start * Panel);
-                    fixed (ushort* left = &term.Left.Row<ushort>(row))
+                    fixed (ushort* left = &term.Left.Row<ushort>(row - more))
                     {
                         for (nint start = 0; start < (nint)term.Depth; start += PieceDepth)
                         {
-                            BFloat16Blocks.Multiply(count, columns, Math.Min(PieceDepth, (nint)term.Depth - start), left + start, (nint)term.Left.RowStride, right + (start * Panel), sums, Panel, accumulate: !isFirst || start > 0);
+                            BFloat16Blocks.Multiply(count + more, columns, Math.Min(PieceDepth, (nint)term.Depth - start), left + start, (nint)term.Left.RowStride, right + (start * Panel), sums, Panel, accumulate: !isFirst || start > 0);
                         }
                     }
 
-                    if (isFirst && scale != 1) Scale(sums, count, columns);
+                    if (isFirst && scale != 1) Scale(sums, count + more, columns);
                     isFirst = false;
                 }
 
-                if (y.ElementType == ScalarType.Float32) Store<float>(row, count, column, columns, sums);
-                else Store<ushort>(row, count, column, columns, sums);
+                if (y.ElementType == ScalarType.Float32) Store<float>(row, count, column, columns, sums + (more * Panel));
+                else Store<ushort>(row, count, column, columns, sums + (more * Panel));
             }
         }
 
