@@ -45,9 +45,9 @@ internal sealed class VocabularyLoss
         {
             using var part = NewDisposeScope();
             var tile = Tile(start, Math.Min(ColumnsAtOnce, weight.OutFeatures - start), written);
-            var logits = Product(hidden, tile.t(), hidden.dtype);
+            var logits = nn.functional.linear(hidden, tile);
             kernel.Run(KernelMatrix.Of(logits), KernelMatrix.Of(state), targets, start, gradient is not null);
-            weighted?.mul_(factors).add_(Product(logits, tile, ScalarType.Float32), Scalars.One);
+            weighted?.mul_(factors).add_(logits.mm(tile), Scalars.One);
         }
 
         var sums = state.narrow(1, IRunningSoftmax.Sums, 16).sum(1, keepdim: true);
@@ -57,8 +57,6 @@ internal sealed class VocabularyLoss
         gradient?.copy_(weighted!.div_(sums).sub_(weight.Lookup(ids.clamp(min: Scalars.Zero))).mul_(Scalars.Of(1.0 / count)).masked_fill_(counts.logical_not(), Scalars.Zero));
         return losses.masked_fill_(counts.logical_not(), Scalars.Zero).sum(ScalarType.Float64).MoveToOuterDisposeScope();
     }
-
-    private static Tensor Product(Tensor left, Tensor right, ScalarType dtype) => ProductSum.Pays(left, left.size(0)) ? ProductSum.Of(left, right, dtype) : left.mm(right);
 
     private Tensor Tile(long start, long count, Tensor? memory)
     {

@@ -16,7 +16,7 @@ internal sealed class ProductSum
     // Of the first product alone.
     private double scale = 1;
 
-    /// <summary>T (rows, r), or (1, r) for all rows, float32, of which column c of Y has column c mod r.</summary>
+    /// <summary>T (rows, r), float32, of which column c of Y has column c mod r.</summary>
     public Tensor? Tile { get; set; }
 
     /// <summary>Whether a kernel makes sums of the products of <paramref name="left"/>: only then is it worth to gather them.</summary>
@@ -38,20 +38,6 @@ internal sealed class ProductSum
         sum.Add(left, right, scale);
         sum.WriteTo(output);
         return output.MoveToOuterDisposeScope();
-    }
-
-    /// <summary>L R + tile(T) in L's dtype, a new tensor; null where no kernel makes it in less time than libtorch.</summary>
-    /// <param name="left">As in <see cref="Add"/>.</param>
-    /// <param name="right">As in <see cref="Add"/>.</param>
-    /// <param name="tile"><see cref="Tile"/>, or null.</param>
-    public static Tensor? TryOf(Tensor left, Tensor right, Tensor? tile = null)
-    {
-        if (!Pays(left, left.size(0))) return null;
-        using var scope = NewDisposeScope();
-        var output = empty(left.size(0), right.size(1), dtype: left.dtype, device: left.device);
-        var sum = new ProductSum { Tile = tile };
-        sum.Add(left, right);
-        return sum.TryByKernel(output) ? output.MoveToOuterDisposeScope() : null;
     }
 
     /// <summary>s·Lᵀ R in float32: a new tensor, or <paramref name="place"/>.</summary>
@@ -87,7 +73,7 @@ internal sealed class ProductSum
         if (output.numel() == 0 || TryByKernel(output)) return;
         using var scope = NewDisposeScope();
         foreach (var (i, (left, right)) in products.Index()) AddByOperations(output, left, right.to(left.dtype), i == 0);
-        if (Tile is not null) ShardOperations.AddTiled(output, Tile.to(output.dtype).to(Tile.dtype).expand(output.size(0), -1), (int)Tile.size(1));
+        if (Tile is not null) ShardOperations.AddTiled(output, Tile.to(output.dtype).to(Tile.dtype), (int)Tile.size(1));
     }
 
     /// <summary>Lᵀ by rows, with zeros behind them up to a whole step of the depth: libtorch compiles a kernel for each depth, and tokens are of all numbers.</summary>

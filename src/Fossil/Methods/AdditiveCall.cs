@@ -188,6 +188,10 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     /// <summary>Whether all that the terms give dx are products of all rows (<see cref="TryAddToSum"/>) and a tile: then dx is one sum with the base's part.</summary>
     protected virtual bool GivesProducts => false;
 
+    /// <summary>Whether y and dx may be made at once, of a sum that terms are added to; false where a device has kernels for the method's whole passes.</summary>
+    /// <param name="rows">x or dy, on the device.</param>
+    protected virtual bool TakesSum(Tensor rows) => true;
+
     /// <summary>Whether y or dx is made at once, of a sum that terms are added to: nothing else is to write it.</summary>
     protected bool IsOfSum => sum is not null;
 
@@ -199,7 +203,7 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
     }
 
     /// <summary>W (out, in) as a factor of a sum with x or dy; null where the sum is not made by one kernel.</summary>
-    private Tensor? FactorOfSum(Tensor left) => ProductSum.Pays(left, Rows) && weight!.Value.Exact is FloatWeight { Dtype: ScalarType.BFloat16 or ScalarType.Float32 } factor ? factor.Tensor : null;
+    private Tensor? FactorOfSum(Tensor left) => ProductSum.Pays(left, Rows) && TakesSum(left) && weight!.Value.Exact is FloatWeight { Dtype: ScalarType.BFloat16 or ScalarType.Float32 } factor ? factor.Tensor : null;
 
     /// <summary>Whether <see cref="AddGradients"/> and <see cref="CompleteInputGradient"/> write all of dx where the base's part is added afterwards, so that it need not be zeroed.</summary>
     protected virtual bool SetsInputGradient => false;

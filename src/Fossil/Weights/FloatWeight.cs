@@ -24,13 +24,9 @@ internal sealed class FloatWeight(Tensor tensor) : LinearWeight
 
     public override Tensor Rows(long start, long count) => new RowRange(start, count).Of(tensor);
 
-    public override Tensor Product(Tensor input, Tensor? bias)
-    {
-        using var scope = NewDisposeScope();
-        return ((IsOfSum(input, input.size(0)) ? ProductSum.TryOf(input, tensor.t(), bias?.to(ScalarType.Float32).unsqueeze(0)) : null) ?? ByLibtorch(input, tensor, bias)).MoveToOuterDisposeScope();
-    }
+    public override Tensor Product(Tensor input, Tensor? bias) => Linear(input, tensor, bias);
 
-    public override Tensor InputGradient(Tensor gradOutput) => (IsOfSum(gradOutput, gradOutput.size(0)) ? ProductSum.TryOf(gradOutput, tensor) : null) ?? gradOutput.mm(tensor);
+    public override Tensor InputGradient(Tensor gradOutput) => gradOutput.mm(tensor);
 
     internal override Tensor Lookup(Tensor indices)
     {
@@ -53,14 +49,8 @@ internal sealed class FloatWeight(Tensor tensor) : LinearWeight
 
     internal override void AddInputGradient(Tensor inputGradient, Tensor gradOutput) => inputGradient.addmm_(gradOutput, tensor);
 
-    /// <summary>x Wᵀ + b (…, out) with what gradients autograd wants: libtorch's product, but where a kernel makes it in less time, which of a weight that is trained none does.</summary>
-    internal static Tensor Linear(Tensor input, Tensor weight, Tensor? bias) =>
-        !weight.requires_grad && input.dim() > 1 && new FloatWeight(weight) is var form && form.IsOfSum(input, ShardOperations.Rows(input.shape)) ? form.Apply(input, bias) : ByLibtorch(input, weight, bias);
-
-    /// <summary>libtorch's product, but for a single row without a gradient, whose time goes into setting the operation up.</summary>
-    private static Tensor ByLibtorch(Tensor input, Tensor weight, Tensor? bias) => (bias is null && !is_grad_enabled() ? OfOneRow(input, weight) : null) ?? nn.functional.linear(input, weight, bias);
-
-    private bool IsOfSum(Tensor left, long rows) => left.dtype == tensor.dtype && ProductSum.Pays(left, rows);
+    /// <summary>x Wᵀ + b (…, out) with what gradients autograd wants: libtorch's product, but for a single row without a gradient, whose time goes into setting the operation up.</summary>
+    internal static Tensor Linear(Tensor input, Tensor weight, Tensor? bias) => (bias is null && !is_grad_enabled() ? OfOneRow(input, weight) : null) ?? nn.functional.linear(input, weight, bias);
 
     private static Tensor? OfOneRow(Tensor input, Tensor weight)
     {

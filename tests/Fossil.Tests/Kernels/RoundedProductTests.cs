@@ -28,7 +28,6 @@ public sealed class RoundedProductTests
                 var expected = left.to(float64).mm(given.to(bfloat16).to(float64));
                 AssertNear(expected * 1.5, ProductSum.Of(left, given, float32, 1.5), 1e-5);
                 AssertNear(expected, ProductSum.Of(left, given, bfloat16), 1.0 / 256);
-                AssertNear(expected, ProductSum.TryOf(cat([left, left], 0), given)?.narrow(0, 0, rows) ?? ProductSum.Of(left, given, bfloat16), 1.0 / 256);
             }
         }
     }
@@ -41,7 +40,7 @@ public sealed class RoundedProductTests
         using var generator = new Generator(2, CPU);
         var (x, w) = (Random(generator, 70, 96).to(bfloat16), Random(generator, 192, 96).to(bfloat16));
         var (s, d, h, b) = (Random(generator, 70, 16).to(bfloat16), Random(generator, 16, 64), Random(generator, 70, 8).to(bfloat16), Random(generator, 192, 8));
-        foreach (var tile in (Tensor[])[Random(generator, 70, 48), Random(generator, 1, 192)])
+        foreach (var tile in (Tensor[])[Random(generator, 70, 48), Random(generator, 70, 192)])
         {
             ProductSum sum = new() { Tile = tile };
             sum.Add(h, b.t(), 3);
@@ -89,7 +88,6 @@ public sealed class RoundedProductTests
         foreach (var (rows, depth, columns, dtype) in ((long, long, long, ScalarType)[])[(20, 7, 32, bfloat16), (20, 8, 7, bfloat16), (0, 8, 16, bfloat16), (20, 8, 16, float16)])
         {
             var (left, right) = (Random(generator, rows, depth).to(dtype), Random(generator, depth, columns));
-            Assert.Null(ProductSum.TryOf(left, right.to(dtype)));
             AssertNear(left.to(float64).mm(right.to(dtype).to(float64)), ProductSum.Of(left, right, dtype), 1.0 / 256);
         }
     }

@@ -30,7 +30,7 @@ internal sealed class RoundedProduct : IRoundedProduct
     public bool TrySum(in KernelMatrix output, ReadOnlySpan<KernelMatrix> factors, ReadOnlySpan<bool> isTransposed, in KernelMatrix tile, float scale = 1)
     {
         if (output.ElementType is not (ScalarType.BFloat16 or ScalarType.Float32) || output.RowsOverlap || output.Rows == 0 || output.Columns == 0 || output.Columns % Lanes.Count != 0) return false;
-        if (tile.Rows != 0 && (tile.ElementType != ScalarType.Float32 || (tile.Rows != 1 && tile.Rows != output.Rows) || tile.Columns % Lanes.Count != 0)) return false;
+        if (tile.Rows != 0 && (tile.ElementType != ScalarType.Float32 || tile.Rows != output.Rows || tile.Columns % Lanes.Count != 0)) return false;
         var terms = new Term[isTransposed.Length];
         var depth = 0L;
         for (var i = 0; i < terms.Length; i++)
@@ -203,7 +203,7 @@ internal sealed class RoundedProduct : IRoundedProduct
                 for (nint j = 0; j < columns; j += Lanes.Count)
                 {
                     var sum = Vector512.Load(sums + j);
-                    if (tile.Rows != 0) sum += Vector512.LoadUnsafe(ref tile.Row<float>(tile.Rows == 1 ? 0 : i), (nuint)((column + j) % (nint)tile.Columns));
+                    if (tile.Rows != 0) sum += Vector512.LoadUnsafe(ref tile.Row<float>(i), (nuint)((column + j) % (nint)tile.Columns));
                     Lanes.Store(sum, ref target, (nuint)j);
                 }
             }

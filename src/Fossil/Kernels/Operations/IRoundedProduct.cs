@@ -9,7 +9,7 @@ internal interface IRoundedProduct
     /// <param name="output">Y (rows, columns), in 16 bits or float32; written.</param>
     /// <param name="factors">L, R, L', R', …: L (rows, depth) in 16 bits; R (depth, columns), or (depth, m) that stands for its tiling, in 16 bits or float32, which is rounded. R may have fewer rows where L ends in zeros.</param>
     /// <param name="isTransposed">Of each R, whether its transpose is given.</param>
-    /// <param name="tile">T (rows, r), or (1, r) for all rows, in float32, of which column c of Y has column c mod r; of no rows where there is none.</param>
+    /// <param name="tile">T (rows, r) in float32, of which column c of Y has column c mod r; of no rows where there is none.</param>
     /// <param name="scale">s, of the first product.</param>
     bool TrySum(in KernelMatrix output, ReadOnlySpan<KernelMatrix> factors, ReadOnlySpan<bool> isTransposed, in KernelMatrix tile, float scale = 1);
 }

@@ -43,6 +43,8 @@ internal sealed class ShardCall : AdditiveCall<ShardTerm>
 
     protected override bool GivesProducts => SetsInputGradient;
 
+    protected override bool TakesSum(Tensor rows) => Terms.All(term => KernelRegistry.For<IShardStep>(term.Layer.ShardSize, rows) is []);
+
     protected override bool SetsInputGradient => sums.Only is { Dropout.IsNone: true } only && InputShape[^1] % only.ShardSize == 0;
 
     /// <summary>The only term, where it is one whose passes a device may take as a whole; null otherwise.</summary>
