@@ -67,7 +67,8 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
         {
             // The base's product, the larger one, is added to what the terms give, and rounded once. A bias is rounded together with the base's product, as in PEFT.
             var (size, product) = (new[] { Rows, weight!.Value.OutFeatures }, flatInput.to(OutputDtype));
-            sum = FactorOfSum(product) is null ? null : new();
+            var factor = FactorOfSum(product);
+            sum = factor is null ? null : new();
             IsUnset = sum is null && Terms is [var first, ..] && first.Rows == new RowRange(0, Rows);
             var y = IsUnset || sum is not null ? empty(size, dtype: OutputDtype, device: flatInput.device) : zeros(size, dtype: OutputDtype, device: flatInput.device);
             AddTerms(y, flatInput);
@@ -77,7 +78,7 @@ internal abstract class AdditiveCall<TTerm> : TargetCall
             }
             else
             {
-                sum.Add(product, FactorOfSum(product)!.t());
+                sum.Add(product, factor!.t());
                 sum.WriteTo(y);
                 sum = null;
             }

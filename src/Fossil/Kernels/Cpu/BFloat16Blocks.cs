@@ -15,6 +15,9 @@ internal static unsafe class BFloat16Blocks
     /// <summary>Columns of the right factor that are paired at a time; the distance of its pairs.</summary>
     public const int Width = 64;
 
+    /// <summary>Depth that one call multiplies well; more goes in pieces.</summary>
+    public const int MostDepth = 768;
+
     private const string Product = "_ZN2at6native7cpublas6brgemmEllllllbPKN3c108BFloat16ES5_Pfb", End = "_ZN2at6native7cpublas14brgemm_releaseEb";
 
     private static readonly delegate* unmanaged<long, long, long, long, long, long, byte, ushort*, ushort*, float*, byte, void> Multiplied =

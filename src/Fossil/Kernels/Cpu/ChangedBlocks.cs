@@ -11,14 +11,11 @@ internal sealed class ChangedBlocks : IChangedBlocks
     // Rows of r elements whose sums, 16 KB, are in the first cache until they are rounded.
     private const int BlockRows = 64;
 
-    // Depth that one call of the block product takes.
-    private const int MostDepth = 768;
-
     public bool TryApply(in KernelMatrix changed, in KernelMatrix weight, in KernelMatrix shard)
     {
         var r = shard.Columns;
         if (!changed.IsPlain(ScalarType.BFloat16) || !weight.IsPlain(ScalarType.BFloat16) || shard.ElementType != ScalarType.Float32 || weight.Rows != changed.Rows || weight.Columns != changed.Columns) return false;
-        if (r is 0 or > MostDepth || r % Lanes.Count != 0 || shard.Rows != weight.Rows || weight.Rows == 0 || weight.Rows % r != 0 || weight.Columns == 0 || weight.Columns % r != 0) return false;
+        if (r is 0 or > BFloat16Blocks.MostDepth || r % Lanes.Count != 0 || shard.Rows != weight.Rows || weight.Rows == 0 || weight.Rows % r != 0 || weight.Columns == 0 || weight.Columns % r != 0) return false;
         var kernel = new Kernel(changed, weight, shard);
         KernelRows.Run(kernel.Units, kernel.ElementsOfUnit, kernel);
         return true;

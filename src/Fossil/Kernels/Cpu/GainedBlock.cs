@@ -11,9 +11,6 @@ internal readonly unsafe struct GainedBlock(GainedChange change)
     /// <summary>Rows whose elements, 16 KB, are in the first cache until they are read.</summary>
     public const int Rows = 64;
 
-    // Depth that one call of the block product takes.
-    private const int MostDepth = 768;
-
     /// <summary>Whether the elements of a block are float32.</summary>
     public bool IsFloat => change.IsProduct || change.Left.ElementType == ScalarType.Float32;
 
@@ -42,7 +39,7 @@ internal readonly unsafe struct GainedBlock(GainedChange change)
 
     /// <summary>Whether products are made of such factors.</summary>
     public static bool Fits(in GainedChange change, in KernelMatrix y) =>
-        BFloat16Blocks.IsSupported && change.Left.ElementType == ScalarType.BFloat16 && change.Left.Rows == y.Rows && change.Left.Columns is > 0 and <= MostDepth && change.Left.Columns % 8 == 0
+        BFloat16Blocks.IsSupported && change.Left.ElementType == ScalarType.BFloat16 && change.Left.Rows == y.Rows && change.Left.Columns is > 0 and <= BFloat16Blocks.MostDepth && change.Left.Columns % 8 == 0
         && change.Right.ElementType is ScalarType.Float32 or ScalarType.BFloat16 && change.Right.Rows == y.Columns && change.Right.Columns == change.Left.Columns;
 
     /// <summary>Makes ready for some columns.</summary>

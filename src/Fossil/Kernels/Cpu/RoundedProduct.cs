@@ -21,9 +21,6 @@ internal sealed class RoundedProduct : IRoundedProduct
     // libtorch compiles a kernel for each number of rows, and keeps it: the last ones go with some of those before them.
     private const int RowsStep = 16;
 
-    // Depth that is multiplied at a time.
-    private const int PieceDepth = 768;
-
     // Depth of all products together whose pairs, 512 KB, are in the second cache.
     private const int MostDepth = 4096;
 
@@ -169,9 +166,9 @@ internal sealed class RoundedProduct : IRoundedProduct
                     var right = pairs + ((nint)term.Start * Panel);
                     fixed (ushort* left = &term.Left.Row<ushort>(row - more))
                     {
-                        for (nint start = 0; start < (nint)term.Depth; start += PieceDepth)
+                        for (nint start = 0; start < (nint)term.Depth; start += BFloat16Blocks.MostDepth)
                         {
-                            BFloat16Blocks.Multiply(count + more, columns, Math.Min(PieceDepth, (nint)term.Depth - start), left + start, (nint)term.Left.RowStride, right + (start * Panel), sums, Panel, accumulate: !isFirst || start > 0);
+                            BFloat16Blocks.Multiply(count + more, columns, Math.Min(BFloat16Blocks.MostDepth, (nint)term.Depth - start), left + start, (nint)term.Left.RowStride, right + (start * Panel), sums, Panel, accumulate: !isFirst || start > 0);
                         }
                     }
 
